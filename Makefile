@@ -1,0 +1,50 @@
+# Every target sets the checkout up first; `make help` lists them. ARGS is passed on: make demo ARGS=--help
+
+.DEFAULT_GOAL := setup
+.NOTPARALLEL:
+.PHONY: help setup engine servers demo lint quick test check lock clean
+
+new_enough := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
+pythons := python3 python3.14 python3.13 python3.12 python3.11
+PYTHON ?= $(shell for p in $(pythons); do $$p $(new_enough) 2>/dev/null && { echo $$p; break; }; done)
+venv := .venv/bin
+pytest := $(venv)/python -m pytest
+
+help: ## lists the targets
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
+
+setup: ## uv and .venv, exactly as locked (the default)
+	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 or newer on PATH; install one, or make PYTHON=/path/to/python" >&2; exit 1; }
+	@$(PYTHON) -m tools.setup
+
+engine: setup ## finds, fetches or builds the Pulumi engine
+	@$(PYTHON) -m tools.engine
+
+servers: setup ## builds the servers that tests run against
+	@$(PYTHON) -m tools.servers
+
+demo: setup engine ## a disaster and the recovery from it, on this machine
+	@$(venv)/drstack demo $(ARGS)
+
+lint: setup
+	$(venv)/ruff check
+	$(venv)/ruff format --check
+	$(venv)/basedpyright
+	$(venv)/lint-imports
+
+quick: lint ## linters, and the tests that need neither engine nor servers
+	$(pytest) -m "not engine and not server and not slow" $(ARGS)
+
+test: setup ## all tests; what cannot be had is listed as NOT RUN
+	@$(PYTHON) -m tools.engine || echo "make: going on; tests of the engine will be NOT RUN" >&2
+	@$(PYTHON) -m tools.servers || echo "make: going on; tests of servers will be NOT RUN" >&2
+	$(pytest) $(ARGS)
+
+check: lint test ## what CI runs
+
+lock: ## compiles requirements.lock anew; ARGS=--upgrade raises versions
+	@$(PYTHON) -m tools.setup.lock $(ARGS)
+
+clean: ## removes what was made in the checkout, .venv too; keeps the cache, stacks and their state
+	rm -rf .venv .venv-uv .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist .drstack/engine.json .drstack/setup.lock
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,81 @@
+"""Puts an environment together from its file and its witness: sites behind their descriptors, repositories, needs.
+
+Everything about another site is read from the descriptor that it published on the witness, never from that site.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from drstack.platforms.registry import open_site
+from drstack.reconcile.project import find_root, local_root
+from drstack.recovery.absent import AbsentSite
+from drstack.recovery.plan import Need
+from drstack.recovery.world import World
+from drstack.spec import find_environment, load_environment, objectives, resolve_url
+from drstack.spec.jobs import LocalJob
+from drstack.witness.witness import Witness
+from replicator.repository.repository import Repository, random_token
+from replicator.stores.url import open_store
+
+__all__ = ["assemble", "load", "local_root", "needs", "open_witness", "project_root"]
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from drstack.recovery.ports import Site
+    from drstack.recovery.world import Progress, Reconcile
+    from drstack.spec import Environment
+
+
+def load(name: str) -> Environment:
+    """The environment of this name in the project at hand."""
+    return load_environment(find_environment(name, project_root()), name=name)
+
+
+def project_root() -> Path:
+    """The nearest folder upwards that holds a project. EnvironmentUnknown."""
+    return find_root(Path.cwd())
+
+
+def open_witness(environment: Environment, root: Path) -> Witness:
+    store = open_store(resolve_url(environment.witness, root))
+    return Witness(store, environment.environment, clock=time.time, token=random_token)
+
+
+def assemble(
+    environment: Environment, root: Path, target: str | None, *, progress: Progress, reconcile: Reconcile | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> World:  # fmt: skip
+    """The world of an operation whose target is `target` (None: nothing is to be promoted)."""
+    witness = open_witness(environment, root)
+    sites: dict[str, Site] = {}
+    repositories: dict[str, Repository] = {}
+    for name in environment.sites:
+        descriptor = witness.descriptor(name)
+        if descriptor is None:
+            sites[name] = AbsentSite(name, "it has published no descriptor")
+            continue
+        sites[name] = open_site(descriptor)
+        repositories[name] = Repository(name, open_store(str(descriptor["repository"])))
+    return World(
+        environment=environment.environment, witness=witness, sites=sites, repositories=repositories,
+        needs=needs(environment, target), clock=time.time, sleep=sleep, progress=progress, reconcile=reconcile,
+    )  # fmt: skip
+
+
+def needs(environment: Environment, target: str | None) -> dict[str, Need]:
+    """What each workload needs, as the environment file says."""
+    found: dict[str, Need] = {}
+    for name, workload in environment.workloads.items():
+        goal = objectives(workload)
+        near = environment.replication.near.get(target or environment.primary)
+        confirmed = environment.replication.acknowledgement(name, goal.rpo_s) == "near" and near is not None
+        job = workload.job
+        found[name] = Need(
+            rpo_s=goal.rpo_s, rto_s=goal.rto_s, demanded=environment.replication.demanded(workload.class_),
+            ranks=job.ranks if isinstance(job, LocalJob) else 1, acknowledge=(near,) if confirmed and near else (),
+        )  # fmt: skip
+    return found

@@ -1,0 +1,53 @@
+"""The `drstack` command: incident verbs first. Verbs import what they need when they run, so that --help answers at once."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from drstack.cli.check import check
+from drstack.cli.demo import demo
+from drstack.cli.env import env
+from drstack.cli.exit_codes import exit_codes
+from drstack.cli.promote import promote
+from drstack.cli.schema import schema
+from drstack.cli.status import status
+from drstack.cli.up import up
+from replicator.cli.main import app as checkpoints
+from replicator.cli.restore import restore
+from replicator.cli.verify import verify
+
+_INCIDENT, _EVERYDAY, _TRY = "In an incident", "Every day", "Try it"
+
+app = typer.Typer(
+    help="Bring GPU work back, somewhere else, within objectives set beforehand.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command(rich_help_panel=_INCIDENT)(promote)
+app.command(rich_help_panel=_INCIDENT)(status)
+app.command(rich_help_panel=_INCIDENT)(restore)
+app.command(rich_help_panel=_EVERYDAY)(verify)
+app.add_typer(checkpoints, name="checkpoints", rich_help_panel=_EVERYDAY)
+app.command(rich_help_panel=_EVERYDAY)(check)
+app.command(rich_help_panel=_EVERYDAY)(up)
+app.command(rich_help_panel=_EVERYDAY)(env)
+app.command(rich_help_panel=_EVERYDAY)(schema)
+app.command("exit-codes", rich_help_panel=_EVERYDAY)(exit_codes)
+app.command(rich_help_panel=_TRY)(demo)
+
+
+def run() -> None:
+    """Run the command; our errors become one message, a hint and an exit code."""
+    from drstack.errors import DrstackError
+    from replicator.errors import ReplicatorError
+
+    try:
+        app()
+    except (DrstackError, ReplicatorError) as error:
+        sys.stderr.write(f"error: {error}\n")
+        if error.hint:
+            sys.stderr.write(f"  next: {error.hint}\n")
+        sys.exit(error.exit_code)

@@ -1,0 +1,82 @@
+"""`drstack promote`: make another site the writer, because the one that wrote is lost."""
+
+from __future__ import annotations
+
+import json as json_
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from drstack.recovery.plan import Given
+
+
+def promote(
+    environment: Annotated[str, typer.Argument(help="The environment's name.")],
+    to: Annotated[str, typer.Option("--to", help="The site that shall write.")],
+    *,
+    plan: Annotated[bool, typer.Option("--plan", help="Print the plan with its hash and touch nothing.")] = False,
+    plan_file: Annotated[
+        Path | None, typer.Option("--plan-file", help="Carry out this plan; refuse if the facts have left it.")
+    ] = None,
+    accept_data_loss: Annotated[
+        str | None, typer.Option("--accept-data-loss", metavar="DURATION", help="Allow this loss, or `unknown`.")
+    ] = None,
+    reason: Annotated[str | None, typer.Option("--reason", help="Why; recorded with every consent.")] = None,
+    failed_at: Annotated[
+        float | None, typer.Option("--failed-at", help="When the writer died, unix seconds; else now is assumed.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask. Implies no consent.")] = False,
+    no_reconcile: Annotated[bool, typer.Option("--no-reconcile", help="Leave Pulumi's part to a later `up`.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+) -> None:
+    """Bring the work back at another site. Run it again at any time: it takes up what is unfinished."""
+    from drstack.assembly import assemble, load, local_root, project_root
+    from drstack.cli.progress import Tree
+    from drstack.recovery.conduct import plan_only, promote as carry_out
+
+    declared = load(environment)
+    root = local_root(project_root())
+    reconcile = None if no_reconcile or plan else _reconcile(environment)
+    world = assemble(declared, root, to, progress=Tree(f"promote {environment} to {to}"), reconcile=reconcile)
+    given = _given(reason, accept_data_loss, failed_at)
+    if plan:
+        sys.stdout.write(json_.dumps(plan_only(world, to, given).document(), indent=None if json else 2) + "\n")
+        return
+    if not yes and sys.stdin.isatty():
+        typer.confirm(f"Make {to} the writer of {environment}?", abort=True, err=True)
+    agreed: dict[str, Any] | None = json_.loads(plan_file.read_text()) if plan_file else None
+    end = carry_out(world, to, given, agreed=agreed)
+    sys.stdout.write(json_.dumps(end) + "\n" if json else _summary(end, to))
+
+
+def _given(reason: str | None, accept: str | None, failed_at: float | None) -> Given:
+    import getpass
+
+    from drstack.recovery.plan import Given
+    from drstack.spec import parse_duration
+
+    loss = None if accept is None else float("inf") if accept == "unknown" else parse_duration(accept)
+    return Given(by=os.environ.get("DRSTACK_OPERATOR") or getpass.getuser(), reason=reason, data_loss_s=loss, failed_at=failed_at)
+
+
+def _reconcile(environment: str):  # noqa: ANN202
+    from drstack.reconcile.after import Reconciler
+
+    return Reconciler(environment)
+
+
+def _summary(end: dict[str, Any], to: str) -> str:
+    if end.get("already"):
+        return f"{to} writes already; nothing to do.\n"
+    lines = [f"{to} writes now (assignment {end['number']})."]
+    for workload in end["workloads"]:
+        lines.append(
+            f"  {workload['name']}: resumed from step {workload['step']}; lost {workload['rpo_s']:.1f} s of work "
+            f"(objective {workload['rpo_objective_s']:g} s)"
+        )
+    lines.append(f"  back after {end['rto_s']:.1f} s; fence: {', '.join(f['site'] + ' ' + f['grade'] for f in end['fences'])}")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,61 @@
+"""`drstack status`: who writes, how far behind the standby is, what would be lost now."""
+
+from __future__ import annotations
+
+import json as json_
+import sys
+import time
+from typing import Annotated, Any
+
+import typer
+
+
+def status(
+    environment: Annotated[str, typer.Argument(help="The environment's name.")],
+    *,
+    watch: Annotated[bool, typer.Option("--watch", help="Again every few seconds, until interrupted.")] = False,
+    every: Annotated[float, typer.Option("--every", min=0.2, help="Seconds between two looks.")] = 3.0,
+    json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout; a line each with --watch.")] = False,
+) -> None:
+    """Show each workload: writer, term, replication lag, newest recovery point, and what would be lost now."""
+    from drstack.assembly import assemble, load, local_root, project_root
+    from drstack.recovery.conduct import look
+    from drstack.recovery.operation import unfinished
+    from drstack.recovery.status import status as judge
+
+    declared = load(environment)
+    world = assemble(declared, local_root(project_root()), None, progress=_Silent())
+    while True:
+        running = unfinished(world.witness)
+        document = judge(environment, look(world), world.needs, running.identity if running else None)
+        sys.stdout.write(json_.dumps(document) + "\n" if json else _render(document))
+        sys.stdout.flush()
+        if not watch:
+            return
+        time.sleep(every)
+
+
+class _Silent:
+    def begin(self, phase: str) -> None:
+        del phase
+
+    def end(self, phase: str, seconds: float, detail: str) -> None:
+        del phase, seconds, detail
+
+
+def _render(document: dict[str, Any]) -> str:
+    from drstack.recovery.status import spell
+
+    lines: list[str] = [each["sentence"] for each in document["workloads"].values()]
+    if document["operation"]:
+        lines.append(f"Operation {document['operation']} has not ended: run its promote again.")
+    for name, each in document["workloads"].items():
+        lines.append(f"\n{name}: {each['writer']} writes, term {each['term']}, step {each['step'] if each['step'] is not None else '?'}")
+        for site, copy in each["replication"].items():
+            where = f"step {copy['newest_step']}, {spell(copy['lag_s'])} old" if copy["newest_step"] is not None else "nothing"
+            lines.append(f"  {site:<10} {where}" if copy["reachable"] else f"  {site:<10} out of reach: {copy['why']}")
+    lines.append("")
+    for name, site in document["sites"].items():
+        state = f"{site['capacity']} of {site['capacity_bound']} slots" if site["reachable"] else f"out of sight: {site['why']}"
+        lines.append(f"{name:<12} {state}")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,204 @@
+"""The demo from beginning to end: build, train, kill while saving, promote, return the dead, compare, report, tidy up.
+
+Every number in its document is measured here and now; `checks` judges them, and a check that does not hold makes the
+demo fail.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from drstack.assembly import assemble
+from drstack.demo import breaks, checks, zombie
+from drstack.demo.account import Account, write_account
+from drstack.demo.disaster import Killed, bring_back, kill_while_saving, take_away
+from drstack.demo.reference import compare, run_reference
+from drstack.demo.sites import await_step, resurrect, stop_everything
+from drstack.demo.stage import ENVIRONMENT, Stage
+from drstack.demo.torn import incomplete_commits
+from drstack.demo.trace import losses
+from drstack.demo.voice import Voice
+from drstack.errors import DemoFailed, DrstackError
+from drstack.platforms.local.folder import site_folder
+from drstack.reconcile.after import Reconciler
+from drstack.reconcile.open import open_engine
+from drstack.recovery.admission import bring_up_to
+from drstack.recovery.conduct import promote
+from drstack.recovery.plan import Given
+from drstack.spec.jobs import LocalJob
+from replicator.repository.verify import verify
+
+if TYPE_CHECKING:
+    from drstack.demo.breaks import Break
+    from drstack.demo.zombie import Offer
+    from drstack.recovery.world import World
+    from drstack.spec import Environment
+
+Doc = dict[str, Any]
+_FAR_STEPS = 30
+_WAIT_S = 90.0
+
+
+class Demo:
+    """One demo in one directory. `source` is the project that it copies."""
+
+    def __init__(self, source: Path, directory: Path, report: Path, seed: int, kill_after_steps: int) -> None:
+        self._stage = Stage(directory, source, seed)
+        self._report = report
+        self._kill_after = kill_after_steps
+        self._voice = Voice()
+        self._offers: list[Offer] = []
+
+    def run(self, fault: Break | None, *, keep: bool) -> tuple[Doc, list[str]]:
+        """Play it. Returns the document and what did not hold. DemoFailed where it could not be played to its end."""
+        try:
+            environment = self._stage.prepare()
+            return self._play(environment, fault)
+        except DrstackError as error:
+            if fault is not None and not isinstance(error, DemoFailed):
+                raise DemoFailed(f"{fault}: {error}", hint=error.hint) from error
+            raise
+        finally:
+            self._tidy_up(keep=keep)
+
+    def _play(self, environment: Environment, fault: Break | None) -> tuple[Doc, list[str]]:
+        workload, lost, target = _cast(environment)
+        engine = open_engine(environment, self._stage.project, self._stage.root, self._stage.source, say=self._voice.say)
+        for site in environment.sites:
+            self._voice.say(f"pulumi up: {ENVIRONMENT}.{site}")
+            engine.up(f"{ENVIRONMENT}.{site}")
+        self._voice.say(f"{lost} trains {workload}; waiting for step {self._kill_after}")
+        killed = kill_while_saving(
+            self._stage.site(lost), workload, after_step=self._kill_after, deadline_s=_WAIT_S, say=self._voice.say
+        )
+        take_away(self._stage.site(lost), self._stage.lost / lost)
+        self._voice.say(
+            f"{lost} is gone: {killed.processes} processes killed at step {killed.step}, "
+            f"{len(killed.files)} files of {killed.checkpoint} on the disk, its folder taken away"
+        )
+        world = self._world(environment, target, fault, lambda: engine)
+        if fault in ("verify", "restore"):
+            self._damage(world, workload, target, fault)
+        end = promote(world, target, Given(by="demo", reason="the demo killed it", failed_at=killed.at))
+        resumed = end["workloads"][0]["step"]
+        self._voice.say(f"{target} writes now; letting it train to step {resumed + _FAR_STEPS}")
+        view, torn_offered = self._return_the_dead(world, workload, lost, target, resumed)
+        last = await_step(self._stage.site(target), workload, resumed + _FAR_STEPS, deadline_s=_WAIT_S)
+        torn_seen = incomplete_commits(world.repositories[target], workload, self._stage.directory / "reference")
+        stop_everything([self._stage.site(name) for name in environment.sites])
+        self._voice.say("running the same training without a disaster, to compare")
+        job = environment.workloads[workload].job
+        assert isinstance(job, LocalJob)  # noqa: S101 — local sites run local jobs only
+        reference = run_reference(
+            self._stage.directory / "reference" / "run", self._stage.source, job.args, ranks=job.ranks, steps=last,
+            seed=self._stage.seed + (1 if fault == "reference" else 0), tick=lambda: None,
+        )  # fmt: skip
+        made = losses(site_folder(self._stage.site(target)).metrics(workload))
+        comparison = compare(made, losses(reference), after=resumed)
+        accepted = sum(offer.accepted for offer in self._offers) + view
+        account = Account(
+            environment=environment, stage=self._stage, killed=killed, end=end, target=target, lost=lost,
+            workload=workload, offers=tuple(self._offers), zombie_accepted=accepted, torn_offered=torn_offered,
+            torn_seen=torn_seen, comparison=comparison, last_step=last, edges=self._voice.edges,
+        )  # fmt: skip
+        document = write_account(account, self._report)
+        return document, checks.failures(document)
+
+    def _world(self, environment: Environment, target: str, fault: Break | None, engine: Any) -> World:
+        voice = self._voice
+        demo = self
+
+        class Hooked:
+            def begin(self, phase: str) -> None:
+                voice.begin(phase)
+
+            def end(self, phase: str, seconds: float, detail: str) -> None:
+                voice.end(phase, seconds, detail)
+                if phase == "seal":
+                    demo.offer_at_the_seal()
+
+        world = assemble(
+            environment, self._stage.root, target, progress=Hooked(), reconcile=Reconciler(ENVIRONMENT, engine)
+        )
+        if fault == "seal":
+            sealless = {name: breaks.sealless(each) for name, each in world.repositories.items()}
+            world.repositories.update(sealless)  # pyright: ignore[reportAttributeAccessIssue]
+        self._dangerous = (assemble(environment, self._stage.root, target, progress=Hooked()), target)
+        return world
+
+    def offer_at_the_seal(self) -> None:
+        """A writer that was paused right before its commit wakes between the seals and the assignment."""
+        world, target = self._dangerous
+        workload = next(iter(world.needs))
+        offer = zombie.offer_once(world.repositories[target], workload, 1)
+        self._offers.append(offer)
+        self._voice.say(f"             a paused writer offers {offer.what}: {'ACCEPTED' if offer.accepted else 'refused'}")
+
+    def _damage(self, world: World, workload: str, target: str, fault: Break) -> None:
+        store = site_folder(self._stage.site(target)).store
+        self._await_receipts(world, workload, target)
+        count = breaks.damage_packs(store)
+        self._voice.say(f"planted fault: a byte flipped in each of {count} packs of {target}")
+        if fault == "verify":
+            repository = world.repositories[target]
+            for accepted in repository.log(workload).view().in_order():
+                verify(repository, workload, accepted, "demo")
+
+    def _await_receipts(self, world: World, workload: str, target: str) -> None:
+        repository, ends = world.repositories[target], time.monotonic() + _WAIT_S
+        while time.monotonic() < ends:
+            commits = repository.log(workload).view().in_order()
+            if all(all(repository.receipts.levels(workload, c.slot, ("stored", "decoded")).values()) for c in commits):
+                return
+            time.sleep(0.2)
+        raise DemoFailed(f"{target} wrote no receipts within {_WAIT_S:g} s")
+
+    def _return_the_dead(self, world: World, workload: str, lost: str, target: str, resumed: int) -> tuple[int, int]:
+        """Bring the dead site back. Returns how many of its commits any log accepted, and torn checkpoints it had."""
+        self._voice.say(f"{lost} comes back as it was, and does not know that it was replaced")
+        bring_back(self._stage.lost / lost, self._stage.site(lost))
+        folder = site_folder(self._stage.site(lost))
+        torn = [p for p in folder.checkpoints(f"checkpoints/{workload}").iterdir() if not (p / ".metadata").exists()]
+        resurrect(folder)
+        offers = zombie.await_refusal(self._stage.site(lost), workload, deadline_s=_WAIT_S, say=self._voice.say)
+        self._offers.extend(offers)
+        self._voice.say(f"{lost} offered {len(offers)} commits to {target}: refused ({offers[0].why})")
+        stop_everything([self._stage.site(lost)])
+        current = world.witness.current()
+        repository = world.repositories[lost]
+        if current is None:
+            raise DemoFailed("the witness lost its assignment")
+        view = bring_up_to(current, workload, repository.store, clock=repository.clock, token=repository.token)
+        tail = zombie.own_tail(view)
+        self._offers.extend(tail)
+        self._voice.say(f"{lost}'s own log is sealed and opened anew: {len(tail)} of its commits are void")
+        allowed = current.workloads[workload].heads
+        standing = [
+            key
+            for name in (lost, target)
+            for key in world.repositories[name].log(workload).view().accepted
+            if key.term < current.workloads[workload].term and key.height > allowed.get(str(key.term), 0)
+        ]
+        return len(standing), len(torn)
+
+    def _tidy_up(self, *, keep: bool) -> None:
+        with suppress(KeyError):
+            stop_everything([path for path in (self._stage.root / "sites").glob("*") if path.is_dir()])
+        if not keep:
+            self._stage.clear()
+        self._stage.release()
+        os.environ.pop("DRSTACK_LEASH", None)
+
+
+def _cast(environment: Environment) -> tuple[str, str, str]:
+    """(workload, the site that dies, the site that takes over)."""
+    workload = next(iter(environment.workloads))
+    lost = environment.primary
+    return workload, lost, next(name for name in environment.sites if name != lost)
+
+
+__all__ = ["Demo", "Killed"]

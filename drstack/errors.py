@@ -1,0 +1,85 @@
+"""Errors of drstack. Each class has an exit code and a hint that names the next command.
+
+    DrstackError                20  anything not told apart below
+    ├── EnvironmentInvalid      21  the environment file does not hold (drstack.spec.faults)
+    ├── EnvironmentUnknown      21  no such environment, site or workload
+    ├── UrlUnsupported          21  a store's URL that this version cannot open (drstack.spec.urls)
+    ├── WitnessUnreachable      22  the witness did not answer
+    ├── WitnessUnsound          23  the witness is empty, shorter or altered where it must not be
+    ├── PromotionRefused        24  a promotion would break an objective or a safety rule
+    ├── ConsentRequired         25  it may go on, but only with a consent that was not given
+    ├── OperationConflict       26  another operation, or a newer assignment, is in the way
+    ├── PlanStale               27  the plan's facts are no longer true
+    ├── StepFailed              28  a step of an operation ended without its effect
+    ├── ActuatorFailed          29  a platform did not do what it was asked
+    ├── EngineFailed            30  the Pulumi engine failed, or could not be had
+    ├── DemoFailed              31  the demo ran and a check of it did not hold
+    └── NotReady                32  the standby cannot take over as it is
+Codes 40 and up are the replicator's (replicator.errors); 0 to 9 keep Pulumi's meaning.
+"""
+
+from __future__ import annotations
+
+
+class DrstackError(Exception):
+    """Root of the tree. `hint` is a whole sentence, or a command to type next."""
+
+    exit_code: int = 20
+    hint: str | None = None
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        if hint is not None:
+            self.hint = hint
+
+
+class EnvironmentUnknown(DrstackError):
+    exit_code = 21
+
+
+class WitnessUnreachable(DrstackError):
+    exit_code = 22
+    hint = "Check the `witness:` URL of the environment file and the network path to it, then run the command again."
+
+
+class WitnessUnsound(DrstackError):
+    exit_code = 23
+
+
+class PromotionRefused(DrstackError):
+    exit_code = 24
+
+
+class ConsentRequired(DrstackError):
+    exit_code = 25
+
+
+class OperationConflict(DrstackError):
+    exit_code = 26
+    hint = "drstack status ENV shows who writes now; plan again with drstack promote ENV --to SITE --plan."
+
+
+class PlanStale(DrstackError):
+    exit_code = 27
+    hint = "Plan again: drstack promote ENV --to SITE --plan."
+
+
+class StepFailed(DrstackError):
+    exit_code = 28
+    hint = "Run the same command again: finished steps are kept and the rest is taken up."
+
+
+class ActuatorFailed(DrstackError):
+    exit_code = 29
+
+
+class EngineFailed(DrstackError):
+    exit_code = 30
+
+
+class DemoFailed(DrstackError):
+    exit_code = 31
+
+
+class NotReady(DrstackError):
+    exit_code = 32

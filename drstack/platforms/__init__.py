@@ -1,0 +1,1 @@
+"""Actuators and facts of each platform, behind the ports of `drstack.recovery.ports`; no Pulumi, no torch."""

@@ -1,0 +1,1 @@
+"""A site that is a folder on this machine, its processes kept by supervisord."""

@@ -1,0 +1,58 @@
+"""What a local site publishes on the witness: all that actuators need of it (DESIGN, section 1, "site descriptor").
+
+Decides the format, version 1. Invariant: it holds names, places and bounds, never values that actuators turn.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from drstack.errors import WitnessUnsound
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Capacity(_Part):
+    minimum: int = Field(ge=0)
+    maximum: int = Field(ge=0)
+
+
+class LocalWorkload(_Part):
+    checkpoints: str
+    """Absolute path of the folder where the trainer looks for checkpoints."""
+    metrics: str
+    ranks: int = Field(ge=0)
+
+
+class LocalDescriptor(_Part):
+    version: Literal[1] = 1
+    platform: Literal["local"] = "local"
+    environment: str
+    environment_id: str | None = None
+    site: str
+    owner: str
+    """Organization, project and stack that own the site."""
+    folder: str
+    repository: str
+    """URL of the site's object store."""
+    capacity: Capacity
+    workloads: dict[str, LocalWorkload]
+
+
+def read_descriptor(body: Mapping[str, Any]) -> LocalDescriptor:
+    """WitnessUnsound if it is none that this version reads."""
+    try:
+        return LocalDescriptor.model_validate(body)
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise WitnessUnsound(
+            f"the descriptor of site {body.get('site')!r} cannot be read: {faults}",
+            hint="drstack up ENV publishes it anew.",
+        ) from error

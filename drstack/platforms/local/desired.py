@@ -1,0 +1,120 @@
+"""What should run at a local site now: the values that assignments and actuators own (DESIGN, rule 10).
+
+Pulumi writes them once, when the pool or job is made. Invariant: a start of a job is one generation with one token;
+what it runs was copied from the definition when it was asked for, so that a later definition changes nothing running.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any, cast
+
+from drstack.errors import ActuatorFailed
+from drstack.platforms.local.atomic import locked, read_json, write_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from drstack.platforms.local.folder import SiteFolder
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What each rank runs: a module with `--checkpoints` and `--metrics`, or a command. `checkpoints` is relative."""
+
+    module: str | None
+    command: tuple[str, ...]
+    args: tuple[str, ...]
+    env: Mapping[str, str]
+    checkpoints: str
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredJob:
+    running: bool
+    generation: int
+    token: str
+    exact: bool
+    """Whether to resume exactly `resume_step` (None: from nothing) rather than the newest checkpoint."""
+    resume_step: int | None
+    ranks: int
+    slots: tuple[int, ...]
+    """The slot of each rank."""
+    port: int
+    rdzv_id: str
+    metrics_offset: int
+    """Size of the metrics file when this start was asked for: its events lie behind."""
+    program: Program
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    slots: int
+    fenced: str | None = None
+    """Why nothing may run here until the site is taken back as a standby."""
+    jobs: Mapping[str, DesiredJob] = field(default_factory=dict[str, DesiredJob])
+
+    def with_job(self, workload: str, job: DesiredJob) -> Desired:
+        return replace(self, jobs={**self.jobs, workload: job})
+
+    def stopped(self) -> Desired:
+        """The same with no job running."""
+        return replace(self, jobs={name: replace(job, running=False) for name, job in self.jobs.items()})
+
+    def taken_back(self, writes: Collection[str], standby_slots: int) -> Desired:
+        """What may run at a site that was down: jobs that it still writes; else it is a standby of that many slots."""
+        jobs = {name: job if name in writes else replace(job, running=False) for name, job in self.jobs.items()}
+        slots = self.slots if any(name in writes for name in self.jobs) else standby_slots
+        return Desired(slots, None, jobs)
+
+    def assigned(self, slot: int) -> tuple[str, DesiredJob, int] | None:
+        """(workload, job, rank) that the slot is to run."""
+        for workload, job in sorted(self.jobs.items()) if self.fenced is None else ():
+            if job.running and slot in job.slots and slot < self.slots:
+                return workload, job, job.slots.index(slot)
+        return None
+
+    def free_slots(self, ranks: int, but: str) -> tuple[int, ...] | None:
+        """The lowest slots for `ranks` that no job other than `but` runs on; None where there are too few."""
+        taken = {slot for name, job in self.jobs.items() if job.running and name != but for slot in job.slots}
+        free = [slot for slot in range(self.slots) if slot not in taken]
+        return tuple(free[:ranks]) if len(free) >= ranks else None
+
+
+def read_desired(folder: SiteFolder) -> Desired | None:
+    """None where no pool was made yet. ActuatorFailed if the file cannot be read."""
+    body = read_json(folder.desired)
+    return None if body is None else parse(body, str(folder.desired))
+
+
+def parse(body: Mapping[str, Any], where: str) -> Desired:
+    try:
+        jobs = {str(name): _job(job) for name, job in body["jobs"].items()}
+        return Desired(int(body["slots"]), cast("str | None", body["fenced"]), jobs)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ActuatorFailed(f"{where}: not the desired state of a pool ({error!r})") from error
+
+
+def _job(body: Mapping[str, Any]) -> DesiredJob:
+    fields = {name: value for name, value in body.items() if name not in ("slots", "program")}
+    return DesiredJob(slots=tuple(body["slots"]), program=parse_program(body["program"]), **fields)
+
+
+def parse_program(body: Mapping[str, Any]) -> Program:
+    return Program(
+        module=body["module"],
+        command=tuple(body["command"]),
+        args=tuple(body["args"]),
+        env=dict(body["env"]),
+        checkpoints=body["checkpoints"],
+    )
+
+
+def change(folder: SiteFolder, decide: Callable[[Desired | None], Desired]) -> Desired:
+    """Replace the desired state by what `decide` makes of it, against all other writers. It may raise to refuse."""
+    with locked(folder.desired):
+        before = read_desired(folder)
+        after = decide(before)
+        if after != before:
+            write_json(folder.desired, cast("Mapping[str, object]", asdict(after)))
+        return after

@@ -1,0 +1,76 @@
+"""Fencing a local site: nothing of it writes any more, and what proves that.
+
+`proven` takes supervisord's own word and a look at every process of the machine. Invariant: doubt of any kind is
+graded `assumed`, with its reason, and never raised (DESIGN, rule 7).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from drstack.errors import ActuatorFailed
+from drstack.platforms.local import processes, programs
+from drstack.platforms.local.desired import Desired, change
+from drstack.platforms.local.supervisor import Supervisor
+from drstack.platforms.local.waiting import Deadline
+from drstack.recovery.ports import Fence
+
+if TYPE_CHECKING:
+    from drstack.platforms.local.folder import SiteFolder
+
+GRACE_S = 2.0
+
+
+def fence(folder: SiteFolder, *, deadline_s: float) -> Fence:
+    """Stop slots and replicator, kill what stays, and look again."""
+    deadline = Deadline(deadline_s)
+    if not folder.path.is_dir():
+        return _assumed(folder, f"the site's folder {folder.path} is not there", deadline)
+    try:
+        if folder.desired.exists():
+            change(folder, _closed)
+        left = _stop(Supervisor(folder, timeout_s=deadline.left_s(5.0)), folder, deadline)
+    except (ActuatorFailed, OSError) as error:
+        return _assumed(folder, str(error), deadline)
+    if not processes.can_look():
+        return Fence("assumed", "every program stopped", "this machine does not show its processes")
+    if left:
+        return Fence("assumed", "every program stopped", f"still there: {', '.join(map(str, left))}")
+    return Fence("proven", "every program stopped", "supervisord runs no program, and no process of the site is left")
+
+
+def _closed(now: Desired | None) -> Desired:
+    return replace((now or Desired(0)).stopped(), fenced="a promotion elsewhere stopped it")
+
+
+def _stop(supervisor: Supervisor, folder: SiteFolder, deadline: Deadline) -> list[processes.Seen]:
+    """Processes other than supervisord and the leash that are left of the site."""
+    names = [name for name, state in supervisor.programs().items() if state.pid or state.up]
+    for name in names:
+        if name != programs.LEASH:
+            supervisor.stop(name)
+    Deadline(deadline.left_s(GRACE_S)).until(lambda: not _left(supervisor, folder), 0.1)
+    for seen in _left(supervisor, folder):
+        if seen.ours:
+            processes.kill(seen.pid, folder)
+    deadline.until(lambda: not _left(supervisor, folder), 0.1)
+    return _left(supervisor, folder)
+
+
+def _left(supervisor: Supervisor, folder: SiteFolder) -> list[processes.Seen]:
+    states = supervisor.programs()
+    keep = {states[programs.LEASH].pid if programs.LEASH in states else 0, supervisor.pid()}
+    up = any(state.pid for name, state in states.items() if name != programs.LEASH)
+    seen = [each for each in processes.of_site(folder) if each.pid not in keep]
+    return seen or ([processes.Seen(0, ours=False, command="a program that supervisord still runs")] if up else [])
+
+
+def _assumed(folder: SiteFolder, why: str, deadline: Deadline) -> Fence:
+    """Nobody speaks for the site; kill what of it runs on this machine all the same."""
+    try:
+        left = processes.end(folder, deadline_s=deadline.left_s(5.0))
+    except OSError as error:
+        return Fence("assumed", "nothing", f"{why}; looking for its processes failed: {error}")
+    found = f"still there: {', '.join(map(str, left))}" if left else "no process of it was found on this machine"
+    return Fence("assumed", "its processes on this machine were looked for and killed", f"{why}; {found}")

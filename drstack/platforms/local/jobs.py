@@ -1,0 +1,176 @@
+"""A workload's job at a local site: its definition, which Pulumi owns, and its starts, which actuators ask for.
+
+Invariant: a token starts a job once. What a start must not see, checkpoints newer than the step it resumes, is set
+aside first and never deleted.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from drstack.errors import ActuatorFailed
+from drstack.platforms.local.atomic import read_json, write_json
+from drstack.platforms.local.attempts import free_port, read_attempt
+from drstack.platforms.local.desired import Desired, DesiredJob, Program, change, parse_program, read_desired
+from drstack.platforms.local.logs import tail
+from drstack.platforms.local.processes import alive
+from drstack.platforms.local.waiting import Deadline
+
+if TYPE_CHECKING:
+    from drstack.platforms.local.folder import SiteFolder
+
+_CHECKPOINT = re.compile(r"step-(\d{8})")
+
+
+@dataclass(frozen=True, slots=True)
+class JobDefinition:
+    workload: str
+    ranks: int
+    program: Program
+
+
+def define(folder: SiteFolder, definition: JobDefinition) -> None:
+    """Write what the next start runs; what runs now goes on."""
+    folder.checkpoints(definition.program.checkpoints).mkdir(parents=True, exist_ok=True)
+    write_json(folder.job(definition.workload), cast("dict[str, object]", asdict(definition)))
+
+
+def read_definition(folder: SiteFolder, workload: str) -> JobDefinition | None:
+    body = read_json(folder.job(workload))
+    if body is None:
+        return None
+    try:
+        program = parse_program(cast("dict[str, object]", body["program"]))
+        return JobDefinition(workload, int(str(body["ranks"])), program)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ActuatorFailed(f"{folder.job(workload)} is not a job ({error!r})", hint="pulumi up --refresh.") from error
+
+
+def begin(folder: SiteFolder, workload: str, *, deadline_s: float) -> None:
+    """Start a job that was never started here, from its newest checkpoint if it has one. ActuatorFailed."""
+    desired = read_desired(folder)
+    if desired is None or workload not in desired.jobs:
+        change(folder, lambda now: _started(folder, now, workload, f"begin-{workload}", exact=False, resume_step=None))
+        await_ranks(folder, workload, deadline_s=deadline_s)
+
+
+def start(folder: SiteFolder, workload: str, *, token: str, resume_step: int | None, deadline_s: float) -> None:
+    """Start it from exactly `resume_step`, None being nothing, unless this token's start was made. ActuatorFailed."""
+    deadline = Deadline(deadline_s)
+    desired = read_desired(folder)
+    before = desired and desired.jobs.get(workload)
+    if before is None or before.token != token:
+        stop(folder, workload, deadline_s=deadline.left_s())
+        _set_aside(folder, workload, resume_step, token)
+        change(folder, lambda now: _started(folder, now, workload, token, exact=True, resume_step=resume_step))
+    elif not before.running:
+        raise ActuatorFailed(
+            f"{workload} at {folder.path} was started with token {token} and stopped since",
+            hint="A start that should count again needs a token of its own.",
+        )
+    await_ranks(folder, workload, deadline_s=deadline.left_s())
+
+
+def stop(folder: SiteFolder, workload: str, *, deadline_s: float) -> None:
+    """Have it not wanted, and wait until no rank of it runs. ActuatorFailed."""
+    desired = read_desired(folder)
+    if desired is None:
+        return
+    if workload in desired.jobs:
+        change(folder, lambda now: _without(now or desired, workload))
+    if not Deadline(deadline_s).until(lambda: not ranks_running(folder, workload), 0.1):
+        raise ActuatorFailed(f"site {folder.path}: {workload} does not stop within {deadline_s:.0f} s")
+
+
+def ranks_running(folder: SiteFolder, workload: str, generation: int | None = None) -> list[int]:
+    """Ranks of a workload whose processes run; with `generation`, only those of that start."""
+    found: list[int] = []
+    for path in folder.run.glob("slot-*.json"):
+        shown = read_json(path) or {}
+        child = shown.get("child")
+        if (
+            shown.get("workload") == workload
+            and isinstance(child, int)
+            and generation in (None, shown.get("generation"))
+            and alive(child)
+        ):
+            found.append(int(str(shown["rank"])))
+    return sorted(found)
+
+
+def await_ranks(folder: SiteFolder, workload: str, *, deadline_s: float) -> None:
+    """Until every rank of the wanted generation was launched, or has ended well. ActuatorFailed."""
+
+    def launched() -> bool:
+        job = _wanted(folder, workload)
+        done = read_attempt(folder, workload, job).done
+        return len({*ranks_running(folder, workload, job.generation), *done}) >= job.ranks
+
+    if not Deadline(deadline_s).until(launched, 0.05):
+        job = _wanted(folder, workload)
+        why = read_attempt(folder, workload, job).failure or tail(folder.log(f"{workload}-rank0"))
+        raise ActuatorFailed(
+            f"site {folder.path}: {workload} did not start its {job.ranks} ranks within {deadline_s:.0f} s: {why}",
+            hint=f"Read {folder.log(f'{workload}-rank0')}.",
+        )
+
+
+def _wanted(folder: SiteFolder, workload: str) -> DesiredJob:
+    desired = read_desired(folder)
+    if desired is None or workload not in desired.jobs:
+        raise ActuatorFailed(f"site {folder.path}: {workload} is not wanted any more")
+    return desired.jobs[workload]
+
+
+def _started(
+    folder: SiteFolder, now: Desired | None, workload: str, token: str, *, exact: bool, resume_step: int | None
+) -> Desired:
+    definition = read_definition(folder, workload)
+    if now is None or definition is None:
+        raise ActuatorFailed(
+            f"site {folder.path}: {workload} has no job here", hint="drstack up ENV makes the site's pool and jobs."
+        )
+    if (before := now.jobs.get(workload)) is not None and before.token == token:
+        return now
+    slots = now.free_slots(definition.ranks, workload)
+    if slots is None:
+        raise ActuatorFailed(
+            f"site {folder.path}: {workload} wants {definition.ranks} slots; {now.slots} run, and not enough are free",
+            hint="Give the site more slots first, or the job fewer ranks.",
+        )
+    metrics = folder.metrics(workload)
+    job = DesiredJob(
+        running=True,
+        generation=before.generation + 1 if before else 1,
+        token=token,
+        exact=exact,
+        resume_step=resume_step,
+        ranks=definition.ranks,
+        slots=slots,
+        port=free_port(),
+        rdzv_id=secrets.token_hex(8),
+        metrics_offset=metrics.stat().st_size if metrics.exists() else 0,
+        program=definition.program,
+    )
+    return replace(now.with_job(workload, job), fenced=None)
+
+
+def _without(now: Desired, workload: str) -> Desired:
+    return now.with_job(workload, replace(now.jobs[workload], running=False))
+
+
+def _set_aside(folder: SiteFolder, workload: str, resume_step: int | None, token: str) -> None:
+    definition = read_definition(folder, workload)
+    if definition is None:
+        return
+    checkpoints = folder.checkpoints(definition.program.checkpoints)
+    aside = checkpoints.with_name(f"{checkpoints.name}.superseded") / re.sub(r"[^A-Za-z0-9._-]", "_", token)
+    for path in sorted(checkpoints.glob("step-*")):
+        found = _CHECKPOINT.fullmatch(path.name)
+        if found and (resume_step is None or int(found[1]) > resume_step):
+            aside.mkdir(parents=True, exist_ok=True)
+            path.rename(Path(aside, path.name))

@@ -1,0 +1,95 @@
+"""The command and environment of one rank.
+
+Decides what torchrun would: the variables are those that it documents. Its agent is left out, because it imports torch
+before the rank does, which doubles the time from start to first step; a slot does the agent's other work itself.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from drstack.platforms.local.desired import DesiredJob
+    from drstack.platforms.local.folder import SiteFolder
+
+Devices = Literal["cpu", "auto"]
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+
+
+def plan_launch(
+    folder: SiteFolder,
+    workload: str,
+    job: DesiredJob,
+    *,
+    rank: int,
+    attempt: int,
+    port: int,
+    resume_step: int | None,
+    device: int | None,
+    inherited: Mapping[str, str],
+) -> Launch:
+    """`resume_step` None leaves the choice to the trainer; `device` None hides all GPUs."""
+    checkpoints = str(folder.checkpoints(job.program.checkpoints))
+    metrics = str(folder.metrics(workload))
+    if job.program.module is not None:
+        given = ("--checkpoints", checkpoints, "--metrics", metrics)
+        argv = (sys.executable, "-m", job.program.module, *given, *job.program.args)
+    else:
+        argv = (*_resolved(job.program.command), *job.program.args)
+    env = {
+        **inherited,
+        "OMP_NUM_THREADS": "1",
+        **job.program.env,
+        "RANK": str(rank),
+        "LOCAL_RANK": "0",
+        "GROUP_RANK": str(rank),
+        "WORLD_SIZE": str(job.ranks),
+        "LOCAL_WORLD_SIZE": "1",
+        "GROUP_WORLD_SIZE": str(job.ranks),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "TORCHELASTIC_RUN_ID": job.rdzv_id,
+        "TORCHELASTIC_RESTART_COUNT": str(attempt),
+        "CUDA_VISIBLE_DEVICES": "" if device is None else str(device),
+        "DRSTACK_WORKLOAD": workload,
+        "DRSTACK_ATTEMPT": attempt_id(job.rdzv_id, attempt),
+        "DRSTACK_CHECKPOINTS": checkpoints,
+        "DRSTACK_METRICS": metrics,
+    }
+    env.pop("DRSTACK_RESUME_STEP", None)
+    if resume_step is not None:
+        env["DRSTACK_RESUME_STEP"] = str(resume_step)
+    return Launch(argv, env)
+
+
+def attempt_id(rdzv_id: str, attempt: int) -> str:
+    """What the trainer calls this start in its checkpoints and metrics."""
+    return f"{rdzv_id}.{attempt}"
+
+
+def device_of(slot: int, devices: Devices, present: int) -> int | None:
+    """The GPU of a slot; None where it computes on the CPU."""
+    return slot if devices == "auto" and slot < present else None
+
+
+def gpus_present() -> int:
+    try:
+        return len(os.listdir("/proc/driver/nvidia/gpus"))  # noqa: PTH208
+    except OSError:
+        return 0
+
+
+def _resolved(command: tuple[str, ...]) -> tuple[str, ...]:
+    """`python` means the interpreter that runs the site, whatever PATH says."""
+    return (sys.executable, *command[1:]) if Path(command[0]).name in ("python", "python3") else command

@@ -1,0 +1,78 @@
+"""The site's replicator: one program under supervisord, told by one JSON file.
+
+Invariant: it is restarted only when what it is told changed.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+from drstack.errors import ActuatorFailed
+from drstack.platforms.local import programs
+from drstack.platforms.local.atomic import read_json, write_text
+from drstack.platforms.local.desired import read_desired
+from drstack.platforms.local.logs import tail
+from drstack.platforms.local.supervisor import Supervisor
+from drstack.platforms.local.waiting import Deadline
+
+if TYPE_CHECKING:
+    from drstack.platforms.local.folder import SiteFolder
+    from replicator.service.config import ServiceConfig
+
+READY_S = 30.0
+STABLE_S = 1.0
+
+
+def ensure_replicator(folder: SiteFolder, config: ServiceConfig) -> None:
+    """Have it run with this configuration. ActuatorFailed."""
+    told: dict[str, object] = config.model_dump(mode="json")
+    changed = read_json(folder.replicator_config) != told
+    if changed:
+        write_text(folder.replicator_config, json.dumps(told, indent=2) + "\n")
+    write_text(folder.programs / "replicator.conf", programs.replicator(folder, sys.executable))
+    supervisor = Supervisor(folder)
+    supervisor.reread()
+    if changed:
+        stop_replicator(folder, deadline_s=READY_S)
+    supervisor.start(programs.REPLICATOR)
+    if not Deadline(READY_S).until(lambda: supervisor.programs()[programs.REPLICATOR].state == "RUNNING"):
+        log = folder.log(programs.REPLICATOR)
+        raise ActuatorFailed(
+            f"site {folder.path}: the replicator did not start within {READY_S:.0f} s: {tail(log)}",
+            hint=f"Read {log}.",
+        )
+
+
+def stop_replicator(folder: SiteFolder, *, deadline_s: float) -> None:
+    supervisor = Supervisor(folder)
+    supervisor.stop(programs.REPLICATOR)
+
+    def stopped() -> bool:
+        state = supervisor.programs().get(programs.REPLICATOR)
+        return state is None or not state.pid
+
+    if not Deadline(deadline_s).until(stopped):
+        raise ActuatorFailed(f"site {folder.path}: the replicator does not stop within {deadline_s:.0f} s")
+
+
+def replicator_drift(folder: SiteFolder) -> list[str]:
+    """What keeps it from running, in words. A fenced site's replicator is down as it should be: the pool tells."""
+    desired = read_desired(folder)
+    if desired is not None and desired.fenced is not None:
+        return [f"the site is fenced: {desired.fenced}"]
+    try:
+        state = Supervisor(folder).programs().get(programs.REPLICATOR)
+    except ActuatorFailed:
+        return ["supervisord is gone"]
+    if read_json(folder.replicator_config) is None:
+        return ["the replicator's configuration is gone"]
+    return [] if state is not None and state.up else [f"the replicator is {state.state if state else 'unknown'}"]
+
+
+def remove_replicator(folder: SiteFolder, *, deadline_s: float) -> None:
+    stop_replicator(folder, deadline_s=deadline_s)
+    (folder.programs / "replicator.conf").unlink(missing_ok=True)
+    folder.replicator_config.unlink(missing_ok=True)
+    Supervisor(folder).reread()

@@ -1,0 +1,29 @@
+"""Which platform a site descriptor belongs to.
+
+Decides by the descriptor's `platform` alone. Invariant: what was published on the witness is enough to open a site, so
+that a promotion needs nothing of the failed one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from drstack.errors import EnvironmentUnknown
+from drstack.platforms.local.descriptor import read_descriptor
+from drstack.platforms.local.site import LocalSite
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from drstack.recovery.ports import Site
+
+
+def open_site(descriptor: Mapping[str, Any]) -> Site:
+    """The site that a descriptor describes. Opening touches nothing. EnvironmentUnknown."""
+    platform = descriptor.get("platform")
+    if platform == "local":
+        return LocalSite(read_descriptor(descriptor))
+    raise EnvironmentUnknown(
+        f"site {descriptor.get('site')!r}: no actuators for platform {platform!r}",
+        hint="Use a drstack of the version that published the descriptor.",
+    )

@@ -1,0 +1,131 @@
+"""Founding an environment on its witness, or taking it up where it was founded (DESIGN, rule 11).
+
+Assignment 1 is made only where nothing that can be reached knows the environment. A workload that is new gets an
+`extend` assignment. Invariant: what an assignment says of a workload is never changed from here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from drstack.errors import WitnessUnreachable, WitnessUnsound
+from drstack.witness.assignment import Assignment, WorkloadAssignment
+from replicator.errors import ReplicatorError, RepositoryUnknown, StoreError
+from replicator.log.workload import WorkloadLog
+from replicator.repository.format import read_format
+from replicator.stores.url import make_folder, open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from drstack.witness.witness import Witness
+
+_REPAIR = "docs/operations/witness.md tells how to put the witness back from the `open` entries of the repositories."
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredWorkload:
+    """Who writes it first, and which sites acknowledge."""
+
+    writer: str
+    acknowledge: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RepositorySight:
+    """What a reachable repository knows: whose it is (None: nobody's) and the newest term of its logs."""
+
+    url: str
+    environment: str | None
+    term: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The assignment to make; None: the one that stands is taken up."""
+
+    action: Literal["create", "extend", "adopt"]
+    assignment: Assignment | None
+
+
+def decide(
+    declared: Mapping[str, DeclaredWorkload],
+    current: Assignment | None,
+    repositories: Sequence[RepositorySight],
+    descriptors: Sequence[str],
+    witness: str,
+) -> Decision:
+    """WitnessUnsound where the witness knows less than something that can be reached. `descriptors`: sites with one."""
+    number = current.number if current else 0
+    ahead = max(repositories, key=lambda each: each.term, default=None)
+    if ahead is not None and ahead.term > number:
+        raise WitnessUnsound(
+            f"witness {witness} ends at assignment {number}; {ahead.url} has opened term {ahead.term}", hint=_REPAIR
+        )
+    if current is None:
+        knowing = [each.url for each in repositories if each.environment is not None] or list(descriptors)
+        if knowing:
+            raise WitnessUnsound(f"witness {witness} is empty, but {knowing[0]} knows the environment", hint=_REPAIR)
+        workloads = {name: _opened(each, 1) for name, each in declared.items()}
+        return Decision("create", Assignment(number=1, workloads=workloads, cause="create"))
+    new = {name: _opened(each, number + 1) for name, each in declared.items() if name not in current.workloads}
+    if not new:
+        return Decision("adopt", None)
+    workloads = {**current.workloads, **new}
+    return Decision("extend", Assignment(number=number + 1, workloads=workloads, cause="extend"))
+
+
+def _opened(declared: DeclaredWorkload, term: int) -> WorkloadAssignment:
+    return WorkloadAssignment(writer=declared.writer, term=term, acknowledge=declared.acknowledge)
+
+
+def found_environment(
+    witness: Witness,
+    declared: Mapping[str, DeclaredWorkload],
+    repositories: Sequence[str],
+    sites: Sequence[str],
+    *,
+    clock: Callable[[], float],
+    token: Callable[[], str],
+) -> str:
+    """Found it or take it up; convergent, whoever does the same at the same time. Returns the environment's id."""
+    while True:
+        seen = [sight for url in repositories if (sight := look(url, tuple(declared), clock, token)) is not None]
+        current = _current(witness, seen)
+        described = [f"the descriptor of {site}" for site in sites if witness.descriptor(site) is not None]
+        decision = decide(declared, current, seen, described, witness.url)
+        identity = witness.found()
+        if decision.assignment is None or witness.assign(decision.assignment) == decision.assignment:
+            return identity
+
+
+def _current(witness: Witness, seen: Sequence[RepositorySight]) -> Assignment | None:
+    """The witness's newest assignment. A folder that is not there yet is made, if nothing knows the environment."""
+    try:
+        return witness.current()
+    except WitnessUnreachable:
+        if any(each.environment is not None or each.term for each in seen):
+            raise
+        make_folder(witness.url)
+        return witness.current()
+
+
+def look(
+    url: str, workloads: Sequence[str], clock: Callable[[], float], token: Callable[[], str]
+) -> RepositorySight | None:
+    """What a repository knows; None if it cannot be reached. WitnessUnsound if it cannot be read."""
+    store = open_store(url)
+    try:
+        known = read_format(store).environment
+    except RepositoryUnknown:
+        known = None
+    except StoreError:
+        return None
+    try:
+        views = [WorkloadLog(store, name, clock=clock, token=token).view() for name in workloads]
+    except StoreError:
+        return None
+    except ReplicatorError as error:
+        raise WitnessUnsound(f"repository {url}: {error}", hint=error.hint) from error
+    return RepositorySight(url, known, max((max(view.term, view.sealed) for view in views), default=0))

@@ -1,0 +1,94 @@
+"""drstack:local:Job: what a workload runs at a site.
+
+Invariant: a changed definition counts from the next start; neither it nor `initiallyRunning` starts, stops or
+restarts what runs (DESIGN, rule 10).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from drstack.platforms.local import jobs
+from drstack.platforms.local.desired import Desired, Program, change, read_desired
+from drstack.platforms.local.folder import SiteFolder, site_folder
+from drstack.provider.kind import DRIFT, Created, Failure, Inputs, Kind
+from drstack.provider.sites import Folder, Name, identify, present
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from drstack.provider.values import Plain
+
+START_S = 30.0
+
+
+class JobInputs(Inputs):
+    folder: Folder
+    workload: Name
+    module: str | None = None
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    ranks: int = Field(ge=1)
+    env: dict[str, str] = Field(default_factory=dict[str, str])
+    checkpoints: str
+    initially_running: bool | None = None
+
+
+class Job(Kind[JobInputs]):
+    token = "drstack:local:Job"  # noqa: S105 - a type token
+    inputs = JobInputs
+    identity = ("folder", "workload")
+    at_create = ("initiallyRunning",)
+
+    def check(self, inputs: Mapping[str, Plain]) -> list[Failure]:
+        module, command, path = inputs.get("module"), inputs.get("command"), inputs.get("checkpoints")
+        failures: list[Failure] = []
+        if (module is None) == (not command):
+            failures.append(Failure("module", "either a module or a command is expected"))
+        if isinstance(path, str) and (path.startswith("/") or ".." in path.split("/")):
+            failures.append(Failure("checkpoints", f"is {path!r}: a folder below the site's is expected"))
+        return failures
+
+    def create(self, inputs: JobInputs) -> Created:
+        outputs = self.update(inputs)
+        if inputs.initially_running:
+            jobs.begin(site_folder(inputs.folder), inputs.workload, deadline_s=START_S)
+        return Created(identify(inputs.folder, f"job/{inputs.workload}"), outputs)
+
+    def update(self, inputs: JobInputs) -> Mapping[str, object]:
+        jobs.define(site_folder(inputs.folder), _definition(inputs))
+        return {**inputs.model_dump(by_alias=True), DRIFT: []}
+
+    def read(self, inputs: JobInputs) -> Mapping[str, object] | None:
+        folder = site_folder(inputs.folder)
+        there = jobs.read_definition(folder, inputs.workload) if present(folder) else None
+        if there is None:
+            return None
+        drift = [] if there == _definition(inputs) else ["the definition was changed"]
+        return {**inputs.model_dump(by_alias=True), DRIFT: drift}
+
+    def delete(self, inputs: JobInputs) -> None:
+        folder = site_folder(inputs.folder)
+        if not present(folder):
+            return
+        jobs.stop(folder, inputs.workload, deadline_s=START_S)
+        if read_desired(folder) is not None:
+            change(folder, lambda now: _without(now or Desired(0), inputs.workload))
+        _forget(folder, inputs.workload)
+
+
+def _definition(inputs: JobInputs) -> jobs.JobDefinition:
+    program = Program(inputs.module, inputs.command, inputs.args, inputs.env, inputs.checkpoints)
+    return jobs.JobDefinition(inputs.workload, inputs.ranks, program)
+
+
+def _without(now: Desired, workload: str) -> Desired:
+    return replace(now, jobs={name: job for name, job in now.jobs.items() if name != workload})
+
+
+def _forget(folder: SiteFolder, workload: str) -> None:
+    for path in (folder.job(workload), folder.attempts(workload)):
+        path.unlink(missing_ok=True)

@@ -1,0 +1,65 @@
+"""drstack:witness:Environment: the environment's entry on the witness, in every stack of it.
+
+Invariant: deleting it leaves the witness untouched; refreshing it with the witness away changes nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from drstack.errors import WitnessUnreachable, WitnessUnsound
+from drstack.provider.environment import DeclaredWorkload, found_environment
+from drstack.provider.kind import DRIFT, Created, Inputs, Kind
+from drstack.provider.reach import clock, open_witness, token
+from drstack.provider.sites import Name  # noqa: TC001 - pydantic reads it when it runs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class WorkloadInputs(Inputs):
+    writer: Name
+    acknowledge: tuple[Name, ...] = ()
+
+
+class EnvironmentInputs(Inputs):
+    witness: str
+    environment: Name
+    workloads: dict[Name, WorkloadInputs]
+    repositories: tuple[str, ...]
+    sites: tuple[Name, ...] = ()
+
+
+class Environment(Kind[EnvironmentInputs]):
+    token = "drstack:witness:Environment"  # noqa: S105 - a type token
+    inputs = EnvironmentInputs
+    identity = ("witness", "environment")
+    computed = ("environmentId",)
+
+    def create(self, inputs: EnvironmentInputs) -> Created:
+        return Created(f"{inputs.witness}#{inputs.environment}", self.update(inputs))
+
+    def update(self, inputs: EnvironmentInputs) -> Mapping[str, object]:
+        witness = open_witness(inputs.witness, inputs.environment)
+        declared = {n: DeclaredWorkload(each.writer, each.acknowledge) for n, each in inputs.workloads.items()}
+        identity = found_environment(
+            witness, declared, inputs.repositories, inputs.sites, clock=clock, token=token
+        )
+        return {**inputs.model_dump(by_alias=True), "environmentId": identity, DRIFT: []}
+
+    def read(self, inputs: EnvironmentInputs) -> Mapping[str, object] | None:
+        witness = open_witness(inputs.witness, inputs.environment)
+        try:
+            identity, current = witness.environment_id(), witness.current()
+        except WitnessUnreachable:
+            return inputs.model_dump(by_alias=True)
+        if identity is None or current is None:
+            raise WitnessUnsound(
+                f"witness {inputs.witness} knows no environment {inputs.environment}, which this stack founded there",
+                hint="docs/operations/witness.md tells how to put it back; nothing is founded a second time.",
+            )
+        drift = [f"workload {name} has no assignment" for name in inputs.workloads if name not in current.workloads]
+        return {**inputs.model_dump(by_alias=True), "environmentId": identity, DRIFT: drift}
+
+    def delete(self, inputs: EnvironmentInputs) -> None:
+        """The witness never goes backwards (DESIGN, rule 11)."""

@@ -1,0 +1,40 @@
+"""Bringing a repository up to the assignment that stands: `seal` of what came before, then `open` (DESIGN, rule 3).
+
+A repository that was away gets this before anything else there starts. Both entries are convergent: the second time
+nothing is written.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from replicator.log.workload import WorkloadLog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from drstack.witness.assignment import Assignment
+    from replicator.log.replay import LogView
+    from replicator.stores.store import ObjectStore
+
+
+def bring_up_to(
+    assignment: Assignment,
+    workload: str,
+    store: ObjectStore,
+    *,
+    clock: Callable[[], float],
+    token: Callable[[], str],
+) -> LogView:
+    """Seal and open `workload` in the repository in `store` for `assignment`. Returns what its log then says.
+
+    A repository that already knows a later term is left as it is: the assignment given is not the newest.
+    """
+    log = WorkloadLog(store, workload, clock=clock, token=token)
+    opening = assignment.opening(workload)
+    view = log.view()
+    if view.term < opening.term:
+        if view.slots:
+            log.seal(opening.term - 1, reason=f"assignment {assignment.number} opens term {opening.term}")
+        log.open(opening)
+    return log.view()

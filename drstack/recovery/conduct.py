@@ -1,0 +1,127 @@
+"""From a wish ("west shall write") to its end: join what runs, find that it is done, or plan, begin and carry out.
+
+An operation that finds its facts overtaken ends as superseded; new facts are taken and new seals made.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from drstack.errors import EnvironmentUnknown, OperationConflict, PlanStale
+from drstack.recovery.facts import gather
+from drstack.recovery.operation import begin, join, last_ended, unfinished
+from drstack.recovery.plan import plan_promotion
+from drstack.recovery.promote import Promotion
+
+if TYPE_CHECKING:
+    from drstack.recovery.facts import Facts
+    from drstack.recovery.plan import Given, Plan
+    from drstack.recovery.world import World
+
+Doc = dict[str, Any]
+_TRIES = 5
+
+
+def look(world: World) -> Facts:
+    """Facts about every workload that the environment declares."""
+    demanded = {name: need.demanded for name, need in world.needs.items()}
+    return gather(world.witness, world.sites, world.repositories, demanded)
+
+
+def plan_only(world: World, target: str, given: Given) -> Plan:
+    """The plan that a promotion would carry out now. Touches nothing."""
+    _require_site(world, target)
+    return plan_promotion(world.environment, look(world), target, world.needs, given)
+
+
+def promote(world: World, target: str, given: Given, *, agreed: Doc | None = None) -> Doc:
+    """Promote `target`. `agreed`: a plan that an operator looked at; PlanStale if the facts have left it.
+
+    Returns the operation's end record; with `already` true where nothing was left to do.
+    """
+    _require_site(world, target)
+    for _ in range(_TRIES):
+        running = unfinished(world.witness)
+        if running is not None:
+            return _finish(world, running.identity, target)
+        done = _done(world, target)
+        if done is not None:
+            return done
+        try:
+            return _begin(world, target, given, agreed)
+        except OperationConflict:
+            if agreed is not None:
+                raise
+    raise OperationConflict(f"{_TRIES} other promotions were faster; look at: drstack status {world.environment}")
+
+
+def _begin(world: World, target: str, given: Given, agreed: Doc | None) -> Doc:
+    began_at = world.clock()
+    for phase in ("detect", "facts"):
+        world.progress.begin(phase)
+    world.progress.end("detect", began_at - (given.failed_at or began_at), "")
+    facts = look(world)
+    facts_at = world.clock()
+    away = [site.site for site in facts.sites.values() if not site.reachable]
+    world.progress.end("facts", facts_at - began_at, f"out of sight: {', '.join(away) or 'nothing'}")
+    world.progress.begin("plan")
+    plan = plan_promotion(world.environment, facts, target, world.needs, given)
+    if agreed is not None:
+        require_agreed(plan, agreed)
+    planned_at = world.clock()
+    world.progress.end("plan", planned_at - facts_at, describe(plan))
+    document = plan.document()
+    for workload in document["workloads"]:
+        need = world.needs[workload["name"]]
+        workload.update({"rpo_s": need.rpo_s, "rto_s": need.rto_s})
+    journal = begin(
+        world.witness,
+        {
+            **document, "kind": "promote", "by": given.by, "reason": given.reason, "failed_at": given.failed_at,
+            "began_at": began_at, "facts_at": facts_at, "planned_at": planned_at,
+        },
+    )  # fmt: skip
+    return Promotion(world, journal).run()
+
+
+def require_agreed(plan: Plan, agreed: Doc) -> None:
+    """PlanStale if the term moved, the target differs, or more would be lost than was agreed to."""
+    if agreed.get("target") != plan.target or agreed.get("environment") != plan.environment:
+        raise PlanStale(f"the plan file is for {agreed.get('environment')} to {agreed.get('target')}")
+    if agreed.get("base") != plan.base:
+        raise PlanStale(f"assignment {plan.base} stands now; the plan was made on {agreed.get('base')}")
+    bounds = {each["name"]: each["loss_bound_s"] for each in agreed["workloads"]}
+    for workload in plan.workloads:
+        stated = bounds.get(workload.name, -1.0)
+        bound = math.inf if stated is None else float(stated)
+        if workload.loss_s > bound:
+            raise PlanStale(f"{workload.name} would lose {workload.loss_s:.1f} s now; the plan allows {bound:g} s")
+
+
+def describe(plan: Plan) -> str:
+    """One line for people."""
+    parts = [f"{w.name} from step {w.step} ({w.commit[0]}.{w.commit[1]} in {w.source}), {w.loss_s:.1f} s lost" for w in plan.workloads]
+    return f"{plan.hash()}: " + "; ".join(parts)
+
+
+def _finish(world: World, identity: str, target: str) -> Doc:
+    base, k = (int(part) for part in identity.split("-"))
+    journal = join(world.witness.journal(base, k), target)
+    return Promotion(world, journal).run()
+
+
+def _done(world: World, target: str) -> Doc | None:
+    current = world.witness.current()
+    if current is None or any(current.writer(name) != target for name in current.workloads if name in world.needs):
+        return None
+    journal = last_ended(world.witness)
+    ended = journal.ended() if journal else None
+    return {**(ended or {"result": "nothing to do", "number": current.number}), "already": True}
+
+
+def _require_site(world: World, target: str) -> None:
+    if target not in world.sites:
+        raise EnvironmentUnknown(
+            f"environment {world.environment} has no site {target!r}", hint=f"Its sites are: {', '.join(world.sites)}."
+        )

@@ -1,0 +1,163 @@
+"""What is known when a recovery is decided: the assignment, each repository's log, each site as it looks now.
+
+Gathering never changes anything, and a site or repository that cannot be seen is a fact too (DESIGN, rule 8).
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from drstack.errors import EnvironmentUnknown, WitnessUnsound
+from replicator.errors import RepositoryUnknown, StoreError
+from replicator.model import CommitId
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from drstack.recovery.ports import Site, SiteObservation
+    from drstack.witness.assignment import Assignment
+    from drstack.witness.witness import Witness
+    from replicator.model import Level
+    from replicator.repository.repository import Repository
+
+_OBSERVE_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class CommitFact:
+    """A commit that stands in some repository, and whether it is a recovery point there."""
+
+    id: CommitId
+    step: int
+    saved_at: float
+    size_bytes: int
+    suspect: bool
+    receipts: tuple[Level, ...]
+    root: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryFact:
+    """One repository's log of one workload. `why` says why it could not be read, where it could not."""
+
+    name: str
+    url: str
+    why: str | None
+    slots: int = 0
+    term: int = 0
+    sealed: int = 0
+    heads: Mapping[str, int] | None = None
+    newest: tuple[CommitFact, ...] = ()
+    """Commits that stand, newest first, down to the newest one with every demanded receipt."""
+    rolled_back: str | None = None
+    """Why this log is older than what the witness knows of it."""
+
+    @property
+    def reachable(self) -> bool:
+        return self.why is None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadFact:
+    name: str
+    writer: str
+    term: int
+    acknowledge: tuple[str, ...]
+    repositories: Mapping[str, RepositoryFact]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """`at`: unix seconds at which gathering ended."""
+
+    at: float
+    assignment: Assignment
+    sites: Mapping[str, SiteObservation]
+    workloads: Mapping[str, WorkloadFact]
+
+
+def gather(
+    witness: Witness,
+    sites: Mapping[str, Site],
+    repositories: Mapping[str, Repository],
+    workloads: Mapping[str, tuple[Level, ...]],
+    *,
+    assignment: Assignment | None = None,
+) -> Facts:
+    """Look at everything at once. `workloads` gives per workload the receipts that its class demands.
+
+    WitnessUnreachable, WitnessUnsound; EnvironmentUnknown where nothing was ever assigned.
+    """
+    current = assignment or witness.current()
+    if current is None:
+        raise EnvironmentUnknown(
+            f"the witness {witness.url} knows no environment {witness.environment}",
+            hint=f"drstack up {witness.environment} declares it.",
+        )
+    with ThreadPoolExecutor(max(4, len(sites) * 2)) as pool:
+        observed = {name: pool.submit(site.observe, deadline_s=_OBSERVE_S) for name, site in sites.items()}
+        judged = {
+            name: {
+                each: pool.submit(repository_fact, repository, name, workloads[name], current)
+                for each, repository in repositories.items()
+            }
+            for name in current.workloads
+            if name in workloads
+        }
+        return Facts(
+            at=witness.now(),
+            assignment=current,
+            sites={name: future.result() for name, future in observed.items()},
+            workloads={
+                name: WorkloadFact(
+                    name, current.workloads[name].writer, current.workloads[name].term,
+                    current.workloads[name].acknowledge, {each: future.result() for each, future in facts.items()},
+                )
+                for name, facts in judged.items()
+            },
+        )  # fmt: skip
+
+
+def repository_fact(
+    repository: Repository, workload: str, demanded: Sequence[Level], assignment: Assignment
+) -> RepositoryFact:
+    """One repository's word about one workload."""
+    name, url = repository.name, repository.store.url
+    try:
+        repository.format()
+        view = repository.log(workload).view()
+        newest: list[CommitFact] = []
+        for accepted in reversed(view.in_order()):
+            levels = repository.receipts.levels(workload, accepted.slot, tuple(demanded))
+            what = accepted.what
+            held = tuple(level for level, holds in levels.items() if holds)
+            newest.append(
+                CommitFact(
+                    what.id(), what.step, what.saved_at, what.size_bytes, what.suspect, held, what.root, what.name
+                )
+            )
+            if not what.suspect and len(held) == len(demanded):
+                break
+    except (StoreError, RepositoryUnknown) as error:
+        return RepositoryFact(name, url, why=str(error))
+    return RepositoryFact(
+        name, url, None, view.slots, view.term, view.sealed, view.heads(), tuple(newest),
+        _rolled_back(repository, workload, view.slots, assignment),
+    )  # fmt: skip
+
+
+def _rolled_back(repository: Repository, workload: str, slots: int, assignment: Assignment) -> str | None:
+    for seal in assignment.workloads[workload].seals:
+        if seal.repository != repository.name:
+            continue
+        if slots < seal.slot:
+            return f"its log has {slots} entries; assignment {assignment.number} saw {seal.slot}"
+        if repository.log(workload).slot(seal.slot).digest != seal.digest:
+            raise WitnessUnsound(
+                f"{repository.store.url}: entry {seal.slot} of {workload} is not the seal that assignment "
+                f"{assignment.number} names"
+            )
+    return None

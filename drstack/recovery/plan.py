@@ -1,0 +1,205 @@
+"""What a promotion will do, decided from facts alone: refuse with a reason, or a plan with its consents and its hash.
+
+Nothing here touches anything. The plan's hash covers what an operator agrees to: from, to, term, recovery point, loss
+bound, steps and consents; not the time at which it was made.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from drstack.errors import ConsentRequired, NotReady, OperationConflict, PromotionRefused
+from replicator.log.records import canonical, digest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from drstack.recovery.facts import CommitFact, Facts, WorkloadFact
+    from replicator.model import Level
+
+PHASES = (
+    "detect", "facts", "plan", "fence", "seal", "assign", "pin", "restore", "actuate", "start", "prove", "reconcile",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What one workload needs of the target, from the environment file."""
+
+    rpo_s: float
+    rto_s: float
+    demanded: tuple[Level, ...]
+    ranks: int
+    acknowledge: tuple[str, ...] = ()
+    """Sites whose repositories confirm each checkpoint while the target writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the operator allows. `data_loss_s`: seconds; infinity for a loss that nobody can bound."""
+
+    by: str
+    reason: str | None = None
+    data_loss_s: float | None = None
+    failed_at: float | None = None
+    """When the writer died, if that is known (unix seconds)."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadPlan:
+    name: str
+    writer: str
+    term: int
+    """The term that ends."""
+    commit: tuple[int, int]
+    step: int
+    saved_at: float
+    source: str
+    """The repository that it is restored from."""
+    loss_s: float
+    """Work lost at worst, from the save to the failure, as far as it is known now."""
+    loss_bound_s: float | None
+    """What the objective, or the operator's consent, allows to be lost; None: any loss."""
+    seal: tuple[str, ...]
+    unreachable: tuple[str, ...]
+    ranks: int
+    acknowledge: tuple[str, ...]
+    suspended: tuple[str, ...]
+    """Sites that should confirm checkpoints in the new term and are out of reach: confirmation is off until they are back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A promotion. `base`: the assignment that it was decided on; any newer one makes it stale."""
+
+    environment: str
+    target: str
+    base: int
+    workloads: tuple[WorkloadPlan, ...]
+    fence: tuple[str, ...]
+    capacity: int
+    consents: tuple[tuple[str, str], ...]
+    steps: tuple[str, ...] = PHASES
+
+    def document(self) -> dict[str, Any]:
+        """JSON of the plan, with its hash."""
+        body = asdict(self)
+        return {**body, "hash": self.hash()}
+
+    def hash(self) -> str:
+        body = asdict(self)
+        for workload in body["workloads"]:
+            del workload["loss_s"]
+        return digest(canonical(body))[:16]
+
+
+def recovery_point(
+    workload: WorkloadFact, demanded: tuple[Level, ...], prefer: str | None = None
+) -> tuple[CommitFact, str] | None:
+    """The greatest (term, height) with every demanded receipt, and a repository where it has them (rule 14).
+
+    Where several have it, it is taken from `prefer`.
+    """
+    best: tuple[CommitFact, str] | None = None
+    for repository in workload.repositories.values():
+        if not repository.reachable or repository.rolled_back:
+            continue
+        for commit in repository.newest:
+            sound = not commit.suspect and set(demanded) <= set(commit.receipts)
+            better = best is None or commit.id > best[0].id or (commit.id == best[0].id and repository.name == prefer)
+            if sound and better:
+                best = (commit, repository.name)
+    return best
+
+
+def plan_promotion(environment: str, facts: Facts, target: str, needs: Mapping[str, Need], given: Given) -> Plan:
+    """The plan that makes `target` the writer of every workload that it does not write yet.
+
+    NotReady, PromotionRefused, ConsentRequired; OperationConflict if there is nothing left to do.
+    """
+    moving = [each for each in facts.workloads.values() if each.writer != target]
+    if not moving:
+        raise OperationConflict(f"{target} writes every workload already: nothing to promote")
+    capacity = _require_ready(facts, target, moving, needs)
+    plans = tuple(_plan_workload(each, target, needs[each.name], given, facts.at) for each in moving)
+    return Plan(
+        environment=environment, target=target, base=facts.assignment.number, workloads=plans,
+        fence=tuple(sorted({each.writer for each in moving})), capacity=capacity,
+        consents=_consents(plans, needs, given),
+    )  # fmt: skip
+
+
+def _require_ready(facts: Facts, target: str, moving: list[WorkloadFact], needs: Mapping[str, Need]) -> int:
+    site = facts.sites[target]
+    if not site.reachable:
+        raise NotReady(f"{target} cannot be reached: {site.why}", hint="Promote to another site, or repair this one.")
+    staying = [each for each in facts.workloads.values() if each.writer == target]
+    slots = sum(needs[each.name].ranks for each in [*moving, *staying])
+    if slots > site.capacity_bound:
+        raise NotReady(
+            f"{target} can have {site.capacity_bound} worker slots and the work needs {slots}",
+            hint="Raise the site's slots in the environment file, then: drstack up ENV --site " + target,
+        )
+    return max(slots, site.capacity_bound)
+
+
+def _plan_workload(each: WorkloadFact, target: str, need: Need, given: Given, now: float) -> WorkloadPlan:
+    home = each.repositories.get(target)
+    if home is None or not home.reachable:
+        why = home.why if home else "it has none"
+        raise NotReady(f"{target}'s repository cannot be reached: {why}", hint="Repair it, or promote to another site.")
+    for repository in each.repositories.values():
+        if repository.rolled_back:
+            raise PromotionRefused(
+                f"{repository.name}'s repository was rolled back: {repository.rolled_back}",
+                hint="Take it out of reach, or let a peer put back what is missing, then plan again.",
+            )
+    unreachable = tuple(name for name, fact in each.repositories.items() if not fact.reachable)
+    unknown = [name for name in unreachable if name in each.acknowledge]
+    if unknown and not _any_loss(given):
+        raise ConsentRequired(
+            f"{each.name}: {', '.join(unknown)} may hold acknowledged checkpoints and cannot be sealed: unknown loss",
+            hint="Bring it within reach, or add: --accept-data-loss unknown --reason '…'",
+        )
+    best = recovery_point(each, need.demanded, prefer=target)
+    if best is None:
+        raise PromotionRefused(
+            f"{each.name}: no reachable repository has a checkpoint with receipts {', '.join(need.demanded)}",
+            hint=f"replicator list --repo {home.url} shows what there is; replicator verify writes receipts.",
+        )
+    commit, source = best
+    loss = max(0.0, (given.failed_at or now) - commit.saved_at)
+    allowed = max(need.rpo_s, given.data_loss_s or 0.0)
+    if loss > allowed:
+        raise PromotionRefused(
+            f"{each.name}: the newest recovery point is step {commit.step}, saved {loss:.1f} s before the failure; "
+            f"the objective is {need.rpo_s:g} s",
+            hint=f"To go on all the same: --accept-data-loss {loss + 1:.0f}s --reason '…'",
+        )
+    return WorkloadPlan(
+        each.name, each.writer, each.term, (commit.id.term, commit.id.height), commit.step,
+        commit.saved_at, source, round(loss, 3), None if math.isinf(allowed) else allowed,
+        tuple(name for name, fact in each.repositories.items() if fact.reachable), unreachable, need.ranks,
+        tuple(name for name in need.acknowledge if name not in unreachable),
+        tuple(name for name in need.acknowledge if name in unreachable),
+    )  # fmt: skip
+
+
+def _any_loss(given: Given) -> bool:
+    return given.data_loss_s is not None and math.isinf(given.data_loss_s)
+
+
+def _consents(
+    plans: tuple[WorkloadPlan, ...], needs: Mapping[str, Need], given: Given
+) -> tuple[tuple[str, str], ...]:
+    used: list[tuple[str, str]] = []
+    if given.data_loss_s is not None:
+        beyond = [plan for plan in plans if plan.loss_s > needs[plan.name].rpo_s]
+        unknown = _any_loss(given)
+        if beyond or unknown:
+            if not given.reason:
+                raise ConsentRequired("a loss beyond the objective needs a reason", hint="Add: --reason '…'")
+            used.append(("unknown-loss" if unknown else "data-loss", f"{given.data_loss_s:g}"))
+    return tuple(used)

@@ -1,0 +1,92 @@
+"""What recovery asks of a platform: to look at a site, to fence it, and to turn its actuators.
+
+Recovery knows no platform; `drstack.platforms` implements these for each. Every call ends within its deadline or
+raises ActuatorFailed. Acting is convergent: look, act only if needed, look again (DESIGN, rules 9, 10, 12).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+FenceGrade = Literal["proven", "lease-expired", "assumed"]
+
+
+@dataclass(frozen=True, slots=True)
+class JobObservation:
+    """A workload's processes at a site. `step` is the last step that the run reported, at `step_at` (unix s)."""
+
+    running: bool
+    ranks: int
+    generation: int = 0
+    """Counts the starts that actuators asked for."""
+    resumed_step: int | None = None
+    first_step: int | None = None
+    """The first step that this generation made, at `first_step_at` (unix s)."""
+    first_step_at: float | None = None
+    step: int | None = None
+    step_at: float | None = None
+    failure: str | None = None
+    """Why it is not running, where the platform knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class SiteObservation:
+    """What a site looks like now. `reachable` False says that it could not be seen, not that it died (rule 8)."""
+
+    site: str
+    reachable: bool
+    why: str = ""
+    capacity: int = 0
+    """Worker slots that run."""
+    capacity_bound: int = 0
+    """Worker slots that the site can have."""
+    replicator_running: bool = False
+    jobs: Mapping[str, JobObservation] = field(default_factory=dict[str, JobObservation])
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """How a fence attempt ended. `proof` says what the platform confirmed, or what kept it from that."""
+
+    grade: FenceGrade
+    done: str
+    proof: str
+
+
+class Site(Protocol):
+    """One site's actuators and facts."""
+
+    @property
+    def name(self) -> str: ...
+
+    def observe(self, *, deadline_s: float) -> SiteObservation:
+        """Never raises for a site that is away: it says `reachable=False` and why."""
+        ...
+
+    def fence(self, *, deadline_s: float) -> Fence:
+        """Stop everything that writes there. Never raises: what could not be confirmed is graded `assumed`."""
+        ...
+
+    def set_capacity(self, slots: int, *, deadline_s: float) -> None:
+        """Bring the worker slots that run to `slots`, within the site's bound. ActuatorFailed."""
+        ...
+
+    def checkpoints(self, workload: str) -> Path:
+        """The folder in which the workload's trainer looks for checkpoints at this site."""
+        ...
+
+    def start_job(self, workload: str, *, token: str, resume_step: int | None, deadline_s: float) -> None:
+        """Start the workload's processes unless the start of this `token` was already made. ActuatorFailed.
+
+        The run must resume from exactly `resume_step`, or from nothing if that is None.
+        """
+        ...
+
+    def stop_job(self, workload: str, *, deadline_s: float) -> None:
+        """Stop the workload's processes and confirm it. ActuatorFailed."""
+        ...

@@ -1,0 +1,100 @@
+"""What an operator wants to know first: who writes, how far behind the standby is, and what would be lost now.
+
+Pure: facts in, a document and one sentence per workload out.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from drstack.recovery.plan import recovery_point
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from drstack.recovery.facts import Facts, WorkloadFact
+    from drstack.recovery.plan import Need
+
+Doc = dict[str, Any]
+
+
+def status(environment: str, facts: Facts, needs: Mapping[str, Need], running: str | None) -> Doc:
+    """The status document; docs/cli.md names its fields. `running`: an operation that has not ended."""
+    return {
+        "environment": environment,
+        "assignment": facts.assignment.number,
+        "operation": running,
+        "at": facts.at,
+        "sites": {
+            name: {
+                "reachable": site.reachable, "why": site.why, "capacity": site.capacity,
+                "capacity_bound": site.capacity_bound, "replicator": site.replicator_running,
+            }
+            for name, site in facts.sites.items()
+        },
+        "workloads": {name: _workload(each, facts, needs[name]) for name, each in facts.workloads.items()},
+    }  # fmt: skip
+
+
+def _workload(each: WorkloadFact, facts: Facts, need: Need) -> Doc:
+    site = facts.sites.get(each.writer)
+    job = site.jobs.get(each.name) if site is not None else None
+    standbys = {name: fact for name, fact in each.repositories.items() if name != each.writer}
+    reachable = {name: fact for name, fact in standbys.items() if fact.reachable}
+    best = recovery_point(each, need.demanded) if not reachable else _best_of(each, reachable, need)
+    age = facts.at - best[0].saved_at if best else None
+    document: Doc = {
+        "writer": each.writer,
+        "term": each.term,
+        "serving": dict(facts.assignment.workloads[each.name].serves),
+        "step": job.step if job else None,
+        "step_at": job.step_at if job else None,
+        "running": bool(job and job.running),
+        "recovery_point": None if best is None else {
+            "commit": str(best[0].id), "step": best[0].step, "saved_at": best[0].saved_at, "age_s": age,
+            "repository": best[1], "receipts": list(best[0].receipts),
+        },
+        "rpo_s": need.rpo_s,
+        "rto_s": need.rto_s,
+        "within_rpo": age is not None and age <= need.rpo_s,
+        "replication": {
+            name: {
+                "reachable": fact.reachable, "why": fact.why, "term": fact.term, "sealed": fact.sealed,
+                "newest_step": fact.newest[0].step if fact.newest else None,
+                "lag_s": facts.at - fact.newest[0].saved_at if fact.newest else None,
+            }
+            for name, fact in each.repositories.items()
+        },
+    }  # fmt: skip
+    document["sentence"] = sentence(each.name, document, facts)
+    return document
+
+
+def _best_of(each: WorkloadFact, reachable: Mapping[str, Any], need: Need) -> Any:
+    narrowed = type(each)(each.name, each.writer, each.term, each.acknowledge, reachable)
+    return recovery_point(narrowed, need.demanded)
+
+
+def sentence(name: str, document: Doc, facts: Facts) -> str:
+    """"If east died now: …", as far as it is known."""
+    writer, point = document["writer"], document["recovery_point"]
+    if point is None:
+        return f"If {writer} died now: all of {name} would be lost; no other site has a recovery point."
+    steps = f" (step {document['step']} → {point['step']})" if document["step"] is not None else f" (back to step {point['step']})"
+    verdict = "within" if document["within_rpo"] else "BEYOND"
+    short = [n for n, s in facts.sites.items() if n != writer and s.reachable and s.capacity_bound > 0]
+    limit = "" if short else "; no standby is within reach"
+    return (
+        f"If {writer} died now: {spell(point['age_s'])} of {name} lost{steps}, {verdict} the objective of "
+        f"{spell(document['rpo_s'])}; its recovery point in {point['repository']} is {', '.join(point['receipts'])}, "
+        f"not proved by a drill{limit}."
+    )
+
+
+def spell(seconds: float) -> str:
+    """A duration for people."""
+    if seconds < 120:  # noqa: PLR2004
+        return f"{seconds:.0f} s"
+    if seconds < 7200:  # noqa: PLR2004
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

@@ -1,0 +1,41 @@
+"""Everything outside that an operation works on, as ports: witness, sites, repositories, clock, progress."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from drstack.recovery.plan import Need
+    from drstack.recovery.ports import Site
+    from drstack.witness.witness import Witness
+    from replicator.repository.repository import Repository
+
+
+class Progress(Protocol):
+    """Told about every phase as it begins and ends; `detail` is one line for people."""
+
+    def begin(self, phase: str) -> None: ...
+
+    def end(self, phase: str, seconds: float, detail: str) -> None: ...
+
+
+class Reconcile(Protocol):
+    """Brings the infrastructure's description up to what was done; returns one line, never raises for trouble."""
+
+    def __call__(self, site: str) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    environment: str
+    witness: Witness
+    sites: Mapping[str, Site]
+    repositories: Mapping[str, Repository]
+    needs: Mapping[str, Need]
+    clock: Callable[[], float]
+    sleep: Callable[[float], None]
+    progress: Progress
+    reconcile: Reconcile | None = None

@@ -1,0 +1,60 @@
+"""Replication: which copies a checkpoint has, who must confirm them, and what a recovery point demands.
+
+Decides the defaults of acknowledgement and receipts. Invariant: RPO 0 is acknowledged by a near site unless the file
+says otherwise, which `rules` then refuses.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StrictInt
+
+from drstack.spec.fields import Declared, Duration, Name, Rate
+from drstack.spec.workloads import WorkloadClass
+
+Acknowledge = Literal["none", "near"]
+ReceiptLevel = Literal["stored", "decoded", "proved"]
+RECEIPTS: tuple[ReceiptLevel, ...] = ("stored", "decoded")
+
+
+class Replication(Declared):
+    """What the sites keep of each other."""
+
+    near: dict[Name, Name] = Field(
+        default_factory=dict[str, str],
+        description="For a writing site, the site close enough to confirm each checkpoint before it counts.",
+        examples=[{"east": "west"}],
+    )
+    acknowledge: dict[Name, Acknowledge] = Field(
+        default_factory=dict[str, Acknowledge],
+        description="For a workload, who confirms a checkpoint before it counts: `none` or `near`. "
+        "Default: none; near at RPO 0.",
+        examples=[{"gpt": "near"}],
+    )
+    keep: StrictInt = Field(
+        default=20, ge=1, description="Checkpoints that each repository keeps, besides pins.", examples=[20]
+    )
+    encrypt_to: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        default=(),
+        description="Recipients in separate custody, any of whom can decrypt; at least two. Empty: not encrypted.",
+        examples=[["recovery@acme", "escrow@acme"]],
+    )
+    receipts: dict[WorkloadClass, tuple[ReceiptLevel, ...]] = Field(
+        default_factory=dict[WorkloadClass, tuple[ReceiptLevel, ...]],
+        description="For a workload class, the receipts that make a commit a recovery point. Default: stored, decoded.",
+        examples=[{"training": ["stored", "decoded", "proved"]}],
+    )
+
+    def acknowledgement(self, workload: str, rpo_s: float) -> Acknowledge:
+        return self.acknowledge.get(workload, "none" if rpo_s > 0 else "near")
+
+    def demanded(self, workload_class: WorkloadClass) -> tuple[ReceiptLevel, ...]:
+        """Receipts that make a commit of this class a recovery point."""
+        return self.receipts.get(workload_class, RECEIPTS)
+
+
+class Link(Declared):
+    """The path between two sites."""
+
+    between: tuple[Name, Name] = Field(description="The two sites.", examples=[["east", "west"]])
+    bandwidth: Rate = Field(description="Bits per second that replication may use.", examples=["10Gbit/s"])
+    delay: Duration | None = Field(default=None, description="Round-trip time.", examples=["60ms"])

@@ -1,0 +1,42 @@
+"""Rules on promotion: an automatic one needs leases that end by themselves, and two observers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from drstack.spec.rules.finding import Finding, Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from drstack.spec.draft import Draft
+
+
+def automatic_is_safe(draft: Draft) -> Iterator[Finding]:
+    if draft.promotion is None or not draft.promotion.automatic:
+        return
+    if not draft.leases_declared:
+        yield Finding(
+            ("promotion", "automatic"), "true", "leases, to fence a writer out of sight", "add leases: {ttl: 60s}"
+        )
+    if len(set(draft.promotion.observers)) < 2:  # noqa: PLR2004
+        yield Finding(
+            ("promotion", "observers"),
+            f"[{', '.join(draft.promotion.observers)}]",
+            "two observers, as one cannot tell a dead site from its own lost path",
+            "write observers: [probe-1, probe-2]",
+        )
+
+
+def leases_outlive_a_renewal(draft: Draft) -> Iterator[Finding]:
+    if draft.leases is None:
+        return
+    if draft.leases.ttl < 1:
+        yield Finding(("leases", "ttl"), f"{draft.leases.ttl:g} s", "at least 1s", "write ttl: 60s")
+    elif draft.leases.renew is not None and not 0 < draft.leases.renew <= draft.leases.ttl / 2:
+        yield Finding(
+            ("leases", "renew"), f"{draft.leases.renew:g} s", "more than 0 and at most half of ttl", "remove renew"
+        )
+
+
+PROMOTION: tuple[Rule, ...] = (automatic_is_safe, leases_outlive_a_renewal)

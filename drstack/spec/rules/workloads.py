@@ -1,0 +1,130 @@
+"""Rules on workloads: each can run at two sites, has what its class needs, and shares no folder."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from drstack.spec.jobs import LocalJob, runs_on
+from drstack.spec.rules.finding import Finding, Rule, named
+from drstack.spec.sites import LocalSite
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from drstack.spec.draft import Draft
+    from drstack.spec.workloads import Workload
+
+
+def class_needs(draft: Draft) -> Iterator[Finding]:
+    for name, workload in _sound(draft):
+        if workload.job is None and workload.class_ in {"training", "inference"}:
+            yield Finding(
+                ("workloads", name), "no job", f"a job, as its class is {workload.class_}", "add job: {train: MODULE}"
+            )
+        if workload.checkpoints is None and workload.class_ == "training":
+            yield Finding(
+                ("workloads", name),
+                "no checkpoints",
+                "checkpoints, as its class is training",
+                f"add checkpoints: {{path: checkpoints/{name}, every: 45m}}",
+            )
+
+
+def serves_a_model(draft: Draft) -> Iterator[Finding]:
+    declared = draft.workloads or {}
+    models = {
+        name for name, workload in declared.items() if workload is None or workload.class_ in {"training", "weights"}
+    }
+    for name, workload in _sound(draft):
+        if workload.serves is None:
+            continue
+        path = ("workloads", name, "serves")
+        if workload.class_ != "inference":
+            yield Finding(path, repr(workload.serves), "serves only at class inference", "remove serves")
+        elif workload.serves not in models or workload.serves == name:
+            choice = sorted(models - {name})
+            expected = named(choice) if choice else "a workload of class training or weights"
+            yield Finding(
+                path, repr(workload.serves), expected, f"write serves: {choice[0]}" if choice else "remove serves"
+            )
+
+
+def runs_at_two_sites(draft: Draft) -> Iterator[Finding]:
+    sites = draft.sites or {}
+    if len(sites) < 2:  # noqa: PLR2004
+        return
+    for name, workload in _sound(draft):
+        if workload.job is None:
+            continue
+        platforms = runs_on(workload.job)
+        able = [site for site, declared in sites.items() if declared is None or declared.platform in platforms]
+        if len(able) < 2 or (draft.primary in sites and draft.primary not in able):  # noqa: PLR2004
+            yield Finding(
+                ("workloads", name, "job"),
+                f"a job that {', '.join(able) or 'no site'} can run",
+                f"a job that {draft.primary} and another site can run",
+                f"it runs on {' and '.join(platforms)}: change the job or the sites",
+            )
+
+
+def ranks_fit(draft: Draft) -> Iterator[Finding]:
+    jobs = {name: work.job.ranks for name, work in _sound(draft) if isinstance(work.job, LocalJob)}
+    for site, declared in (draft.sites or {}).items():
+        if not isinstance(declared, LocalSite):
+            continue
+        wide = {name: ranks for name, ranks in jobs.items() if ranks > declared.slots}
+        for name, ranks in wide.items():
+            yield Finding(
+                ("workloads", name, "job", "ranks"),
+                str(ranks),
+                f"at most {declared.slots}, the slots of {site}",
+                f"write ranks: {declared.slots}, or slots: {ranks} at {site}",
+            )
+        total = sum(jobs.values())
+        if not wide and total > declared.slots:
+            yield Finding(
+                ("sites", site, "slots"),
+                str(declared.slots),
+                f"at least {total}, the ranks of all workloads",
+                f"write slots: {total}",
+            )
+
+
+def own_checkpoints(draft: Draft) -> Iterator[Finding]:
+    paths = {name: PurePosixPath(work.checkpoints.path) for name, work in _sound(draft) if work.checkpoints}
+    for one, other in combinations(paths, 2):
+        if paths[one].is_relative_to(paths[other]) or paths[other].is_relative_to(paths[one]):
+            yield Finding(
+                ("workloads", other, "checkpoints", "path"),
+                repr(str(paths[other])),
+                f"a folder apart from that of {one}",
+                f"write path: checkpoints/{other}",
+            )
+
+
+def relative_at_local_sites(draft: Draft) -> Iterator[Finding]:
+    for name, workload in _sound(draft):
+        path = workload.checkpoints.path if workload.checkpoints else ""
+        if path.startswith("/") and isinstance(workload.job, LocalJob):
+            yield Finding(
+                ("workloads", name, "checkpoints", "path"),
+                repr(path),
+                "a folder relative to the site's folder",
+                f"write path: checkpoints/{name}",
+            )
+
+
+def _sound(draft: Draft) -> Iterator[tuple[str, Workload]]:
+    return ((name, work) for name, work in (draft.workloads or {}).items() if work is not None)
+
+
+WORKLOADS: tuple[Rule, ...] = (
+    class_needs,
+    serves_a_model,
+    runs_at_two_sites,
+    ranks_fit,
+    own_checkpoints,
+    relative_at_local_sites,
+)

@@ -1,0 +1,78 @@
+"""Who writes: the record on the witness that a promotion changes (DESIGN, section 1 and rules 4, 5).
+
+A workload's term is the number of the last assignment that opened it anew: the fencing token of its log.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from replicator.log.entries import Open, SealRef
+from replicator.model import Id
+
+
+class Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class WorkloadAssignment(Frozen):
+    """One workload's part of an assignment."""
+
+    writer: str
+    """The one site that may write; by name."""
+    term: int = Field(ge=1)
+    serves: dict[str, int] = Field(default_factory=dict)
+    """Serving sites and their weights; empty for work that does not serve."""
+    acknowledge: tuple[str, ...] = ()
+    """Sites whose repositories must hold a commit before a synchronous save returns."""
+    seals: tuple[SealRef, ...] = ()
+    """Per sealed repository (by site name), slot and digest of its seal in the term before."""
+    head: Id | None = None
+    """The recovery point that the new term starts from; None where there is none."""
+    heads: dict[str, int] = Field(default_factory=dict)
+    """Per earlier term, the highest height that stands: the union of what the sealed logs accept."""
+    keys: tuple[str, ...] = ()
+    """Names of the keys that may sign in this term; empty under suite `none`."""
+
+
+class Consent(Frozen):
+    """Something that an operator allowed, in their words."""
+
+    kind: Literal["data-loss", "skip-fence", "unknown-loss", "override"]
+    value: str
+    reason: str
+    by: str
+
+
+class Assignment(Frozen):
+    number: int = Field(ge=1)
+    workloads: dict[str, WorkloadAssignment]
+    cause: Literal["create", "extend", "promote"]
+    operation: str | None = None
+    consents: tuple[Consent, ...] = ()
+
+    def writer(self, workload: str) -> str:
+        return self.workloads[workload].writer
+
+    def roles(self, site: str) -> dict[str, Literal["writer", "standby"]]:
+        """What `site` is for each workload."""
+        return {
+            name: "writer" if each.writer == site else "standby" for name, each in sorted(self.workloads.items())
+        }
+
+    def opening(self, workload: str) -> Open:
+        """The `open` entry that brings this assignment into a repository's log of `workload`."""
+        part = self.workloads[workload]
+        return Open(
+            term=part.term,
+            writer=part.writer,
+            acknowledge=part.acknowledge,
+            heads=part.heads,
+            assignment=self.opened_by(workload),
+        )
+
+    def opened_by(self, workload: str) -> dict[str, object]:
+        """What every repository copies of this assignment: the same bytes, whoever writes them and when."""
+        return {"term": self.workloads[workload].term, "workload": self.workloads[workload].model_dump(mode="json")}

@@ -1,0 +1,147 @@
+"""The small store outside all sites: assignments, operations and site descriptors, as dense create-only logs.
+
+It never goes backwards. An empty witness makes assignment 1 only where nothing that can be reached knows the
+environment already (DESIGN, rule 11).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from drstack.errors import WitnessUnreachable, WitnessUnsound
+from drstack.witness.assignment import Assignment
+from drstack.witness.journal import Journal
+from replicator.errors import KeyMissing, RecordCorrupt, StoreError
+from replicator.log.claim import claim
+from replicator.log.records import digest, open_envelope, seal_envelope
+from replicator.log.slots import SlotLog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from replicator.stores.store import ObjectStore
+
+
+class Witness:
+    """The part of a witness store that belongs to one environment. Not for use by two threads at once."""
+
+    def __init__(
+        self, store: ObjectStore, environment: str, *, clock: Callable[[], float], token: Callable[[], str]
+    ) -> None:
+        self.environment = environment
+        self._store = store
+        self._clock = clock
+        self._token = token
+        self._assignments = self._log("assignments")
+
+    @property
+    def url(self) -> str:
+        return self._store.url
+
+    def now(self) -> float:
+        """Unix seconds, by the clock that stamps records."""
+        return self._clock()
+
+    def environment_id(self) -> str | None:
+        """The random id that this environment got when it was first declared; None on an empty witness."""
+        try:
+            stored = self._store.get(f"{self.environment}/format.json")
+        except KeyMissing:
+            return None
+        except StoreError as error:
+            raise WitnessUnreachable(f"witness {self.url}: {error}") from error
+        return str(open_envelope(stored, f"{self.environment}/format.json")["environment_id"])
+
+    def found(self) -> str:
+        """The environment's id, made now if the witness is empty."""
+        known = self.environment_id()
+        if known is not None:
+            return known
+        body = {"format": 1, "environment": self.environment, "environment_id": self._token(), "suite": "none"}
+        outcome = claim(self._store, f"{self.environment}/format.json", seal_envelope(body))
+        return str(open_envelope(outcome.found, "format.json")["environment_id"])
+
+    def assignments(self) -> tuple[Assignment, ...]:
+        """Every assignment, in order. WitnessUnreachable; WitnessUnsound if one cannot be read."""
+        try:
+            records = self._assignments.read()
+        except RecordCorrupt as error:
+            raise WitnessUnsound(str(error), hint="Put the record back: docs/operations/witness.md") from error
+        except StoreError as error:
+            raise WitnessUnreachable(f"witness {self.url}: {error}") from error
+        return tuple(_assignment(record.n, record.body) for record in records)
+
+    def current(self) -> Assignment | None:
+        """The newest assignment."""
+        every = self.assignments()
+        return every[-1] if every else None
+
+    def assign(self, assignment: Assignment) -> Assignment:
+        """Take slot `assignment.number`. Returns what stands there: ours, or whoever won it."""
+        body = assignment.model_dump(mode="json")
+
+        def decide(records: tuple[Any, ...]) -> tuple[str, Mapping[str, Any]] | None:
+            return ("assignment", body) if len(records) == assignment.number - 1 else None
+
+        try:
+            self._assignments.append(decide)
+        except StoreError as error:
+            raise WitnessUnreachable(f"witness {self.url}: {error}") from error
+        every = self.assignments()
+        if len(every) < assignment.number:
+            raise WitnessUnsound(
+                f"witness {self.url} has {len(every)} assignments; number {assignment.number} would leave a gap"
+            )
+        return every[assignment.number - 1]
+
+    def journal(self, assignment: int, k: int) -> Journal:
+        """The journal of the k-th operation planned on an assignment."""
+        return Journal(f"{assignment}-{k}", self._log(f"operations/{assignment:020d}-{k:020d}"), url=self.url)
+
+    def journals(self, assignment: int) -> list[Journal]:
+        """Every operation planned on an assignment, in order, found by GET."""
+        found: list[Journal] = []
+        while (journal := self.journal(assignment, len(found) + 1)).records():
+            found.append(journal)
+        return found
+
+    def publish(self, site: str, descriptor: Mapping[str, Any]) -> int:
+        """Publish a site's descriptor if it differs from the last one. Returns its number."""
+        log = self._log(f"descriptors/{site}")
+
+        def decide(records: tuple[Any, ...]) -> tuple[str, Mapping[str, Any]] | None:
+            return None if records and records[-1].body == descriptor else ("descriptor", descriptor)
+
+        try:
+            log.append(decide)
+            return len(log.read())
+        except StoreError as error:
+            raise WitnessUnreachable(f"witness {self.url}: {error}") from error
+
+    def descriptor(self, site: str) -> dict[str, Any] | None:
+        """The last descriptor that a site published."""
+        try:
+            records = self._log(f"descriptors/{site}").read()
+        except StoreError as error:
+            raise WitnessUnreachable(f"witness {self.url}: {error}") from error
+        return dict(records[-1].body) if records else None
+
+    def _log(self, name: str) -> SlotLog:
+        return SlotLog(self._store, f"{self.environment}/{name}", clock=self._clock, token=self._token)
+
+
+def _assignment(n: int, body: Mapping[str, Any]) -> Assignment:
+    try:
+        assignment = Assignment.model_validate(body)
+    except ValidationError as error:
+        raise WitnessUnsound(f"assignment {n}: {error.errors()[0]['msg']}") from error
+    if assignment.number != n:
+        raise WitnessUnsound(f"assignment {n} says that it is number {assignment.number}")
+    return assignment
+
+
+def descriptor_hash(descriptor: Mapping[str, Any]) -> str:
+    """BLAKE3 of a descriptor's canonical JSON, as plans name it."""
+    return digest(seal_envelope(dict(descriptor)))

@@ -1,0 +1,45 @@
+"""The `replicator` command. `drstack checkpoints` mounts the same application.
+
+Verbs import what they need when they run, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from replicator.cli.init import init
+from replicator.cli.list import list_
+from replicator.cli.push import push
+from replicator.cli.restore import restore
+from replicator.cli.run import run as run_service
+from replicator.cli.verify import verify
+from replicator.cli.watch import watch
+
+app = typer.Typer(
+    help="Ship training checkpoints: complete or absent, verified, in few bytes.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(init)
+app.command()(push)
+app.command()(watch)
+app.command("list")(list_)
+app.command()(restore)
+app.command()(verify)
+app.command("run")(run_service)
+
+
+def run() -> None:
+    """Run the command; our errors become one message, a hint and an exit code."""
+    from replicator.errors import ReplicatorError
+
+    try:
+        app()
+    except ReplicatorError as error:
+        sys.stderr.write(f"error: {error}\n")
+        if error.hint:
+            sys.stderr.write(f"  next: {error.hint}\n")
+        sys.exit(error.exit_code)

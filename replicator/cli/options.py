@@ -1,0 +1,53 @@
+"""Options that several verbs share, and how they say what they did."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from replicator.repository.repository import Repository
+
+Repo = Annotated[str, typer.Option("--repo", help="Repository: file:///FOLDER or s3://BUCKET/PREFIX?region=…&endpoint=…")]
+Repos = Annotated[
+    list[str], typer.Option("--repo", help="Repository URL; repeat it to ship to several at once.")
+]
+Workload = Annotated[str | None, typer.Option("--workload", help="Which workload; needed where there are several.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+
+
+def say(document: dict[str, object], text: str, *, as_json: bool) -> None:
+    """The result on stdout: the document, or the text for people."""
+    sys.stdout.write((json.dumps(document) if as_json else text) + "\n")
+
+
+def open_repository(url: str) -> Repository:
+    """The repository at `url`, which must exist; says loudly that nothing in it is encrypted."""
+    from replicator.repository.repository import Repository
+    from replicator.stores.url import open_store
+
+    repository = Repository(url, open_store(url))
+    warn_if_plain(repository)
+    return repository
+
+
+def warn_if_plain(repository: Repository) -> None:
+    if repository.format().suites.crypto == "none":
+        sys.stderr.write(f"warning: {repository.store.url} is NOT encrypted and NOT signed (crypto: none)\n")
+
+
+def only_workload(repository: Repository, workload: str | None) -> str:
+    """The workload asked for, or the only one there is."""
+    from replicator.errors import NothingToRestore
+
+    if workload is not None:
+        return workload
+    there = repository.workloads()
+    if len(there) != 1:
+        raise NothingToRestore(
+            f"{repository.store.url} holds {', '.join(there) or 'no workload'}", hint="Choose one with --workload NAME."
+        )
+    return there[0]

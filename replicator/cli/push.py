@@ -1,0 +1,31 @@
+"""`replicator push`: ship one checkpoint, once, to one or more repositories."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from replicator.cli.options import Json, Repos, say
+
+
+def push(
+    path: Annotated[Path, typer.Argument(help="The checkpoint: a folder or a file.")],
+    repo: Repos,
+    workload: Annotated[str, typer.Option("--workload", help="The workload that it belongs to.")],
+    step: Annotated[int, typer.Option("--step", min=0, help="The training step that it was saved at.")],
+    writer: Annotated[str, typer.Option("--writer", help="The writing site, as the log names it.")] = "standalone",
+    *,
+    json: Json = False,
+) -> None:
+    """Ship a checkpoint. It exists in each repository completely or not at all; the same push again does nothing."""
+    from replicator.service.once import push_once
+
+    results = push_once(path, repo, workload=workload, step=step, writer=writer)
+    lines = [
+        f"{r['url']}: {r['commit']} (step {r['step']}), {r['shipped_bytes']:,} of {r['size_bytes']:,} bytes sent"
+        + (f"; suspect: {', '.join(r['findings'])}" if r["findings"] else "")
+        for r in results
+    ]
+    say({"pushed": results}, "\n".join(lines), as_json=json)

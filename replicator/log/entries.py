@@ -1,0 +1,118 @@
+"""The entries of a repository log and the JSON they are written as (DESIGN, rule 3; docs/format.md)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from replicator.errors import RecordCorrupt
+from replicator.log.records import canonical
+from replicator.model import Frozen, Id, What, Where
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from replicator.log.records import Record
+
+
+Term = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,18}$")]
+Height = Annotated[int, Field(ge=0)]
+
+
+class SealRef(Frozen):
+    """The seal of one repository, as an assignment names it."""
+
+    repository: str
+    slot: int = Field(ge=1)
+    digest: str
+
+
+class Commit(Frozen):
+    kind: Literal["commit"] = "commit"
+    term: int = Field(ge=1)
+    what: What
+    where: Where
+
+
+class Open(Frozen):
+    """Makes a term's entries count. Copies the assignment, so that restore and repair work without the witness."""
+
+    kind: Literal["open"] = "open"
+    term: int = Field(ge=1)
+    writer: str
+    acknowledge: tuple[str, ...] = ()
+    heads: dict[Term, Height] = Field(default_factory=dict)
+    """Per earlier term (decimal), the highest height that stands; commits of those terms above it are void."""
+    assignment: dict[str, Any] | None = None
+    """The witness's record that this entry copies; None in a repository without an environment."""
+
+
+class Seal(Frozen):
+    """Voids everything of terms up to `term` in the slots above it."""
+
+    kind: Literal["seal"] = "seal"
+    term: int = Field(ge=0)
+    reason: str
+    operation: str | None = None
+
+
+class Pin(Frozen):
+    """Keeps a commit from being dropped until the `unpin` of the same name."""
+
+    kind: Literal["pin"] = "pin"
+    term: int = Field(ge=1)
+    name: str
+    commit: Id
+    reason: str
+
+
+class Unpin(Frozen):
+    kind: Literal["unpin"] = "unpin"
+    term: int = Field(ge=1)
+    name: str
+
+
+class Drop(Frozen):
+    """Takes commits out of the repository; their bytes go after `bytes_after` (unix seconds) at the earliest."""
+
+    kind: Literal["drop"] = "drop"
+    term: int = Field(ge=1)
+    commits: tuple[Id, ...]
+    bytes_after: float
+    reason: str
+
+
+class Compact(Frozen):
+    """A commit's new encoding: `where` replaces the one it had. *What* stays as it was said."""
+
+    kind: Literal["compact"] = "compact"
+    term: int = Field(ge=1)
+    commit: Id
+    where: Where
+
+
+Entry = Annotated[Commit | Open | Seal | Pin | Unpin | Drop | Compact, Field(discriminator="kind")]
+_ENTRY: TypeAdapter[Entry] = TypeAdapter(Entry)
+
+
+def to_record(entry: Entry) -> tuple[str, Mapping[str, Any]]:
+    """(kind, body) for `SlotLog.append`."""
+    return entry.kind, entry.model_dump(mode="json", exclude={"kind"})
+
+
+def from_record(record: Record, log: str) -> Entry:
+    """The entry in a record. RecordCorrupt if it is none that this version knows: it blocks the log."""
+    if "kind" in record.body:
+        raise RecordCorrupt(f"{log}/{record.n}: says twice of which kind it is")
+    try:
+        entry = _ENTRY.validate_json(canonical({"kind": record.kind, **record.body}), strict=True)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        field = ".".join(str(part) for part in problem["loc"])
+        raise RecordCorrupt(f"{log}/{record.n}: {field}: {problem['msg']}") from error
+    except (ValueError, RecursionError) as error:
+        raise RecordCorrupt(f"{log}/{record.n}: {error}") from error
+    if isinstance(entry, Commit) and f"log/{entry.what.workload}" != log:
+        raise RecordCorrupt(f"{log}/{record.n}: commits a checkpoint of {entry.what.workload}")
+    return entry

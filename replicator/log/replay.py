@@ -1,0 +1,199 @@
+"""What a repository log says: which commits stand, which are void and why. A pure function of the entries.
+
+Seals void what comes after them, `open` admits a term, heads of an `open` void the uncovered tail of earlier terms,
+a drop takes effect where it stands, and a commit on a dropped base is void (DESIGN, rules 3, 6 and 14).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from replicator.log.entries import Commit, Compact, Drop, Entry, Open, Pin, Seal, Unpin
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from replicator.model import CommitId, What, Where
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A commit that stands. `slot` is where it was committed; `where` is its latest encoding."""
+
+    slot: int
+    what: What
+    where: Where
+
+
+@dataclass(frozen=True, slots=True)
+class Void:
+    slot: int
+    kind: str
+    reason: str
+    commit: CommitId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LogView:
+    """The state after the last entry. `slots` is how many there are."""
+
+    slots: int
+    term: int
+    """The term that is open, 0 if none ever was."""
+    sealed: int
+    """The highest sealed term, 0 if none is."""
+    opened: Mapping[int, Open]
+    accepted: Mapping[CommitId, Accepted]
+    dropped: Mapping[CommitId, tuple[Accepted, float]]
+    """What was dropped, and when its bytes may go (unix seconds)."""
+    pins: Mapping[str, CommitId]
+    void: tuple[Void, ...]
+    seals: tuple[tuple[int, int], ...]
+    """(slot, term) of each seal."""
+
+    @property
+    def writable(self) -> bool:
+        """Whether the open term still takes commits."""
+        return self.term > self.sealed
+
+    def in_order(self) -> list[Accepted]:
+        """Commits that stand, oldest first."""
+        return [self.accepted[key] for key in sorted(self.accepted)]
+
+    def heads(self) -> dict[str, int]:
+        """Per term, the highest height that stands or stood before it was dropped, here or elsewhere.
+
+        Of terms before the open one it is what the `open` says: this repository may not hold those commits, others do.
+        """
+        highest: dict[int, int] = {}
+        if self.term:
+            highest = {int(term): h for term, h in self.opened[self.term].heads.items() if int(term) < self.term}
+        for key in [*self.accepted, *self.dropped]:
+            highest[key.term] = max(highest.get(key.term, 0), key.height)
+        return {str(term): height for term, height in sorted(highest.items())}
+
+
+@dataclass(slots=True)
+class _State:
+    term: int = 0
+    sealed: int = 0
+    opened: dict[int, Open] = field(default_factory=dict)
+    accepted: dict[CommitId, Accepted] = field(default_factory=dict)
+    dropped: dict[CommitId, tuple[Accepted, float]] = field(default_factory=dict)
+    pins: dict[str, CommitId] = field(default_factory=dict)
+    void: list[Void] = field(default_factory=list)
+    seals: list[tuple[int, int]] = field(default_factory=list)
+
+
+def replay(entries: Iterable[Entry]) -> LogView:
+    """Fold the entries of slots 1, 2, … into what they say together."""
+    state = _State()
+    slot = 0
+    for slot, entry in enumerate(entries, 1):
+        refusal = _refusal(state, entry)
+        if refusal is None:
+            _apply(state, slot, entry)
+        else:
+            commit = entry.what.id() if isinstance(entry, Commit) else None
+            state.void.append(Void(slot, entry.kind, refusal, commit))
+    return LogView(
+        slots=slot, term=state.term, sealed=state.sealed, opened=state.opened, accepted=state.accepted,
+        dropped=state.dropped, pins=state.pins, void=tuple(state.void), seals=tuple(state.seals),
+    )  # fmt: skip
+
+
+def _refusal(state: _State, entry: Entry) -> str | None:  # noqa: PLR0911 - one for each kind
+    if isinstance(entry, Seal):
+        return None
+    if entry.term <= state.sealed:
+        return f"term {entry.term} was sealed before it"
+    if isinstance(entry, Open):
+        return f"term {state.term} was open already" if entry.term <= state.term else None
+    if entry.term != state.term:
+        return f"term {entry.term} is not the open one ({state.term or 'none'})"
+    match entry:
+        case Commit():
+            return _commit_refusal(state, entry)
+        case Pin():
+            return _pin_refusal(state, entry)
+        case Drop():
+            return _drop_refusal(state, entry)
+        case Compact():
+            return _compact_refusal(state, entry)
+        case Unpin():
+            return None
+
+
+def _commit_refusal(state: _State, entry: Commit) -> str | None:
+    key = entry.what.id()
+    if key in state.accepted or key in state.dropped:
+        return f"{key} is there already"
+    if key.term > entry.term:
+        return f"{key} is of a later term than its entry"
+    if key.term < entry.term and key.height > state.opened[entry.term].heads.get(str(key.term), 0):
+        return f"the open of term {entry.term} does not cover {key}"
+    base = entry.where.base
+    if base is not None and base.key() not in state.accepted:
+        return f"its base {base.key()} does not stand here"
+    return None
+
+
+def _pin_refusal(state: _State, entry: Pin) -> str | None:
+    if entry.commit.key() not in state.accepted:
+        return f"{entry.commit.key()} does not stand here"
+    held = state.pins.get(entry.name, entry.commit.key())
+    return f"pin {entry.name} holds {held}" if held != entry.commit.key() else None
+
+
+def _drop_refusal(state: _State, entry: Drop) -> str | None:
+    pinned = {commit.key() for commit in entry.commits} & set(state.pins.values())
+    return f"{min(pinned)} was pinned before it" if pinned else None
+
+
+def _compact_refusal(state: _State, entry: Compact) -> str | None:
+    if entry.commit.key() not in state.accepted:
+        return f"{entry.commit.key()} does not stand here"
+    base = entry.where.base.key() if entry.where.base else None
+    if base is not None and base not in state.accepted:
+        return f"its base {base} does not stand here"
+    while base is not None:
+        if base == entry.commit.key():
+            return f"{base} would lean on itself"
+        next_base = state.accepted[base].where.base if base in state.accepted else None
+        base = next_base.key() if next_base else None
+    return None
+
+
+def _apply(state: _State, slot: int, entry: Entry) -> None:
+    match entry:
+        case Seal():
+            state.sealed = max(state.sealed, entry.term)
+            state.seals.append((slot, entry.term))
+        case Open():
+            state.term = entry.term
+            state.opened[entry.term] = entry
+            _void_uncovered(state, entry)
+        case Commit():
+            state.accepted[entry.what.id()] = Accepted(slot, entry.what, entry.where)
+        case Pin():
+            state.pins[entry.name] = entry.commit.key()
+        case Unpin():
+            state.pins.pop(entry.name, None)
+        case Drop():
+            for commit in entry.commits:
+                if (gone := state.accepted.pop(commit.key(), None)) is not None:
+                    state.dropped[commit.key()] = (gone, entry.bytes_after)
+        case Compact():
+            old = state.accepted[entry.commit.key()]
+            state.accepted[entry.commit.key()] = Accepted(old.slot, old.what, entry.where)
+
+
+def _void_uncovered(state: _State, entry: Open) -> None:
+    for key in sorted(state.accepted):
+        if key.height > entry.heads.get(str(key.term), 0):
+            gone = state.accepted.pop(key)
+            reason = f"the open of term {entry.term} does not cover it"
+            state.void.append(Void(gone.slot, "commit", reason, key))
+    for key in [k for k in state.dropped if k.height > entry.heads.get(str(k.term), 0)]:
+        del state.dropped[key]

@@ -1,0 +1,103 @@
+"""A log of create-only slots: dense from 1, each record linked to the one before by its digest.
+
+A slot is taken only after everything below it was read; who loses it reads the winner and decides anew. The end
+is found by GET, never by LIST. A record that cannot be read blocks the log: it is never skipped (DESIGN, rule 2).
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from replicator.errors import KeyMissing, RecordCorrupt, TermRegressed
+from replicator.log.claim import claim
+from replicator.log.records import Record, decode, digest, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from replicator.stores.store import ObjectStore
+
+
+class SlotLog:
+    """The log below `prefix` of a store. Keeps what it has read: records never change.
+
+    `clock` gives unix seconds for the reader's eye; `token` gives a random attempt id; `sleep` waits between tries.
+    """
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        prefix: str,
+        *,
+        clock: Callable[[], float],
+        token: Callable[[], str],
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._store = store
+        self._prefix = prefix
+        self._clock = clock
+        self._token = token
+        self._sleep = sleep
+        self._known: list[Record] = []
+
+    @property
+    def name(self) -> str:
+        return self._prefix
+
+    def read(self) -> tuple[Record, ...]:
+        """Every record there is now, in order. RecordCorrupt, StoreUnavailable."""
+        while True:
+            n = len(self._known) + 1
+            try:
+                stored = self._store.get(slot_key(self._prefix, n))
+            except KeyMissing:
+                return tuple(self._known)
+            self._known.append(self._linked(stored, n))
+
+    def append(self, decide: Callable[[tuple[Record, ...]], tuple[str, Mapping[str, Any]] | None]) -> Record | None:
+        """Take the next slot with what `decide` makes of all records so far; decide anew whenever it is lost.
+
+        `decide` returns (kind, body), or None when there is nothing left to write; it may raise to refuse.
+        The result is the record written, or None.
+        """
+        while True:
+            records = self.read()
+            decision = decide(records)
+            if decision is None:
+                return None
+            kind, body = decision
+            self._require_end(records)
+            n = len(records) + 1
+            previous = records[-1].digest if records else None
+            stored = encode(self._prefix, n, previous, self._token(), kind, self._clock(), body)
+            outcome = claim(self._store, slot_key(self._prefix, n), stored, sleep=self._sleep)
+            record = self._linked(outcome.found, n)
+            if len(self._known) < n:
+                self._known.append(record)
+            if outcome.ours:
+                return record
+
+    def _require_end(self, records: tuple[Record, ...]) -> None:
+        """Nothing is written after a record that the store no longer has: that would leave a gap."""
+        if not records:
+            return
+        last = records[-1]
+        try:
+            if digest(self._store.get(slot_key(self._prefix, last.n))) == last.digest:
+                return
+        except KeyMissing:
+            pass
+        raise TermRegressed(f"{self._store.url}: {self._prefix}/{last.n} is not there any more as it was read before")
+
+    def _linked(self, stored: bytes, n: int) -> Record:
+        record = decode(stored, self._prefix, n)
+        expected = self._known[n - 2].digest if n > 1 else None
+        if record.previous != expected:
+            raise RecordCorrupt(f"{self._store.url}: {self._prefix}/{n} does not follow slot {n - 1}")
+        return record
+
+
+def slot_key(prefix: str, n: int) -> str:
+    """`prefix/` and n as 20 decimal digits."""
+    return f"{prefix}/{n:020d}"

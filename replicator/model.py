@@ -1,0 +1,88 @@
+"""The words of the replicator: how a checkpoint is named, what it is (plaintext) and where it lies (encoding).
+
+*What* and *where* are apart so that a repository may encode the same checkpoint anew, or another repository hold it
+in other packs, without changing what was said about its contents (DESIGN, section 6).
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class CommitId(NamedTuple):
+    """(term, height): the order of checkpoints. "Newest" is the greatest, never the clock or the step (rule 14)."""
+
+    term: int
+    height: int
+
+    def __str__(self) -> str:
+        return f"{self.term}.{self.height}"
+
+
+class Frozen(BaseModel):
+    """A value that is read from a store: unknown fields are refused, nothing changes after reading."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Id(Frozen):
+    term: int = Field(ge=1)
+    height: int = Field(ge=1)
+
+    def key(self) -> CommitId:
+        return CommitId(self.term, self.height)
+
+
+class Finding(Frozen):
+    """Why admission holds a checkpoint suspect."""
+
+    reason: str
+    tensor: str | None
+    evidence: str
+
+
+class What(Frozen):
+    """A checkpoint's contents, whatever holds them. `root`: BLAKE3 over its files (replicator.repository.manifest)."""
+
+    workload: str
+    name: str
+    """The folder (or file) name that the trainer gave it, and under which a recovery puts it back."""
+    term: int = Field(ge=1)
+    height: int = Field(ge=1)
+    step: int = Field(ge=0)
+    attempt: str
+    root: str
+    size_bytes: int = Field(ge=0)
+    files: int = Field(ge=0)
+    saved_at: float
+    """Unix seconds at which the last file of the checkpoint was written."""
+    parent: Id | None = None
+    """What the run continued from when it was last started, as far as the writer knows."""
+    findings: tuple[Finding, ...] = ()
+
+    def id(self) -> CommitId:
+        return CommitId(self.term, self.height)
+
+    @property
+    def suspect(self) -> bool:
+        return bool(self.findings)
+
+
+class PackRef(Frozen):
+    digest: str
+    size_bytes: int = Field(ge=0)
+
+
+class Where(Frozen):
+    """How this repository holds it: its manifest, every pack that the manifest needs, and the base it leans on."""
+
+    manifest: PackRef
+    packs: tuple[PackRef, ...]
+    base: Id | None = None
+    shipped_bytes: int = Field(ge=0)
+
+
+Level = Literal["stored", "decoded", "proved"]
+LEVELS: tuple[Level, ...] = ("stored", "decoded", "proved")

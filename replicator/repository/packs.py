@@ -1,0 +1,86 @@
+"""Packs: encoded blocks put end to end, 16 MiB at a time, each pack named by the BLAKE3 of its bytes.
+
+A pack starts with a magic and a salt that is random for each push, so that two pushes never share a pack and a
+keeper that removes one push's packs cannot take another's. The same push, resumed, makes the same packs again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from replicator.codec.plain import encode
+from replicator.errors import DataCorrupt, KeyExists, KeyMissing, OutcomeUnknown, StoreUnavailable
+from replicator.log.claim import claim
+from replicator.log.records import digest
+from replicator.model import PackRef
+from replicator.repository.manifest import Block
+
+if TYPE_CHECKING:
+    from replicator.stores.store import ObjectStore
+
+MAGIC = b"DRPACK1\n"
+PACK_BYTES = 16 * 1024 * 1024
+
+
+def pack_key(name: str) -> str:
+    return f"packs/{name[:2]}/{name}"
+
+
+def manifest_key(name: str) -> str:
+    return f"manifests/{name[:2]}/{name}"
+
+
+def put_content(store: ObjectStore, key: str, body: bytes) -> bool:
+    """Create an object whose key names its content. False if it was there already, whole."""
+    try:
+        if store.size(key) == len(body):
+            return False
+    except KeyMissing:
+        pass
+    try:
+        store.create(key, body)
+    except KeyExists:
+        pass
+    except (OutcomeUnknown, StoreUnavailable):
+        outcome = claim(store, key, body)
+        if not outcome.ours:
+            raise DataCorrupt(f"{store.url}: {key} holds something else") from None
+    else:
+        return True
+    if store.size(key) != len(body):
+        raise DataCorrupt(f"{store.url}: {key} holds something else")
+    return False
+
+
+class PackWriter:
+    """Collects blocks into packs and ships each as it fills. At most one pack is held in memory."""
+
+    def __init__(self, store: ObjectStore, salt: bytes) -> None:
+        self._store = store
+        self._head = MAGIC + salt
+        self._open = bytearray(self._head)
+        self.packs: list[PackRef] = []
+        self.shipped_bytes = 0
+
+    def add(self, name: str, plain: bytes) -> Block:
+        """Encode and place a block; its pack index counts from this writer's first pack."""
+        coder, stored = encode(plain)
+        if len(self._open) + len(stored) > PACK_BYTES and len(self._open) > len(self._head):
+            self._ship()
+        block = Block(name, len(plain), len(self.packs), len(self._open), len(stored), coder)
+        self._open += stored
+        return block
+
+    def finish(self) -> tuple[PackRef, ...]:
+        """Ship what is left. All packs are then in the store, confirmed by it."""
+        if len(self._open) > len(self._head):
+            self._ship()
+        return tuple(self.packs)
+
+    def _ship(self) -> None:
+        body = bytes(self._open)
+        name = digest(body)
+        if put_content(self._store, pack_key(name), body):
+            self.shipped_bytes += len(body)
+        self.packs.append(PackRef(digest=name, size_bytes=len(body)))
+        self._open = bytearray(self._head)

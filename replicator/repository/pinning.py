@@ -1,0 +1,37 @@
+"""A pin held while a checkpoint is being read, so that no keeper drops it meanwhile (DESIGN, rule 6)."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from replicator.errors import NotOpen, Sealed, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from replicator.log.replay import Accepted
+    from replicator.repository.repository import Repository
+
+
+@contextmanager
+def pinned(repository: Repository, workload: str, accepted: Accepted, *, reason: str) -> Iterator[bool]:
+    """Pin the commit for the time of the block. Yields False where no pin can be written: read-only, or sealed."""
+    log = repository.log(workload)
+    name = f"read-{repository.token()[:16]}"
+    try:
+        term = log.view().term
+        log.pin(name, accepted.what.id(), reason=reason, term=term)
+        held = True
+    except (Sealed, NotOpen):
+        held = False
+    except StoreError:
+        held = False
+    try:
+        yield held
+    finally:
+        if held:
+            try:
+                log.unpin(name, term=term)
+            except (Sealed, NotOpen):
+                held = False

@@ -1,0 +1,220 @@
+"""Shipping a checkpoint to one repository: packs and manifest, confirmed by the store, then the commit (rule 1).
+
+Blocks that the repository's newest checkpoint already holds are named, not sent. Each stage finds what an interrupted
+one left: the same push, begun again, sends what is missing and commits once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from replicator.errors import DataCorrupt, KeyMissing, RecordCorrupt
+from replicator.log.claim import claim
+from replicator.log.records import digest, open_envelope, seal_envelope
+from replicator.model import Finding, Id, PackRef, What, Where
+from replicator.repository import manifest as manifests
+from replicator.repository.manifest import Block, Manifest
+from replicator.repository.packs import PackWriter, manifest_key, put_content
+
+if TYPE_CHECKING:
+    from replicator.log.replay import Accepted, LogView
+    from replicator.model import CommitId
+    from replicator.repository.repository import Repository
+    from replicator.repository.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """What is being shipped, the same for every destination and every try.
+
+    `salt`: 16 random bytes of this push. `rank` of `world` names the part; a commit takes all parts of one attempt.
+    """
+
+    workload: str
+    name: str
+    term: int
+    height: int
+    step: int
+    attempt: str
+    salt: bytes
+    saved_at: float
+    parent: CommitId | None = None
+    findings: tuple[Finding, ...] = ()
+    rank: int = 0
+    world: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one rank shipped: a manifest of its files, and the commit whose packs it leans on."""
+
+    manifest: PackRef
+    base: CommitId | None
+    shipped_bytes: int
+    saved_at: float
+
+
+def ship(push: Push, snapshot: Snapshot, repository: Repository) -> Accepted | None:
+    """Ship this rank's part and commit if all parts are there. None while others are missing.
+
+    Sealed if this writer has been replaced; nothing it sent is then ever seen.
+    """
+    log = repository.log(push.workload)
+    there = _already(push, log.view())
+    if there is not None:
+        return there
+    part = _read_part(push, repository, push.rank) or _ship_part(push, snapshot, repository, log.view())
+    parts = [part if rank == push.rank else _read_part(push, repository, rank) for rank in range(push.world)]
+    whole = [each for each in parts if each is not None]
+    if len(whole) < push.world:
+        return None
+    return _commit(push, whole, repository)
+
+
+def _already(push: Push, view: LogView) -> Accepted | None:
+    for accepted in view.in_order():
+        what = accepted.what
+        if (what.term, what.attempt, what.step) == (push.term, push.attempt, push.step):
+            return accepted
+    return None
+
+
+def _ship_part(push: Push, snapshot: Snapshot, repository: Repository, view: LogView) -> Part:
+    base_id, base = _choose_base(repository, push.workload, view)
+    known = {block.digest: (block, base.packs[block.pack]) for block in base.blocks} if base else {}
+    writer = PackWriter(repository.store, push.salt + push.rank.to_bytes(4, "big"))
+    placed: dict[str, int] = {}
+    blocks: list[tuple[Block, PackRef | None]] = []
+    files: list[manifests.File] = []
+    for source in snapshot.files:
+        indices: list[int] = []
+        for block in source.blocks:
+            if block.digest not in placed:
+                placed[block.digest] = len(blocks)
+                if block.digest in known:
+                    blocks.append(known[block.digest])
+                else:
+                    blocks.append((writer.add(block.digest, snapshot.read(source, block)), None))
+            indices.append(placed[block.digest])
+        files.append(source.file.model_copy(update={"blocks": tuple(indices)}))
+    packs = list(writer.finish())
+    manifest = Manifest(
+        files=tuple(files), blocks=_renumber(blocks, packs), packs=tuple(packs), tensors=snapshot.tensors,
+        notes=snapshot.notes,
+    )  # fmt: skip
+    leaning = base_id if len(packs) > len(writer.packs) else None
+    ref, sent = _put_manifest(repository, manifest)
+    part = Part(ref, leaning, writer.shipped_bytes + sent, push.saved_at)
+    return _write_part(push, repository, part)
+
+
+def _choose_base(
+    repository: Repository, workload: str, view: LogView
+) -> tuple[CommitId | None, Manifest | None]:
+    """The newest checkpoint whose manifest is whole and that no verifier found damaged."""
+    for accepted in reversed(view.in_order()):
+        if repository.receipts.damaged(workload, accepted.slot):
+            continue
+        try:
+            return accepted.what.id(), repository.manifest(accepted.where.manifest)
+        except DataCorrupt:
+            continue
+    return None, None
+
+
+def _renumber(blocks: list[tuple[Block, PackRef | None]], packs: list[PackRef]) -> tuple[Block, ...]:
+    """Blocks with pack indices into `packs`, to which packs of the base are added as they are needed."""
+    index = {pack.digest: n for n, pack in enumerate(packs)}
+    renumbered: list[Block] = []
+    for block, borrowed in blocks:
+        if borrowed is None:
+            renumbered.append(block)
+            continue
+        if borrowed.digest not in index:
+            index[borrowed.digest] = len(packs)
+            packs.append(borrowed)
+        renumbered.append(block._replace(pack=index[borrowed.digest]))
+    return tuple(renumbered)
+
+
+def _put_manifest(repository: Repository, manifest: Manifest) -> tuple[PackRef, int]:
+    stored = manifests.encode(manifest)
+    ref = PackRef(digest=digest(stored), size_bytes=len(stored))
+    sent = put_content(repository.store, manifest_key(ref.digest), stored)
+    return ref, len(stored) if sent else 0
+
+
+def _part_key(push: Push, rank: int) -> str:
+    return f"parts/{push.workload}/{push.term:020d}/{push.attempt}/{push.step:020d}/{rank}"
+
+
+def _write_part(push: Push, repository: Repository, part: Part) -> Part:
+    base = Id(term=part.base.term, height=part.base.height).model_dump() if part.base else None
+    body = seal_envelope(
+        {
+            "workload": push.workload, "term": push.term, "attempt": push.attempt, "step": push.step,
+            "rank": push.rank, "world": push.world, "manifest": part.manifest.model_dump(), "base": base,
+            "shipped_bytes": part.shipped_bytes, "saved_at": part.saved_at,
+        }
+    )  # fmt: skip
+    claim(repository.store, _part_key(push, push.rank), body)
+    stands = _read_part(push, repository, push.rank)
+    return stands if stands is not None else part
+
+
+def _read_part(push: Push, repository: Repository, rank: int) -> Part | None:
+    key = _part_key(push, rank)
+    try:
+        body = open_envelope(repository.store.get(key), key)
+    except KeyMissing:
+        return None
+    try:
+        if (body["attempt"], body["step"], body["world"]) != (push.attempt, push.step, push.world):
+            raise RecordCorrupt(f"{key}: is of another attempt, step or world size")
+        return Part(
+            PackRef.model_validate(body["manifest"]),
+            Id.model_validate(body["base"]).key() if body["base"] else None,
+            int(body["shipped_bytes"]),
+            float(body["saved_at"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise RecordCorrupt(f"{key}: not a part: {error}") from error
+
+
+def _commit(push: Push, parts: list[Part], repository: Repository) -> Accepted:
+    manifest = merge([repository.manifest(part.manifest) for part in parts])
+    ref = parts[0].manifest if len(parts) == 1 else _put_manifest(repository, manifest)[0]
+    parent = push.parent
+    what = What(
+        workload=push.workload, name=push.name, term=push.term, height=push.height, step=push.step, attempt=push.attempt,
+        root=manifests.root(manifest.files), size_bytes=sum(file.size_bytes for file in manifest.files),
+        files=len(manifest.files), saved_at=max(part.saved_at for part in parts),
+        parent=Id(term=parent.term, height=parent.height) if parent else None, findings=push.findings,
+    )  # fmt: skip
+    bases = [part.base for part in parts if part.base is not None]
+    base = Id(term=min(bases).term, height=min(bases).height) if bases else None
+    where = Where(
+        manifest=ref, packs=manifest.packs, base=base, shipped_bytes=sum(part.shipped_bytes for part in parts)
+    )
+    return repository.log(push.workload).commit(what, lambda _: where, term=push.term)
+
+
+def merge(parts: list[Manifest]) -> Manifest:
+    """One manifest of all ranks' files. DataCorrupt if two ranks shipped a file of the same name with other contents."""
+    files: dict[str, manifests.File] = {}
+    blocks: list[Block] = []
+    packs: list[PackRef] = []
+    for part in parts:
+        first_block, first_pack = len(blocks), len(packs)
+        blocks.extend(block._replace(pack=block.pack + first_pack) for block in part.blocks)
+        packs.extend(part.packs)
+        for file in part.files:
+            moved = file.model_copy(update={"blocks": tuple(index + first_block for index in file.blocks)})
+            if file.path in files and files[file.path].digest != file.digest:
+                raise DataCorrupt(f"two ranks shipped {file.path} with different contents")
+            files.setdefault(file.path, moved)
+    return Manifest(
+        files=tuple(files[path] for path in sorted(files)), blocks=tuple(blocks), packs=tuple(packs),
+        tensors=tuple(t for part in parts for t in part.tensors), notes=tuple(n for part in parts for n in part.notes),
+    )  # fmt: skip

@@ -1,0 +1,90 @@
+"""A push without a service: the caller's checkpoint, read once, to every repository named.
+
+A repository without an environment opens term 1 at its first push (DESIGN, rule 3). The attempt id comes from
+DRSTACK_ATTEMPT where a launcher set it, so that several ranks' pushes make one checkpoint.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, TypedDict
+
+from replicator.errors import CheckpointTorn, NotOpen
+from replicator.layouts import inspect
+from replicator.log.entries import Open
+from replicator.repository.manifest import root
+from replicator.repository.repository import Repository, random_token
+from replicator.repository.ship import Push, ship
+from replicator.repository.snapshot import take_snapshot
+from replicator.service.intake import judged
+from replicator.stores.url import open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from replicator.log.replay import LogView
+    from replicator.repository.snapshot import Snapshot
+
+
+class Pushed(TypedDict):
+    url: str
+    commit: str
+    step: int
+    slot: int
+    shipped_bytes: int
+    size_bytes: int
+    findings: list[str]
+    already: bool
+
+
+def push_once(path: Path, urls: Sequence[str], *, workload: str, step: int, writer: str) -> list[Pushed]:
+    """Ship `path` to every repository. CheckpointTorn, Sealed, NotOpen, RepositoryUnknown, StoreError."""
+    candidate = inspect(path)
+    if not candidate.complete:
+        raise CheckpointTorn(f"{path}: {candidate.why}")
+    snapshot = take_snapshot(path, candidate.files)
+    repositories = [Repository(url, open_store(url)) for url in urls]
+    views = [open_for(repository, workload, writer) for repository in repositories]
+    term = max(view.term for view in views)
+    known = [(view, key) for view in views for key, a in view.accepted.items() if _same(a.what.root, snapshot)]
+    height = known[0][1].height if known else 1 + max((view.heads().get(str(term), 0) for view in views), default=0)
+    history = [repositories[0].manifest(a.where.manifest).tensors for a in views[0].in_order()[-3:]]
+    push = Push(
+        workload=workload, name=path.absolute().name, term=term, height=height, step=step,
+        attempt=os.environ.get("DRSTACK_ATTEMPT") or random_token(), salt=bytes.fromhex(random_token())[:16],
+        saved_at=snapshot.saved_at, findings=tuple(judged(snapshot.tensors, history)),
+        parent=max((key for view in views for key in view.accepted), default=None),
+    )  # fmt: skip
+    return [_push_to(push, snapshot, repository) for repository in repositories]
+
+
+def open_for(repository: Repository, workload: str, writer: str) -> LogView:
+    """The log's view, opened at term 1 if the repository belongs to no environment. NotOpen otherwise."""
+    form = repository.format()
+    log = repository.log(workload)
+    view = log.view()
+    if view.term == 0 and view.sealed == 0:
+        if form.environment is not None:
+            raise NotOpen(f"{repository.store.url} belongs to {form.environment}, which has not opened {workload} here")
+        log.open(Open(term=1, writer=writer))
+    return log.view()
+
+
+def _push_to(push: Push, snapshot: Snapshot, repository: Repository) -> Pushed:
+    log = repository.log(push.workload)
+    before = next((a for a in log.view().in_order() if _same(a.what.root, snapshot)), None)
+    accepted = before or ship(push, snapshot, repository)
+    if accepted is None:
+        raise NotOpen(f"{repository.store.url}: other ranks' parts are missing")
+    return Pushed(
+        url=repository.store.url, commit=str(accepted.what.id()), step=accepted.what.step, slot=accepted.slot,
+        shipped_bytes=0 if before else accepted.where.shipped_bytes, size_bytes=accepted.what.size_bytes,
+        findings=[finding.reason for finding in accepted.what.findings], already=before is not None,
+    )  # fmt: skip
+
+
+def _same(digest: str, snapshot: Snapshot) -> bool:
+    return digest == root(tuple(source.file for source in snapshot.files))
+
+

@@ -1,0 +1,56 @@
+"""Tries again what may be tried again: reads and deletes. A create's unknown outcome is the caller's to read back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+import stamina
+
+from replicator.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from replicator.stores.store import ObjectStore
+
+T = TypeVar("T")
+
+
+class RetryingStore:
+    """`inner` with up to `attempts` tries, waiting between them, `within_s` seconds at most."""
+
+    def __init__(self, inner: ObjectStore, *, attempts: int = 4, within_s: float = 30.0, wait_s: float = 0.1) -> None:
+        self._inner = inner
+        self._attempts = attempts
+        self._within_s = within_s
+        self._wait_s = wait_s
+
+    @property
+    def url(self) -> str:
+        return self._inner.url
+
+    def create(self, key: str, body: bytes) -> None:
+        self._inner.create(key, body)
+
+    def get(self, key: str) -> bytes:
+        return self._again(lambda: self._inner.get(key))
+
+    def get_range(self, key: str, offset: int, length: int) -> bytes:
+        return self._again(lambda: self._inner.get_range(key, offset, length))
+
+    def size(self, key: str) -> int:
+        return self._again(lambda: self._inner.size(key))
+
+    def list(self, prefix: str) -> Iterator[str]:
+        return iter(self._again(lambda: list(self._inner.list(prefix))))
+
+    def delete(self, key: str) -> None:
+        self._again(lambda: self._inner.delete(key))
+
+    def _again(self, call: Callable[[], T]) -> T:
+        for attempt in stamina.retry_context(
+            on=StoreUnavailable, attempts=self._attempts, timeout=self._within_s, wait_initial=self._wait_s
+        ):
+            with attempt:
+                return call()
+        raise AssertionError("stamina raises after the last attempt")

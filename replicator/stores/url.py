@@ -1,0 +1,45 @@
+"""One URL names a store: `file:///folder`, `s3://bucket/prefix?region=…&endpoint=…`, `memory://name`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from replicator.errors import StoreError
+from replicator.stores.local import LocalStore
+from replicator.stores.retry import RetryingStore
+
+if TYPE_CHECKING:
+    from replicator.stores.store import ObjectStore
+
+_REQUEST_TIMEOUT_S = 30.0
+_MEMORY: dict[str, ObjectStore] = {}
+
+
+def open_store(url: str) -> ObjectStore:
+    """The store behind `url`, with retries. A plain path counts as a folder. Opening does not ask the store."""
+    parts = urlsplit(url)
+    if parts.scheme in ("", "file"):
+        return LocalStore(Path(unquote(parts.path) if parts.scheme else url).expanduser().absolute())
+    if parts.scheme == "memory":
+        return _memory(parts.netloc)
+    if parts.scheme == "s3":
+        from replicator.stores.cloud import s3_store  # noqa: PLC0415 - heavy
+
+        options = dict(parse_qsl(parts.query))
+        return RetryingStore(s3_store(parts.netloc, parts.path.strip("/"), options, _REQUEST_TIMEOUT_S))
+    raise StoreError(f"{url}: no store for {parts.scheme}://", hint="Use file:///FOLDER or s3://BUCKET/PREFIX.")
+
+
+def make_folder(url: str) -> None:
+    """Make the folder of a `file:` URL; nothing to do for buckets, which exist already."""
+    parts = urlsplit(url)
+    if parts.scheme in ("", "file"):
+        Path(unquote(parts.path) if parts.scheme else url).expanduser().mkdir(parents=True, exist_ok=True)
+
+
+def _memory(name: str) -> ObjectStore:
+    from replicator.stores.cloud import memory_store  # noqa: PLC0415 - heavy
+
+    return _MEMORY.setdefault(name, memory_store())

@@ -1,0 +1,132 @@
+"""A world of two sites for tests: real repositories and witness on in-memory stores, sites that only remember."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from drstack.recovery.admission import bring_up_to
+from drstack.recovery.plan import Need
+from drstack.recovery.ports import Fence, JobObservation, SiteObservation
+from drstack.recovery.world import World
+from drstack.witness.assignment import Assignment, WorkloadAssignment
+from drstack.witness.witness import Witness
+from replicator.repository.format import initialise
+from replicator.repository.repository import Repository, random_token
+from replicator.repository.ship import Push, ship
+from replicator.repository.snapshot import take_snapshot
+from replicator.repository.verify import verify
+from replicator.stores.cloud import memory_store
+from replicator.stores.store import ObjectStore
+
+NEED = Need(rpo_s=60.0, rto_s=60.0, demanded=("stored", "decoded"), ranks=2)
+
+
+@dataclass
+class RememberedSite:
+    """A site whose job makes a step every time that it is looked at."""
+
+    name: str
+    folder: Path
+    bound: int = 5
+    reachable: bool = True
+    capacity: int = 1
+    starts: list[tuple[str, int | None]] = field(default_factory=list)
+    steps: itertools.count = field(default_factory=lambda: itertools.count(1))
+    fenced: int = 0
+    resumed: int | None = None
+
+    def observe(self, *, deadline_s: float) -> SiteObservation:
+        if not self.reachable:
+            return SiteObservation(self.name, reachable=False, why="taken away")
+        jobs = {"gpt": JobObservation(running=False, ranks=0)}
+        if self.starts:
+            resumed = self.resumed or 0
+            first = resumed + 1
+            jobs = {
+                "gpt": JobObservation(
+                    running=True, ranks=2, generation=1, resumed_step=self.resumed, first_step=first,
+                    first_step_at=time.time(), step=resumed + next(self.steps), step_at=time.time(),
+                )
+            }  # fmt: skip
+        return SiteObservation(self.name, True, capacity=self.capacity, capacity_bound=self.bound, jobs=jobs)
+
+    def fence(self, *, deadline_s: float) -> Fence:
+        self.fenced += 1
+        if self.reachable:
+            return Fence("proven", "stopped", "confirmed")
+        return Fence("assumed", "nothing", "taken away")
+
+    def set_capacity(self, slots: int, *, deadline_s: float) -> None:
+        self.capacity = slots
+
+    def checkpoints(self, workload: str) -> Path:
+        return self.folder / workload
+
+    def start_job(self, workload: str, *, token: str, resume_step: int | None, deadline_s: float) -> None:
+        if (token, resume_step) not in self.starts:
+            self.starts.append((token, resume_step))
+            self.resumed = resume_step
+
+    def stop_job(self, workload: str, *, deadline_s: float) -> None:
+        self.starts.clear()
+
+
+class Quiet:
+    def begin(self, phase: str) -> None:
+        pass
+
+    def end(self, phase: str, seconds: float, detail: str) -> None:
+        pass
+
+
+@dataclass
+class Rig:
+    """East writes gpt in term 1; west stands by. `stores` are what both repositories and the witness lie on."""
+
+    folder: Path
+    stores: dict[str, ObjectStore] = field(
+        default_factory=lambda: {name: memory_store() for name in ("east", "west", "witness")}
+    )
+    sites: dict[str, RememberedSite] = field(default_factory=dict)
+    wrap: Callable[[str, ObjectStore], ObjectStore] = lambda _, store: store
+
+    def __post_init__(self) -> None:
+        self.sites = {name: RememberedSite(name, self.folder / name) for name in ("east", "west")}
+        witness = self.witness()
+        witness.found()
+        for name in ("east", "west"):
+            initialise(self.stores[name], environment="e", witness="memory://", clock=time.time, token=random_token)
+        part = WorkloadAssignment(writer="east", term=1)
+        first = witness.assign(Assignment(number=1, workloads={"gpt": part}, cause="create"))
+        for name in ("east", "west"):
+            bring_up_to(first, "gpt", self.stores[name], clock=time.time, token=random_token)
+
+    def witness(self) -> Witness:
+        return Witness(self.wrap("witness", self.stores["witness"]), "e", clock=time.time, token=random_token)
+
+    def repository(self, name: str) -> Repository:
+        return Repository(name, self.wrap(name, self.stores[name]))
+
+    def world(self, need: Need = NEED, *, reconcile: object = None) -> World:
+        return World(
+            environment="e", witness=self.witness(), sites=self.sites,
+            repositories={name: self.repository(name) for name in ("east", "west")}, needs={"gpt": need},
+            clock=time.time, sleep=lambda _: None, progress=Quiet(), reconcile=reconcile,
+        )  # fmt: skip
+
+    def save(self, step: int, *, to: tuple[str, ...] = ("east", "west"), receipts: bool = True, term: int = 1) -> None:
+        """Ship a checkpoint of a few bytes as the writer of `term` would; height is step / 10."""
+        source = self.folder / "source" / f"step-{step:08d}"
+        source.mkdir(parents=True, exist_ok=True)
+        (source / "weights").write_bytes(step.to_bytes(8, "big") * 64)
+        snapshot = take_snapshot(source, ["weights"])
+        push = Push("gpt", source.name, term, step // 10, step, random_token(), b"s" * 16, snapshot.saved_at)
+        for name in to:
+            repository = Repository(name, self.stores[name])
+            accepted = ship(push, snapshot, repository)
+            if receipts:
+                verify(repository, "gpt", accepted, name)

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+MARKERS = """
+[pytest]
+markers =
+    needs_gpu: x
+    needs_cloud_account: x
+"""
+LACKING = """
+import pytest
+from tools.notrun import not_run
+
+@pytest.fixture
+def server():
+    not_run("no server")
+
+def test_with_a_fixture(server): ...
+def test_in_its_body(): not_run("no engine")
+"""
+EXCUSED = """
+import pytest
+from tools.notrun import not_run
+
+@pytest.mark.needs_gpu
+def test_gpu(): not_run("no GPU")
+
+@pytest.mark.needs_cloud_account
+class TestCloud:
+    def test_account(self): not_run("no account")
+"""
+LACKING_MODULE = """
+from tools.notrun import not_run
+not_run("no SDK")
+"""
+ORDINARY = """
+import pytest
+
+@pytest.mark.skipif(True, reason="for another system")
+def test_skipped(): ...
+
+def test_skips(): pytest.skip("just so")
+"""
+PASSING = "def test_passes(): ..."
+FAILING = "def test_fails(): assert False"
+
+
+@pytest.fixture
+def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch):
+    def run(source: str, *, ci: bool) -> pytest.RunResult:
+        monkeypatch.setenv("DRSTACK_CI", "1" if ci else "")
+        pytester.makeini(MARKERS)
+        pytester.makepyfile(source)
+        return pytester.runpytest_inprocess("-p", "tools.notrun", "-p", "no:cacheprovider")
+
+    return run
+
+
+def test_lists_each_test_with_its_reason(run) -> None:
+    result = run(LACKING + PASSING, ci=False)
+    result.stdout.fnmatch_lines(
+        [
+            "*= NOT RUN =*",
+            "*::test_with_a_fixture: no server",
+            "*::test_in_its_body: no engine",
+        ]
+    )
+    assert result.ret == pytest.ExitCode.OK
+    result.assert_outcomes(passed=1, skipped=2)
+
+
+def test_fails_the_run_in_ci(run) -> None:
+    result = run(LACKING + PASSING, ci=True)
+    result.stdout.fnmatch_lines(["*test_in_its_body: no engine (fails this run: DRSTACK_CI=1)"])
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.mark.parametrize("ci", [False, True])
+def test_excuses_what_needs_a_gpu_or_an_account(run, ci: bool) -> None:
+    result = run(EXCUSED, ci=ci)
+    result.stdout.fnmatch_lines(["*::test_gpu: no GPU", "*::TestCloud::test_account: no account"])
+    assert result.ret == pytest.ExitCode.OK
+
+
+def test_does_not_excuse_one_test_by_the_mark_of_another(run) -> None:
+    assert run(EXCUSED + LACKING, ci=True).ret == pytest.ExitCode.TESTS_FAILED
+
+
+def test_lists_a_module_that_lacks_something_as_a_whole(run) -> None:
+    result = run(LACKING_MODULE, ci=True)
+    result.stdout.fnmatch_lines(["*= NOT RUN =*", "*.py: no SDK (fails this run*"])
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+
+
+def test_lets_ordinary_skips_be(run) -> None:
+    result = run(ORDINARY + PASSING, ci=True)
+    result.stdout.no_fnmatch_line("*NOT RUN*")
+    assert result.ret == pytest.ExitCode.OK
+
+
+def test_does_not_hide_a_failure(run) -> None:
+    assert run(EXCUSED + FAILING, ci=True).ret == pytest.ExitCode.TESTS_FAILED
