@@ -85,7 +85,7 @@ def check_inputs(
     for name in kind.identity:
         before, now = old.get(name), given.get(name)
         if before is not None and before != now and not has_unknown(now) and not has_unknown(before):
-            reason = f"is {before!r} and cannot become {now!r}: destroy the resource first, or give another its own name"
+            reason = f"is {before!r} and cannot become {now!r}: destroy the resource first, or name another"
             failures.append(Failure(name, reason))
     return given, failures
 
@@ -109,9 +109,12 @@ def _names(kind: Kind[Any]) -> set[str]:
 
 def _defaults(kind: Kind[Any]) -> dict[str, Plain]:
     """Fields that may be left out, so that inputs and state can be compared."""
-    fields = kind.inputs.model_fields.items()
-    found = {field.alias or name: field.get_default(call_default_factory=True) for name, field in fields if not field.is_required()}
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in found.items() if value is not None}
+    found: dict[str, Plain] = {}
+    for name, field in kind.inputs.model_fields.items():
+        default: Any = None if field.is_required() else field.get_default(call_default_factory=True)
+        if default is not None:
+            found[field.alias or name] = list(default) if isinstance(default, tuple) else default  # pyright: ignore[reportUnknownArgumentType]
+    return found
 
 
 def _model_failures(kind: Kind[Any], given: Mapping[str, Plain]) -> list[Failure]:

@@ -38,6 +38,7 @@ class DrstackProvider(rpc.Provider):
         self._kinds = {kind.token: kind for kind in kinds}
 
     async def get_schema(self, request: rpc.GetSchemaRequest) -> rpc.GetSchemaResponse:
+        del request
         return rpc.GetSchemaResponse(SCHEMA.read_text())
 
     async def check(self, request: rpc.CheckRequest) -> rpc.CheckResponse:
@@ -97,7 +98,8 @@ class DrstackProvider(rpc.Provider):
         found = await asyncio.to_thread(roles.get_roles, arguments)
         return rpc.InvokeResponse(wire_map(found.outputs()))
 
-    def _kind(self, token: str) -> Kind[Any]:
+    def _kind(self, qualified: str) -> Kind[Any]:
+        token = qualified.rpartition("$")[2]  # behind the types of the parents
         if token not in self._kinds:
             raise DrstackError(f"this provider has no resource {token}", hint=f"It has: {', '.join(self._kinds)}.")
         return self._kinds[token]

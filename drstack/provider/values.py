@@ -9,13 +9,28 @@ from collections.abc import Mapping, Sequence
 from typing import Final, cast
 
 from pulumi.provider.experimental.property_value import Computed, PropertyValue
+from pulumi.runtime.rpc import UNKNOWN as UNKNOWN_TEXT
 
 Plain = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"] | Computed
 UNKNOWN: Final = Computed()
+_UNKNOWN_ON_THE_WIRE = frozenset(
+    (
+        UNKNOWN_TEXT,
+        "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7",
+        "3eeb2bf0-c639-47a8-9e75-3b44932eb421",
+        "6a19a0b0-7e62-4c92-b797-7f8e31da9cc2",
+        "030794c1-ac77-496b-92df-f27374a8bd58",
+        "e48ece36-62e2-4504-bad9-02848725956a",
+        "dd056dcd-154b-4c76-9bd3-c8f88648b5ff",
+    )
+)
+"""One for each type (sdk/go/common/resource/plugin/rpc.go); the experimental SDK does not translate them."""
 
 
 def plain(value: PropertyValue) -> Plain:
     inner = value.value
+    if isinstance(inner, str) and inner in _UNKNOWN_ON_THE_WIRE:
+        return UNKNOWN
     if inner is None or isinstance(inner, bool | str | Computed):
         return inner
     if isinstance(inner, float):
@@ -32,7 +47,9 @@ def plain_map(values: Mapping[str, PropertyValue]) -> dict[str, Plain]:
 
 
 def wire(value: object) -> PropertyValue:
-    if isinstance(value, bool) or value is None or isinstance(value, str | Computed):
+    if isinstance(value, Computed):
+        return PropertyValue(UNKNOWN_TEXT)
+    if isinstance(value, bool) or value is None or isinstance(value, str):
         return PropertyValue(value)
     if isinstance(value, int | float):
         return PropertyValue(float(value))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from drstack.errors import DrstackError
+from drstack.reconcile.update import bring_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +28,7 @@ class Reconciler:
         stack = f"{self._environment}.{site}"
         again = f"run: drstack up {self._environment} --site {site}"
         try:
-            outcome = self._engine().up(stack, refresh=False, timeout_s=self._timeout_s)
+            outcome = bring_up(self._engine(), stack, refresh=False, timeout_s=self._timeout_s).outcome
         except DrstackError as error:
             return f"NOT reconciled: {error}; {again}"
         changed = {what: count for what, count in outcome.changes.items() if count and what != "same"}

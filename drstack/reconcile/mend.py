@@ -33,6 +33,7 @@ from drstack.reconcile.repair import (
     pending,
     plan_repair,
 )
+from drstack.reconcile.run import CHANGE_TIMEOUT_S
 from drstack.reconcile.runs import forget, runs_of
 from drstack.reconcile.survivors import engine_lives, survivors
 
@@ -61,7 +62,7 @@ class Mended:
         return bool(self.locks or self.ended or self.adopted or self.dropped)
 
 
-def mend(engine: Engine, stack: str, *, lookup: Lookup | None = None, host: str | None = None) -> Mended:
+def mend(engine: Engine, stack: str, *, lookup: Lookup | None = None, timeout_s: float = CHANGE_TIMEOUT_S) -> Mended:
     """Repair the stack if a killed update left it in need of it. The caller holds it by `runs.alone`.
 
     Raises EngineFailed where a holder of the lock may live, or where a resource may exist that cannot be looked up.
@@ -69,7 +70,7 @@ def mend(engine: Engine, stack: str, *, lookup: Lookup | None = None, host: str 
     locks = locks_of(engine.settings["PULUMI_BACKEND_URL"], engine.project.name, stack)
     held = locks.list()
     alive = [lock.pid for lock in held if engine_lives(lock)]
-    refusal = judge_locks(stack, held, Holders(host or socket.gethostname(), alive))
+    refusal = judge_locks(stack, held, Holders(socket.gethostname(), alive))
     if refusal is not None:
         raise EngineFailed(refusal.why, hint=refusal.hint)
     left = [run for run in runs_of(engine.local_root, stack) if not run.caller_lives]
@@ -80,7 +81,7 @@ def mend(engine: Engine, stack: str, *, lookup: Lookup | None = None, host: str 
     for lock in held:
         engine.say(f"removing the lock of process {lock.pid}, which is gone")
         locks.remove(lock)
-    repair, backup = _mend_state(engine, stack, lookup or ByPackage({}))
+    repair, backup = _mend_state(engine, stack, lookup or ByPackage({}), timeout_s)
     for run in left:
         forget(engine.local_root, run)
     return Mended(
@@ -92,7 +93,7 @@ def mend(engine: Engine, stack: str, *, lookup: Lookup | None = None, host: str 
     )
 
 
-def _mend_state(engine: Engine, stack: str, lookup: Lookup) -> tuple[Repair, str | None]:
+def _mend_state(engine: Engine, stack: str, lookup: Lookup, timeout_s: float) -> tuple[Repair, str | None]:
     state = engine.export(stack)
     operations = pending(state)
     if not operations:
@@ -106,7 +107,7 @@ def _mend_state(engine: Engine, stack: str, lookup: Lookup) -> tuple[Repair, str
         engine.say(f"taking up {resource_name(operation.urn)}, which exists as {found.id}")
     backup = _keep(engine.local_root, stack, state)
     engine.restore(stack, mended(state, repair))
-    engine.refresh(stack)
+    engine.refresh(stack, timeout_s=timeout_s)
     return repair, str(backup)
 
 

@@ -104,7 +104,7 @@ def plan_repair(stack: str, operations: Sequence[Pending], seen: Mapping[str, Si
         listed = "".join(f"\n  {urn}" for urn in unknown)
         return Refusal(
             f"stack {stack}: creation was cut off, and whether these exist cannot be looked up from here:{listed}",
-            f"Look for them; then pulumi refresh --stack {stack} asks for the id of each that exists and drops the rest.",
+            f"Look for them; then pulumi refresh --stack {stack} asks for the id of each, and drops those without.",
         )
     adopt = tuple((operation, found) for operation in creating if isinstance(found := seen[operation.urn], Found))
     kept = {operation.urn for operation, _ in adopt}

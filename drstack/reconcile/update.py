@@ -35,5 +35,5 @@ def bring_up(
 ) -> Updated:
     """Repair the stack if need be, then update it. EngineFailed."""
     with alone(engine.local_root, stack):
-        repaired = mend(engine, stack, lookup=lookup)
+        repaired = mend(engine, stack, lookup=lookup, timeout_s=timeout_s)
         return Updated(repaired, engine.up(stack, refresh=refresh, timeout_s=timeout_s))

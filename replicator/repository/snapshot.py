@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from blake3 import blake3
 
-from replicator.admission.summary import Summariser
+from replicator.admission import Summariser
 from replicator.errors import CheckpointTorn, SourceChanged
 from replicator.formats.parse import parse
+from replicator.formats.tensors import TensorRange
 from replicator.repository.blocks import cut
 from replicator.repository.manifest import File, TensorEntry
 
@@ -23,8 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from replicator.admission.summary import TensorSummary
-    from replicator.formats.tensors import TensorRange
+    from replicator.admission import TensorSummary
+    from replicator.formats.tensors import ParsedCheckpoint
+
+
+_BYTES = "bytes"
 
 
 class SourceBlock(NamedTuple):
@@ -72,9 +76,7 @@ def take_snapshot(root: Path, files: Sequence[str]) -> Snapshot:
     if root.is_file():
         root, files = root.parent, [root.name]
     parsed = parse(root, files)
-    by_file: dict[str, list[TensorRange]] = {}
-    for tensor in parsed.tensors:
-        by_file.setdefault(tensor.file, []).append(tensor)
+    by_file = _by_file(parsed)
     sources: list[SourceFile] = []
     tensors: list[TensorEntry] = []
     for path in sorted(files):
@@ -82,6 +84,17 @@ def take_snapshot(root: Path, files: Sequence[str]) -> Snapshot:
         sources.append(source)
         tensors.extend(entries)
     return Snapshot(root, tuple(sources), tuple(tensors), parsed.notes)
+
+
+def _by_file(parsed: ParsedCheckpoint) -> dict[str, list[TensorRange]]:
+    """Tensors of each file, and with them items that are no tensors, as tensors of bytes: admission judges both."""
+    found: dict[str, list[TensorRange]] = {}
+    for tensor in parsed.tensors:
+        found.setdefault(tensor.file, []).append(tensor)
+    for each in parsed.objects:
+        item = TensorRange(each.name, each.file, each.offset, each.length, _BYTES, (each.length,))
+        found.setdefault(each.file, []).append(item)
+    return found
 
 
 def _read_file(root: Path, path: str, tensors: list[TensorRange]) -> tuple[SourceFile, list[TensorEntry]]:

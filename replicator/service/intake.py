@@ -6,11 +6,11 @@ Torn checkpoints are left alone and named in the status; suspect ones are pushed
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from replicator.admission.judge import judge
-from replicator.admission.summary import TensorSummary
+from replicator.admission import TensorSummary, judge
 from replicator.errors import CheckpointTorn, SourceChanged
 from replicator.layouts import DcpLayout, PlainLayout
 from replicator.model import CommitId, Finding
@@ -124,13 +124,12 @@ def sign(candidate: Candidate) -> str:
 
 
 def summaries(tensors: Sequence[TensorEntry]) -> tuple[TensorSummary, ...]:
-    """Manifest entries as admission takes them; shards are told apart by where they begin."""
+    """Manifest entries as admission takes them: shards share their tensor's name."""
     return tuple(
         TensorSummary(
-            name=t.name if not t.offsets else f"{t.name}@{','.join(map(str, t.offsets))}",
-            dtype=t.dtype, shape=t.shape, digest=t.digest, nan_count=t.nan_count, inf_count=t.inf_count,
+            name=t.name, dtype=t.dtype, shape=t.global_shape or t.shape, digest=t.digest, nan_count=t.nan_count, inf_count=t.inf_count,
             zero_fraction=t.zero_fraction, sum_squares=float("inf") if t.sum_squares is None else t.sum_squares,
-            size=t.length,
+            size=math.prod(t.shape),
         )
         for t in tensors
     )  # fmt: skip

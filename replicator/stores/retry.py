@@ -17,9 +17,9 @@ T = TypeVar("T")
 
 
 class RetryingStore:
-    """`inner` with up to `attempts` tries, waiting between them, `within_s` seconds at most."""
+    """`inner` with up to `attempts` tries, `within_s` seconds at most; the first wait is `wait_s` to twice that."""
 
-    def __init__(self, inner: ObjectStore, *, attempts: int = 4, within_s: float = 30.0, wait_s: float = 0.1) -> None:
+    def __init__(self, inner: ObjectStore, *, attempts: int = 4, within_s: float = 30.0, wait_s: float = 0.5) -> None:
         self._inner = inner
         self._attempts = attempts
         self._within_s = within_s
@@ -49,7 +49,11 @@ class RetryingStore:
 
     def _again(self, call: Callable[[], T]) -> T:
         for attempt in stamina.retry_context(
-            on=StoreUnavailable, attempts=self._attempts, timeout=self._within_s, wait_initial=self._wait_s
+            on=StoreUnavailable,
+            attempts=self._attempts,
+            timeout=self._within_s,
+            wait_initial=self._wait_s,
+            wait_jitter=self._wait_s,
         ):
             with attempt:
                 return call()

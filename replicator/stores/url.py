@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from replicator.stores.store import ObjectStore
 
 _REQUEST_TIMEOUT_S = 30.0
+_S3_OPTIONS = ("endpoint", "region")
+_USE = "Use file:///FOLDER or s3://BUCKET/PREFIX?region=REGION."
 _MEMORY: dict[str, ObjectStore] = {}
 
 
@@ -21,22 +23,31 @@ def open_store(url: str) -> ObjectStore:
     """The store behind `url`, with retries. A plain path counts as a folder. Opening does not ask the store."""
     parts = urlsplit(url)
     if parts.scheme in ("", "file"):
-        return LocalStore(Path(unquote(parts.path) if parts.scheme else url).expanduser().absolute())
+        return LocalStore(_folder(url).absolute())
     if parts.scheme == "memory":
         return _memory(parts.netloc)
     if parts.scheme == "s3":
         from replicator.stores.cloud import s3_store  # noqa: PLC0415 - heavy
 
         options = dict(parse_qsl(parts.query))
+        if not parts.netloc or options.keys() - set(_S3_OPTIONS):
+            raise StoreError(f"{url}: not a bucket with options among {', '.join(_S3_OPTIONS)}", hint=_USE)
         return RetryingStore(s3_store(parts.netloc, parts.path.strip("/"), options, _REQUEST_TIMEOUT_S))
-    raise StoreError(f"{url}: no store for {parts.scheme}://", hint="Use file:///FOLDER or s3://BUCKET/PREFIX.")
+    raise StoreError(f"{url}: no store for {parts.scheme}://", hint=_USE)
 
 
 def make_folder(url: str) -> None:
     """Make the folder of a `file:` URL; nothing to do for buckets, which exist already."""
     parts = urlsplit(url)
     if parts.scheme in ("", "file"):
-        Path(unquote(parts.path) if parts.scheme else url).expanduser().mkdir(parents=True, exist_ok=True)
+        _folder(url).mkdir(parents=True, exist_ok=True)
+
+
+def _folder(url: str) -> Path:
+    parts = urlsplit(url)
+    if parts.netloc not in ("", "localhost"):
+        raise StoreError(f"{url}: {parts.netloc} is a host here; a folder's URL has three slashes", hint=_USE)
+    return Path(unquote(parts.path) if parts.scheme else url).expanduser()
 
 
 def _memory(name: str) -> ObjectStore:

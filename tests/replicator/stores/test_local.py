@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +17,6 @@ from tests.replicator.stores.contract import AwayContract, StoreContract
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from replicator.stores.store import ObjectStore
 
@@ -114,7 +114,7 @@ def test_says_created_or_exists_only_after_the_name_and_every_folder_above_it_we
 
     def recording(descriptor: int) -> None:
         real(descriptor)
-        synced.append(os.path.relpath(os.readlink(f"/proc/self/fd/{descriptor}"), tmp_path))
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().relative_to(tmp_path).as_posix())
 
     LocalStore(tmp_path).create("packs/aa/one", b"x")  # by another process, which may have died before it synced
     monkeypatch.setattr(os, "fsync", recording)

@@ -14,6 +14,7 @@ import pytest
 
 from replicator.errors import KeyExists, KeyMissing, OutcomeUnknown, StoreError
 from replicator.stores.local import LocalStore
+from tools.notrun import not_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,17 +81,16 @@ def test_a_limit_on_file_sizes_leaves_neither_object_nor_litter(tmp_path: Path) 
 def test_a_full_disk_is_named_with_a_way_out(small_disk: Path) -> None:
     error = _refused(LocalStore(small_disk), "packs/aa/big")
     if not os.path.ismount(small_disk):
-        pytest.skip("a tmpfs cannot be mounted here")
+        not_run("mounting a tmpfs needs root")
     assert "no space left" in str(error)
     assert error.hint == "Free space there, then run the command again."
 
 
 def test_a_disk_without_room_for_a_single_name_is_an_error(small_disk: Path) -> None:
     if not os.path.ismount(small_disk):
-        pytest.skip("a tmpfs cannot be mounted here")
-    with pytest.raises(OSError, match="No space left"), (small_disk / "filler").open("wb") as filler:
+        not_run("mounting a tmpfs needs root")
+    with contextlib.suppress(OSError), (small_disk / "filler").open("wb", buffering=0) as filler:
         while True:
             filler.write(b"x" * 4096)
-            filler.flush()
     with pytest.raises(StoreError, match="no space left"):
         LocalStore(small_disk).create("log/w/1", b"small")

@@ -1,0 +1,86 @@
+"""Summing up one tensor while its bytes pass by.
+
+Invariant: the summary depends on the bytes alone, not on how they were cut into chunks: they are measured in blocks
+of the same elements whatever the chunks. Memory is one block.
+"""
+
+from __future__ import annotations
+
+import blake3
+import numpy as np
+
+from replicator.admission.elements import Measured, decoder, measure
+from replicator.admission.summary import TensorSummary
+from replicator.formats.dtypes import ITEM_BYTES
+from replicator.formats.errors import MetadataInvalid
+
+BLOCK_ELEMENTS = 8192
+"""Small enough for the first-level cache, and for a BLAS not to start threads over it."""
+
+BYTES = "bytes"
+"""The dtype of an item that is not a tensor: only its digest is of interest."""
+
+
+class Summariser:
+    """Feed all bytes of one tensor, or of one shard, in order; then `finish` once."""
+
+    def __init__(self, dtype: str) -> None:
+        """Raises MetadataInvalid for a dtype that is neither in `ITEM_BYTES` nor "bytes"."""
+        if dtype != BYTES and dtype not in ITEM_BYTES:
+            raise MetadataInvalid(f"elements of {dtype} have no byte length of their own")
+        self.dtype = dtype
+        self._item_bytes = ITEM_BYTES.get(dtype, 1)
+        self._decode = None if dtype == BYTES else decoder(dtype)
+        self._block_bytes = BLOCK_ELEMENTS * self._item_bytes
+        self._digest = blake3.blake3()
+        self._carry = bytearray()
+        self._total = Measured(0, 0, 0, 0.0)
+        self._length = 0
+
+    def update(self, chunk: bytes | bytearray | memoryview) -> None:
+        view = memoryview(chunk).cast("B")
+        self._digest.update(view)
+        self._length += len(view)
+        if self._decode is None:
+            return
+        if self._carry:
+            wanted = self._block_bytes - len(self._carry)
+            self._carry += view[:wanted]
+            view = view[wanted:]
+            if len(self._carry) < self._block_bytes:
+                return
+            self._measure(memoryview(self._carry))
+            self._carry = bytearray()
+        whole = len(view) - len(view) % self._block_bytes
+        self._measure(view[:whole])
+        self._carry += view[whole:]
+
+    def finish(self, name: str = "", shape: tuple[int, ...] | None = None) -> TensorSummary:
+        """`shape` of the whole tensor where it is known. Raises MetadataInvalid if the last element is cut off."""
+        if self._length % self._item_bytes:
+            raise MetadataInvalid(f"{name!r}: {self._length} bytes are no whole number of {self.dtype}")
+        self._measure(memoryview(self._carry))
+        size = self._length // self._item_bytes
+        parts = size * (2 if self.dtype.startswith("complex") else 1)
+        return TensorSummary(
+            name=name,
+            dtype=self.dtype,
+            shape=(size,) if shape is None else shape,
+            digest=self._digest.hexdigest(),
+            nan_count=self._total.nan,
+            inf_count=self._total.inf,
+            zero_fraction=self._total.zero / parts if parts else 0.0,
+            sum_squares=self._total.sum_squares,
+            size=size,
+        )
+
+    def _measure(self, view: memoryview) -> None:
+        if self._decode is None:
+            return
+        nan, inf, zero, squares = self._total
+        with np.errstate(all="ignore"):
+            for start in range(0, len(view), self._block_bytes):
+                more = measure(self._decode(view[start : start + self._block_bytes]))
+                nan, inf, zero = nan + more.nan, inf + more.inf, zero + more.zero
+                squares += more.sum_squares
+        self._total = Measured(nan, inf, zero, squares)

@@ -1,0 +1,77 @@
+"""Small checkpoints and repositories on in-memory stores, for tests of shipping and restoring."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from replicator.log.entries import Open
+from replicator.repository.format import initialise
+from replicator.repository.repository import Repository, random_token
+from replicator.repository.ship import Push
+from replicator.repository.snapshot import Snapshot, take_snapshot
+from replicator.stores.cloud import memory_store
+from replicator.stores.store import ObjectStore
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing may catch it."""
+
+
+class KillAt:
+    """Dies right before or right after the n-th write to a store."""
+
+    def __init__(self, n: int, *, before: bool) -> None:
+        self.left, self.when, self.seen = n, before, 0
+
+    def before(self, verb: str, key: str) -> None:
+        if verb == "create":
+            self.seen += 1
+            if self.when:
+                self._count()
+
+    def after(self, verb: str, key: str) -> None:
+        if verb == "create" and not self.when:
+            self._count()
+
+    def filter(self, key: str, body: bytes) -> bytes:
+        return body
+
+    def _count(self) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise Killed
+
+
+def repository(store: ObjectStore | None = None, *, name: str = "west") -> Repository:
+    store = store or memory_store()
+    initialise(store, environment=None, witness=None, clock=lambda: 0.0, token=random_token)
+    made = Repository(name, store)
+    if made.log("gpt").view().term == 0:
+        made.log("gpt").open(Open(term=1, writer="east"))
+    return made
+
+
+def checkpoint(folder: Path, step: int, *, size: int = 300_000, seed: int = 0) -> Snapshot:
+    """Three files, one of them empty, one below a folder; `size` bytes that do not compress in the first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "sub").mkdir(exist_ok=True)
+    (folder / "weights").write_bytes(np.random.default_rng(seed).bytes(size))
+    (folder / "sub" / "step").write_text(str(step))
+    (folder / "empty").write_bytes(b"")
+    (folder / "weights").chmod(0o640)
+    return take_snapshot(folder, ["weights", "sub/step", "empty"])
+
+
+def push(height: int, step: int, *, term: int = 1, salt: bytes = b"s" * 16, attempt: str = "a1", **more: object) -> Push:
+    return Push("gpt", f"step-{step}", term, height, step, attempt, salt, 1000.0 + step, **more)
+
+
+def contents(folder: Path) -> dict[str, tuple[bytes, int, int]]:
+    """Per file its bytes, mode and time."""
+    return {
+        path.relative_to(folder).as_posix(): (path.read_bytes(), path.stat().st_mode, path.stat().st_mtime_ns)
+        for path in folder.rglob("*")
+        if path.is_file()
+    }

@@ -1,0 +1,144 @@
+"""A checkpoint is complete or absent, whatever moment the push dies at, and comes back byte for byte."""
+
+from __future__ import annotations
+
+import pytest
+
+from replicator.errors import BaseGone, Sealed, SourceChanged
+from replicator.log.entries import Drop
+from replicator.model import Id
+from replicator.repository import blocks
+from replicator.repository.restore import restore
+from replicator.repository.select import select
+from replicator.repository.ship import ship
+from replicator.repository.verify import check_decoded, check_stored
+from replicator.stores.cloud import memory_store
+from replicator.stores.faults import FaultyStore
+from tests.replicator.repository.rig import Killed, KillAt, checkpoint, contents, push, repository
+
+
+def test_a_restored_checkpoint_has_every_file_with_its_bytes_mode_and_time(tmp_path):
+    there = repository()
+    snapshot = checkpoint(tmp_path / "a", 10)
+    accepted = ship(push(1, 10), snapshot, there)
+    restore(there, accepted, tmp_path / "b")
+    assert contents(tmp_path / "b") == contents(tmp_path / "a")
+
+
+def test_a_second_checkpoint_sends_only_what_changed(tmp_path):
+    there = repository()
+    first = ship(push(1, 10), checkpoint(tmp_path / "a", 10), there)
+    second = ship(push(2, 20), checkpoint(tmp_path / "b", 20), there)
+    assert first.where.shipped_bytes > 300_000
+    assert second.where.shipped_bytes < 3_000
+    assert second.where.base == Id(term=1, height=1)
+    restore(there, second, tmp_path / "c")
+    assert contents(tmp_path / "c") == contents(tmp_path / "b")
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_push_killed_at_any_write_leaves_nothing_or_everything_and_ends_when_run_again(tmp_path, before, monkeypatch):
+    monkeypatch.setattr("replicator.repository.packs.PACK_BYTES", 100_000)
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 64_000)
+    snapshot = checkpoint(tmp_path / "a", 10)
+    counter = KillAt(10**9, before=True)
+    fresh = memory_store()
+    repository(fresh)
+    ship(push(1, 10), snapshot, repository(FaultyStore(fresh, counter)))
+    assert counter.seen > 6
+    for n in range(counter.seen):
+        store = memory_store()
+        whole = repository(store)
+        with pytest.raises(Killed):
+            ship(push(1, 10), snapshot, repository(FaultyStore(store, KillAt(n, before=before))))
+        for accepted in whole.log("gpt").view().in_order():
+            assert check_stored(whole, accepted).ok
+            assert check_decoded(whole, accepted).ok
+        ship(push(1, 10), snapshot, repository(store))
+        commits = repository(store).log("gpt").view().in_order()
+        assert [str(c.what.id()) for c in commits] == ["1.1"]
+        assert check_decoded(whole, commits[0]).ok
+
+
+def test_a_commit_is_the_last_thing_that_is_written(tmp_path):
+    keys: list[str] = []
+
+    class Watch(KillAt):
+        def before(self, verb: str, key: str) -> None:
+            if verb == "create":
+                keys.append(key)
+
+    there = repository(FaultyStore(memory_store(), Watch(10**9, before=True)))
+    ship(push(1, 10), checkpoint(tmp_path / "a", 10), there)
+    order = [key.split("/")[0] for key in keys]
+    assert order[-1] == "log"
+    assert order.index("packs") < order.index("manifests") < order.index("parts") < len(order) - 1
+
+
+def test_a_sealed_term_takes_no_commit(tmp_path):
+    there = repository()
+    there.log("gpt").seal(1, reason="test")
+    with pytest.raises(Sealed):
+        ship(push(1, 10), checkpoint(tmp_path / "a", 10), there)
+    assert there.log("gpt").view().accepted == {}
+
+
+def test_a_commit_waits_for_every_ranks_part_and_takes_them_of_one_attempt_only(tmp_path):
+    there = repository()
+    left = checkpoint(tmp_path / "left", 10)
+    (tmp_path / "right").mkdir()
+    (tmp_path / "right" / "shard").write_bytes(b"r" * 1000)
+    from replicator.repository.snapshot import take_snapshot
+
+    right = take_snapshot(tmp_path / "right", ["shard"])
+    assert ship(push(1, 10, attempt="a1", rank=0, world=2), left, there) is None
+    assert ship(push(1, 10, attempt="a2", rank=1, world=2), right, there) is None
+    accepted = ship(push(1, 10, attempt="a1", rank=1, world=2), right, there)
+    assert accepted is not None
+    restore(there, accepted, tmp_path / "out")
+    assert contents(tmp_path / "out") == {**contents(tmp_path / "left"), **contents(tmp_path / "right")}
+
+
+def test_a_file_that_changes_while_it_is_shipped_is_noticed(tmp_path):
+    snapshot = checkpoint(tmp_path / "a", 10)
+    (tmp_path / "a" / "weights").write_bytes(b"z" * 300_000)
+    there = repository()
+    with pytest.raises(SourceChanged):
+        ship(push(1, 10), snapshot, there)
+    assert there.log("gpt").view().accepted == {}
+
+
+def test_a_push_that_leans_on_a_checkpoint_dropped_meanwhile_does_not_commit(tmp_path):
+    store = memory_store()
+    there = repository(store)
+    ship(push(1, 10), checkpoint(tmp_path / "a", 10), there)
+
+    class DropBeforeCommit(KillAt):
+        def before(self, verb: str, key: str) -> None:
+            if verb == "create" and key.startswith("log/") and not self.seen:
+                self.seen = 1
+                repository(store).log("gpt").append(
+                    lambda _: Drop(term=1, commits=(Id(term=1, height=1),), bytes_after=0.0, reason="test")
+                )
+
+    with pytest.raises(BaseGone):
+        ship(push(2, 20), checkpoint(tmp_path / "b", 20), repository(FaultyStore(store, DropBeforeCommit(9, before=True))))
+    assert there.log("gpt").view().accepted == {}
+
+
+def test_a_damaged_checkpoint_is_not_leant_on(tmp_path):
+    from replicator.repository.verify import verify
+
+    there = repository()
+    first = ship(push(1, 10), checkpoint(tmp_path / "a", 10), there)
+    pack = first.where.packs[0].digest
+    key = f"packs/{pack[:2]}/{pack}"
+    body = bytearray(there.store.get(key))
+    body[-1] ^= 1
+    there.store.delete(key)
+    there.store.create(key, bytes(body))
+    assert not verify(there, "gpt", first, "west")[1].ok
+    second = ship(push(2, 20, salt=b"t" * 16), checkpoint(tmp_path / "b", 20), there)
+    assert second.where.base is None
+    assert check_decoded(there, second).ok
+    assert select(there, "gpt", "latest").what.step == 20

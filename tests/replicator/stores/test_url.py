@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from replicator.errors import StoreError, StoreUnavailable
+from replicator.stores.url import make_folder, open_store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_a_file_url_and_a_plain_path_name_the_same_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "with space"
+    url = folder.as_uri()
+    assert "%20" in url
+    make_folder(url)
+    open_store(url).create("a", b"x")
+    assert open_store(str(folder)).get("a") == b"x"
+    assert open_store(str(folder)).url == open_store(url).url == url
+
+
+def test_opening_makes_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailable):
+        open_store(str(tmp_path / "gone")).get("a")
+    assert not (tmp_path / "gone").exists()
+
+
+def test_a_bucket_and_prefix_are_named_in_the_store_s_url() -> None:
+    assert open_store("s3://acme-ckpt/team/a/?region=eu-central-1").url == "s3://acme-ckpt/team/a"
+
+
+def test_a_scheme_without_a_store_is_refused_with_what_to_use_instead() -> None:
+    with pytest.raises(StoreError, match="no store for ftp") as refused:
+        open_store("ftp://host/folder")
+    assert refused.value.hint == "Use file:///FOLDER or s3://BUCKET/PREFIX?region=REGION."
+
+
+@pytest.mark.parametrize("url", ["file://data/repository", "s3://?region=x", "s3:///prefix", "s3://bucket?regoin=x"])
+def test_a_slip_in_a_url_is_refused_and_not_taken_for_another_place(url: str) -> None:
+    with pytest.raises(StoreError) as refused:
+        open_store(url)
+    assert refused.value.hint is not None
