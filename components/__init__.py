@@ -1,0 +1,1 @@
+"""Pulumi components, one a file, named by purpose; imported as `drstack.components`."""

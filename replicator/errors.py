@@ -1,22 +1,22 @@
 """Errors of the replicator. Each class has an exit code and a hint that names what to do next.
 
-    ReplicatorError             40  anything not told apart below
-    ├── RepositoryUnknown       41  no repository at this URL, or a format that this version cannot read
-    ├── NothingToRestore        42  no commit matches the selector
-    ├── CheckpointTorn          43  the checkpoint is incomplete and was not committed
-    ├── SourceChanged           44  files changed while they were being read
-    ├── Sealed                  45  the log is sealed for this term: this writer has been replaced
-    ├── NotOpen                 46  the workload's log has no open entry for this term
-    ├── RecordCorrupt           47  a log record or receipt cannot be read; it blocks, it is never skipped
-    ├── DataCorrupt             48  a pack or manifest is not what its digest says
-    ├── DestinationOccupied     49  the folder to restore into holds something else
-    ├── TermRegressed           50  a log shows a lower term than was already seen
-    ├── BaseGone                54  the checkpoint that a push leaned on was dropped meanwhile
-    └── StoreError              51  an object store did not do what it was asked
-        ├── KeyExists           51  a create found another object there (replicator.stores handles it)
-        ├── KeyMissing          51  no such object
-        ├── OutcomeUnknown      52  a write was sent and nobody knows whether it took effect
-        └── StoreUnavailable    53  the store did not answer
+ReplicatorError             40  anything not told apart below
+├── RepositoryUnknown       41  no repository at this URL, or a format that this version cannot read
+├── NothingToRestore        42  no commit matches the selector
+├── CheckpointTorn          43  the checkpoint is incomplete and was not committed
+├── SourceChanged           44  files changed while they were being read
+├── Sealed                  45  the log is sealed for this term: this writer has been replaced
+├── NotOpen                 46  the workload's log has no open entry for this term
+├── RecordCorrupt           47  a log record or receipt cannot be read; it blocks, it is never skipped
+├── DataCorrupt             48  a pack or manifest is not what its digest says
+├── DestinationOccupied     49  the folder to restore into holds something else
+├── TermRegressed           50  a log shows a lower term than was already seen
+├── BaseGone                54  the checkpoint that a push leaned on was dropped meanwhile
+└── StoreError              51  an object store did not do what it was asked
+    ├── KeyExists           51  a create found another object there (replicator.stores handles it)
+    ├── KeyMissing          51  no such object
+    ├── OutcomeUnknown      52  a write was sent and nobody knows whether it took effect
+    └── StoreUnavailable    53  the store did not answer
 """
 
 from __future__ import annotations

@@ -101,7 +101,8 @@ def _nice() -> list[str]:
 
 
 def _cause(output: str) -> str:
-    """The last line that is not a package's name or a download notice: what `go` complained about."""
-    lines = [line.strip() for line in output.splitlines()]
-    complaints = [line for line in lines if " " in line and not line.startswith("go: downloading ")]
+    """The last complaint of `go`: no name of a package, no notice of a download, no indented advice."""
+    lines = [line.rstrip() for line in output.splitlines() if line.strip()]
+    quiet = ("go: downloading ", "# ", "\t", " ")
+    complaints = [line for line in lines if " " in line and not line.startswith(quiet)]
     return (complaints or lines or ["no output"])[-1]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json as json_
 import sys
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 
-class Fault(str, Enum):
+class Fault(StrEnum):
     """Planted faults; each must make the demo fail and be named."""
 
     VERIFY = "verify"
@@ -42,7 +42,9 @@ def demo(
     from drstack.errors import DemoFailed
 
     source = project_root()
-    play = Demo(source, (directory or source / ".drstack" / "demo").absolute(), report.absolute(), seed, kill_after_steps)
+    play = Demo(
+        source, (directory or source / ".drstack" / "demo").absolute(), report.absolute(), seed, kill_after_steps
+    )
     document, failed = play.run(fault.value if fault else None, keep=keep)
     if json:
         sys.stdout.write(json_.dumps(document) + "\n")

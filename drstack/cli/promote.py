@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from drstack.reconcile.after import Reconciler
     from drstack.recovery.plan import Given
+    from drstack.spec import Environment
 
 
 def promote(
@@ -36,11 +38,12 @@ def promote(
     """Bring the work back at another site. Run it again at any time: it takes up what is unfinished."""
     from drstack.assembly import assemble, load, local_root, project_root
     from drstack.cli.progress import Tree
-    from drstack.recovery.conduct import plan_only, promote as carry_out
+    from drstack.recovery.conduct import plan_only
+    from drstack.recovery.conduct import promote as carry_out
 
     declared = load(environment)
     root = local_root(project_root())
-    reconcile = None if no_reconcile or plan else _reconcile(environment)
+    reconcile = None if no_reconcile or plan else _reconcile(declared)
     world = assemble(declared, root, to, progress=Tree(f"promote {environment} to {to}"), reconcile=reconcile)
     given = _given(reason, accept_data_loss, failed_at)
     if plan:
@@ -60,13 +63,20 @@ def _given(reason: str | None, accept: str | None, failed_at: float | None) -> G
     from drstack.spec import parse_duration
 
     loss = None if accept is None else float("inf") if accept == "unknown" else parse_duration(accept)
-    return Given(by=os.environ.get("DRSTACK_OPERATOR") or getpass.getuser(), reason=reason, data_loss_s=loss, failed_at=failed_at)
+    return Given(
+        by=os.environ.get("DRSTACK_OPERATOR") or getpass.getuser(), reason=reason, data_loss_s=loss, failed_at=failed_at
+    )
 
 
-def _reconcile(environment: str):  # noqa: ANN202
+def _reconcile(declared: Environment) -> Reconciler:
+    from drstack.assembly import local_root, project_root
     from drstack.reconcile.after import Reconciler
+    from drstack.reconcile.stacks import open_engine
 
-    return Reconciler(environment)
+    project = project_root()
+    return Reconciler(
+        declared.environment, lambda: open_engine(declared, project, local_root(project), inherited=os.environ)
+    )
 
 
 def _summary(end: dict[str, Any], to: str) -> str:
@@ -78,5 +88,7 @@ def _summary(end: dict[str, Any], to: str) -> str:
             f"  {workload['name']}: resumed from step {workload['step']}; lost {workload['rpo_s']:.1f} s of work "
             f"(objective {workload['rpo_objective_s']:g} s)"
         )
-    lines.append(f"  back after {end['rto_s']:.1f} s; fence: {', '.join(f['site'] + ' ' + f['grade'] for f in end['fences'])}")
+    lines.append(
+        f"  back after {end['rto_s']:.1f} s; fence: {', '.join(f['site'] + ' ' + f['grade'] for f in end['fences'])}"
+    )
     return "\n".join(lines) + "\n"

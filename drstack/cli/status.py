@@ -15,7 +15,9 @@ def status(
     *,
     watch: Annotated[bool, typer.Option("--watch", help="Again every few seconds, until interrupted.")] = False,
     every: Annotated[float, typer.Option("--every", min=0.2, help="Seconds between two looks.")] = 3.0,
-    json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout; a line each with --watch.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="One JSON document on stdout; a line each with --watch.")
+    ] = False,
 ) -> None:
     """Show each workload: writer, term, replication lag, newest recovery point, and what would be lost now."""
     from drstack.assembly import assemble, load, local_root, project_root
@@ -50,12 +52,22 @@ def _render(document: dict[str, Any]) -> str:
     if document["operation"]:
         lines.append(f"Operation {document['operation']} has not ended: run its promote again.")
     for name, each in document["workloads"].items():
-        lines.append(f"\n{name}: {each['writer']} writes, term {each['term']}, step {each['step'] if each['step'] is not None else '?'}")
+        lines.append(
+            f"\n{name}: {each['writer']} writes, term {each['term']}, step {each['step'] if each['step'] is not None else '?'}"
+        )
         for site, copy in each["replication"].items():
-            where = f"step {copy['newest_step']}, {spell(copy['lag_s'])} old" if copy["newest_step"] is not None else "nothing"
+            where = (
+                f"step {copy['newest_step']}, {spell(copy['lag_s'])} old"
+                if copy["newest_step"] is not None
+                else "nothing"
+            )
             lines.append(f"  {site:<10} {where}" if copy["reachable"] else f"  {site:<10} out of reach: {copy['why']}")
     lines.append("")
     for name, site in document["sites"].items():
-        state = f"{site['capacity']} of {site['capacity_bound']} slots" if site["reachable"] else f"out of sight: {site['why']}"
+        state = (
+            f"{site['capacity']} of {site['capacity_bound']} slots"
+            if site["reachable"]
+            else f"out of sight: {site['why']}"
+        )
         lines.append(f"{name:<12} {state}")
     return "\n".join(lines) + "\n"

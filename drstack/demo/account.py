@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from drstack.demo.trace import events
 from drstack.platforms.local.folder import site_folder
+from drstack.report.folder import write_report
 from drstack.report.record import (
     CheckpointMark,
     Failure,
+    FenceMark,
     Phase,
     RecoveryRecord,
     Reference,
     Refusal,
     StepMark,
 )
-from drstack.report.report import write_report
 from drstack.spec import objectives
 from replicator.repository.repository import Repository
 from replicator.stores.url import open_store
@@ -121,20 +122,24 @@ def _record(account: Account, document: Doc) -> RecoveryRecord:
     ]
     return RecoveryRecord(
         environment=account.environment.environment,
+        workload=account.workload,
         made_at=datetime.now(tz=UTC).timestamp(),
         sites=(account.lost, account.target),
         steps=tuple(step for step in steps if step.site == account.target or step.at <= account.killed.at),
         checkpoints=tuple(_checkpoints(account)),
-        failure=Failure(account.lost, account.killed.at, account.killed.step, account.killed.files),
+        failure=Failure(account.lost, account.killed.at, account.killed.step, ", ".join(account.killed.files)),
         phases=tuple(phases),
         refused=tuple(Refusal(account.lost, o.at, o.what, o.why) for o in account.offers if not o.accepted),
         rpo_s=document["rpo_s"],
         rto_s=document["rto_s"],
         rpo_objective_s=document["rpo_objective_s"],
         rto_objective_s=document["rto_objective_s"],
-        fences=tuple((f["site"], f["grade"], f["proof"]) for f in account.end["fences"]),
+        fences=tuple(FenceMark(f["site"], f["grade"], f["proof"]) for f in account.end["fences"]),
         reference=Reference(
-            account.comparison.match, account.comparison.compared, account.comparison.first_difference
+            account.comparison.match,
+            account.comparison.compared,
+            account.comparison.first_difference,
+            against="an undisturbed run",
         ),
         facts=_facts(account),
         document=document,
@@ -159,7 +164,9 @@ def _checkpoints(account: Account) -> list[CheckpointMark]:
     number = int("".join(c for c in account.killed.checkpoint if c.isdigit()) or 0)
     marks.append(CheckpointMark(account.lost, number, account.killed.at, "torn", None))
     restored = next(p["ended_at"] for p in account.end["phases"] if p["name"] == "restore")
-    marks.append(CheckpointMark(account.target, account.end["workloads"][0]["step"], restored, "restored", account.target))
+    marks.append(
+        CheckpointMark(account.target, account.end["workloads"][0]["step"], restored, "restored", account.target)
+    )
     return marks
 
 

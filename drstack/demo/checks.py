@@ -27,7 +27,11 @@ def failures(document: Mapping[str, Any]) -> list[str]:
     check("torn", d["torn_checkpoints_offered"] > 0, "no torn checkpoint was there: the test shows nothing")
     check("torn", d["torn_checkpoints_seen"] == 0, f"{d['torn_checkpoints_seen']} torn checkpoints were accepted")
     check("seal", d["zombie_commits_offered"] > 0, "the dead site offered nothing: the test shows nothing")
-    check("seal", d["zombie_commits_accepted"] == 0, f"{d['zombie_commits_accepted']} commits of the dead site were accepted")
+    check(
+        "seal",
+        d["zombie_commits_accepted"] == 0,
+        f"{d['zombie_commits_accepted']} commits of the dead site were accepted",
+    )
     check("reference", d["reference_steps_compared"] > 0, "no step was compared with the uninterrupted run")
     check(
         "reference", d["reference_match"],

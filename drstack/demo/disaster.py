@@ -12,7 +12,6 @@ import signal
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from drstack.demo.trace import complete_checkpoints, last_step
@@ -22,6 +21,7 @@ from drstack.platforms.local.folder import SiteFolder, site_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 _POLL_S = 0.002
 
@@ -37,7 +37,9 @@ class Killed:
     processes: int
 
 
-def kill_while_saving(site: Path, workload: str, *, after_step: int, deadline_s: float, say: Callable[[str], None]) -> Killed:
+def kill_while_saving(
+    site: Path, workload: str, *, after_step: int, deadline_s: float, say: Callable[[str], None]
+) -> Killed:
     """SIGKILL everything of the site while a checkpoint later than `after_step` is being written. DemoFailed."""
     folder = site_folder(site)
     checkpoints = folder.checkpoints(f"checkpoints/{workload}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from drstack.assembly import assemble
@@ -25,7 +25,8 @@ from drstack.demo.voice import Voice
 from drstack.errors import DemoFailed, DrstackError
 from drstack.platforms.local.folder import site_folder
 from drstack.reconcile.after import Reconciler
-from drstack.reconcile.open import open_engine
+from drstack.reconcile.stacks import Stack, open_engine, prepare
+from drstack.reconcile.update import bring_up
 from drstack.recovery.admission import bring_up_to
 from drstack.recovery.conduct import promote
 from drstack.recovery.plan import Given
@@ -33,6 +34,8 @@ from drstack.spec.jobs import LocalJob
 from replicator.repository.verify import verify
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from drstack.demo.breaks import Break
     from drstack.demo.zombie import Offer
     from drstack.recovery.world import World
@@ -67,10 +70,13 @@ class Demo:
 
     def _play(self, environment: Environment, fault: Break | None) -> tuple[Doc, list[str]]:
         workload, lost, target = _cast(environment)
-        engine = open_engine(environment, self._stage.project, self._stage.root, self._stage.source, say=self._voice.say)
+        engine = open_engine(environment, self._stage.project, self._stage.root, inherited=os.environ)
+        prepare(engine, environment, [Stack(f"{ENVIRONMENT}.{site}", site) for site in environment.sites])
         for site in environment.sites:
-            self._voice.say(f"pulumi up: {ENVIRONMENT}.{site}")
-            engine.up(f"{ENVIRONMENT}.{site}")
+            outcome = bring_up(engine, f"{ENVIRONMENT}.{site}").outcome
+            self._voice.say(
+                f"pulumi up {outcome.stack}: {sum(outcome.changes.values())} resources, {outcome.duration_s:.1f} s"
+            )
         self._voice.say(f"{lost} trains {workload}; waiting for step {self._kill_after}")
         killed = kill_while_saving(
             self._stage.site(lost), workload, after_step=self._kill_after, deadline_s=_WAIT_S, say=self._voice.say
@@ -86,10 +92,12 @@ class Demo:
         end = promote(world, target, Given(by="demo", reason="the demo killed it", failed_at=killed.at))
         resumed = end["workloads"][0]["step"]
         self._voice.say(f"{target} writes now; letting it train to step {resumed + _FAR_STEPS}")
-        view, torn_offered = self._return_the_dead(world, workload, lost, target, resumed)
-        last = await_step(self._stage.site(target), workload, resumed + _FAR_STEPS, deadline_s=_WAIT_S)
-        torn_seen = incomplete_commits(world.repositories[target], workload, self._stage.directory / "reference")
+        view, torn_offered = self._return_the_dead(world, workload, lost, target)
+        await_step(self._stage.site(target), workload, resumed + _FAR_STEPS, deadline_s=_WAIT_S)
         stop_everything([self._stage.site(name) for name in environment.sites])
+        torn_seen = incomplete_commits(world.repositories[target], workload, self._stage.directory / "reference")
+        made = losses(site_folder(self._stage.site(target)).metrics(workload))
+        last = max(made)
         self._voice.say("running the same training without a disaster, to compare")
         job = environment.workloads[workload].job
         assert isinstance(job, LocalJob)  # noqa: S101 — local sites run local jobs only
@@ -97,7 +105,6 @@ class Demo:
             self._stage.directory / "reference" / "run", self._stage.source, job.args, ranks=job.ranks, steps=last,
             seed=self._stage.seed + (1 if fault == "reference" else 0), tick=lambda: None,
         )  # fmt: skip
-        made = losses(site_folder(self._stage.site(target)).metrics(workload))
         comparison = compare(made, losses(reference), after=resumed)
         accepted = sum(offer.accepted for offer in self._offers) + view
         account = Account(
@@ -125,8 +132,7 @@ class Demo:
             environment, self._stage.root, target, progress=Hooked(), reconcile=Reconciler(ENVIRONMENT, engine)
         )
         if fault == "seal":
-            sealless = {name: breaks.sealless(each) for name, each in world.repositories.items()}
-            world.repositories.update(sealless)  # pyright: ignore[reportAttributeAccessIssue]
+            world = replace(world, repositories={n: breaks.sealless(r) for n, r in world.repositories.items()})
         self._dangerous = (assemble(environment, self._stage.root, target, progress=Hooked()), target)
         return world
 
@@ -136,7 +142,9 @@ class Demo:
         workload = next(iter(world.needs))
         offer = zombie.offer_once(world.repositories[target], workload, 1)
         self._offers.append(offer)
-        self._voice.say(f"             a paused writer offers {offer.what}: {'ACCEPTED' if offer.accepted else 'refused'}")
+        self._voice.say(
+            f"             a paused writer offers {offer.what}: {'ACCEPTED' if offer.accepted else 'refused'}"
+        )
 
     def _damage(self, world: World, workload: str, target: str, fault: Break) -> None:
         store = site_folder(self._stage.site(target)).store
@@ -157,7 +165,7 @@ class Demo:
             time.sleep(0.2)
         raise DemoFailed(f"{target} wrote no receipts within {_WAIT_S:g} s")
 
-    def _return_the_dead(self, world: World, workload: str, lost: str, target: str, resumed: int) -> tuple[int, int]:
+    def _return_the_dead(self, world: World, workload: str, lost: str, target: str) -> tuple[int, int]:
         """Bring the dead site back. Returns how many of its commits any log accepted, and torn checkpoints it had."""
         self._voice.say(f"{lost} comes back as it was, and does not know that it was replaced")
         bring_back(self._stage.lost / lost, self._stage.site(lost))

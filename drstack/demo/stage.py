@@ -10,7 +10,6 @@ import fcntl
 import os
 import shutil
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import yaml
@@ -21,6 +20,8 @@ from drstack.platforms.local.folder import site_folder
 from drstack.spec import load_environment
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from drstack.spec import Environment
 
 ENVIRONMENT = "local"
@@ -98,6 +99,10 @@ class Stage:
         shutil.copytree(
             self.source / "stacks", self.project / "stacks", ignore=shutil.ignore_patterns("Pulumi.*", "__pycache__")
         )
+        engine = self.source / ".drstack" / "engine.json"
+        if engine.exists():
+            (self.project / ".drstack").mkdir()
+            shutil.copy(engine, self.project / ".drstack" / "engine.json")
         settings = _mapping(yaml.safe_load((self.source / "Pulumi.yaml").read_text()))
         for plugin in settings.get("plugins", {}).get("providers", []):
             plugin["path"] = str((self.source / plugin["path"]).resolve())

@@ -9,18 +9,18 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from drstack.errors import DemoFailed
 from drstack.platforms.local.folder import site_folder
 from replicator.errors import Sealed
-from replicator.model import What, Where
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from replicator.log.replay import LogView
+    from replicator.model import What, Where
     from replicator.repository.repository import Repository
 
 

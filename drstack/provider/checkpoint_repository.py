@@ -1,7 +1,7 @@
 """drstack:local:CheckpointRepository: the site's store, brought up to the assignment that stands.
 
-Invariant: it is sealed and opened for the current terms before anything else at the site starts (DESIGN, rule 3); it
-is never deleted from here.
+Invariant: it is sealed and opened for the current terms before anything else at the site starts (DESIGN, rule 3), and
+only with the witness's word is a fence lifted; the store is never deleted from here.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from drstack.errors import WitnessUnreachable, WitnessUnsound
-from drstack.platforms.local.folder import site_folder
+from drstack.platforms.local.desired import Desired, change, read_desired
+from drstack.platforms.local.folder import SiteFolder, site_folder
+from drstack.platforms.local.ownership import read_record
 from drstack.provider.kind import DRIFT, Created, Inputs, Kind
 from drstack.provider.reach import clock, open_witness, token
 from drstack.provider.sites import Folder, Name, identify
@@ -49,6 +51,8 @@ class CheckpointRepository(Kind[CheckpointRepositoryInputs]):
         initialise(store, environment=environment_id, witness=inputs.witness, clock=clock, token=token)
         for workload in inputs.workloads:
             bring_up_to(assignment, workload, store, clock=clock, token=token)
+        if _fence(folder) is not None:
+            change(folder, lambda now: _taken_back(now or Desired(0), assignment, folder))
         return self._outputs(inputs, [])
 
     def read(self, inputs: CheckpointRepositoryInputs) -> Mapping[str, object] | None:
@@ -63,7 +67,8 @@ class CheckpointRepository(Kind[CheckpointRepositoryInputs]):
             assignment, _ = _current(inputs)
         except WitnessUnreachable:
             return self._outputs(inputs, [])
-        drift: list[str] = []
+        fence = _fence(site_folder(inputs.folder))
+        drift = [] if fence is None else [f"the site is fenced: {fence}"]
         for workload in inputs.workloads:
             term = WorkloadLog(store, workload, clock=clock, token=token).view().term
             wanted = assignment.workloads[workload].term if workload in assignment.workloads else 0
@@ -77,6 +82,18 @@ class CheckpointRepository(Kind[CheckpointRepositoryInputs]):
     def _outputs(self, inputs: CheckpointRepositoryInputs, drift: list[str]) -> dict[str, object]:
         url = LocalStore(site_folder(inputs.folder).store).url
         return {**inputs.model_dump(by_alias=True), "url": url, DRIFT: drift}
+
+
+def _fence(folder: SiteFolder) -> str | None:
+    desired = read_desired(folder)
+    return None if desired is None else desired.fenced
+
+
+def _taken_back(now: Desired, assignment: Assignment, folder: SiteFolder) -> Desired:
+    """The witness was asked and the repository is up to it: what the site does not write stays stopped."""
+    record = read_record(folder)
+    roles = assignment.roles(record.site) if record is not None else {}
+    return now.taken_back({name for name, role in roles.items() if role == "writer"}, now.slots)
 
 
 def _current(inputs: CheckpointRepositoryInputs) -> tuple[Assignment, str]:

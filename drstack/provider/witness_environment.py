@@ -42,9 +42,7 @@ class Environment(Kind[EnvironmentInputs]):
     def update(self, inputs: EnvironmentInputs) -> Mapping[str, object]:
         witness = open_witness(inputs.witness, inputs.environment)
         declared = {n: DeclaredWorkload(each.writer, each.acknowledge) for n, each in inputs.workloads.items()}
-        identity = found_environment(
-            witness, declared, inputs.repositories, inputs.sites, clock=clock, token=token
-        )
+        identity = found_environment(witness, declared, inputs.repositories, inputs.sites, clock=clock, token=token)
         return {**inputs.model_dump(by_alias=True), "environmentId": identity, DRIFT: []}
 
     def read(self, inputs: EnvironmentInputs) -> Mapping[str, object] | None:

@@ -7,6 +7,7 @@ trainer picks the newest checkpoint that it finds, and an old tail must not be t
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from drstack.errors import StepFailed
@@ -15,6 +16,7 @@ from replicator.model import CommitId
 from replicator.repository.restore import restore
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from drstack.recovery.ports import JobObservation
@@ -127,7 +129,7 @@ def start(world: World, plan: Doc, restored: list[Doc], operation: str) -> Doc:
     firsts: list[Doc] = []
     for row in restored:
         name = row["workload"]
-        job = _await(world, plan, name, lambda seen: seen.first_step_at is not None, START_S, "a first step")
+        job = _await(world, plan, name, _has_begun, START_S, "a first step")
         if job.resumed_step != row["step"]:
             raise StepFailed(
                 f"{name} resumed from step {job.resumed_step}, not from {row['step']}",
@@ -143,14 +145,22 @@ def prove(world: World, plan: Doc, started: Doc) -> Doc:
     seen: list[Doc] = []
     for workload, first in zip(plan["workloads"], started["firsts"], strict=True):
         goal = int(first["step"]) + PROVE_STEPS
-        job = _await(
-            world, plan, workload["name"], lambda seen, goal=goal: (seen.step or 0) >= goal, PROVE_S, f"step {goal}"
-        )
+        job = _await(world, plan, workload["name"], partial(_has_reached, goal), PROVE_S, f"step {goal}")
         seen.append({"workload": workload["name"], "step": job.step})
     return {"seen": seen, "detail": ", ".join(f"{row['workload']} reached step {row['step']}" for row in seen)}
 
 
-def _await(world: World, plan: Doc, workload: str, done: Any, within_s: float, what: str) -> JobObservation:
+def _has_begun(job: JobObservation) -> bool:
+    return job.first_step_at is not None
+
+
+def _has_reached(goal: int, job: JobObservation) -> bool:
+    return (job.step or 0) >= goal
+
+
+def _await(
+    world: World, plan: Doc, workload: str, done: Callable[[JobObservation], bool], within_s: float, what: str
+) -> JobObservation:
     site = world.sites[plan["target"]]
     ends = world.clock() + within_s
     while True:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from drstack.errors import EnvironmentUnknown, WitnessUnsound
 from replicator.errors import RepositoryUnknown, StoreError
-from replicator.model import CommitId
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from drstack.recovery.ports import Site, SiteObservation
     from drstack.witness.assignment import Assignment
     from drstack.witness.witness import Witness
-    from replicator.model import Level
+    from replicator.model import CommitId, Level
     from replicator.repository.repository import Repository
 
 _OBSERVE_S = 5.0
@@ -133,7 +132,7 @@ def repository_fact(
         for accepted in reversed(view.in_order()):
             levels = repository.receipts.levels(workload, accepted.slot, tuple(demanded))
             what = accepted.what
-            held = tuple(level for level, holds in levels.items() if holds)
+            held: tuple[Level, ...] = tuple(level for level in demanded if levels[level])
             newest.append(
                 CommitFact(
                     what.id(), what.step, what.saved_at, what.size_bytes, what.suspect, held, what.root, what.name

@@ -191,9 +191,7 @@ def _any_loss(given: Given) -> bool:
     return given.data_loss_s is not None and math.isinf(given.data_loss_s)
 
 
-def _consents(
-    plans: tuple[WorkloadPlan, ...], needs: Mapping[str, Need], given: Given
-) -> tuple[tuple[str, str], ...]:
+def _consents(plans: tuple[WorkloadPlan, ...], needs: Mapping[str, Need], given: Given) -> tuple[tuple[str, str], ...]:
     used: list[tuple[str, str]] = []
     if given.data_loss_s is not None:
         beyond = [plan for plan in plans if plan.loss_s > needs[plan.name].rpo_s]

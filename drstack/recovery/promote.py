@@ -97,7 +97,9 @@ class Promotion:
         )
         opens = sealing.open_all(self._world, made, self._plan)
         away = [name for name, how in opens.items() if how != "open"]
-        detail = f"assignment {made.number}: {self._plan['target']} writes" + (f"; away: {', '.join(away)}" if away else "")
+        detail = f"assignment {made.number}: {self._plan['target']} writes" + (
+            f"; away: {', '.join(away)}" if away else ""
+        )
         return {"number": made.number, "opens": opens, "detail": detail}
 
     def _pin(self) -> Doc:
@@ -110,7 +112,10 @@ class Promotion:
             term = assignment.workloads[workload["name"]].term
             repository.log(workload["name"]).pin(name, commit, reason=f"promotion to {self._plan['target']}", term=term)
             pins.append({"repository": repository.name, "commit": list(commit), "name": name})
-        return {"pins": pins, "detail": ", ".join(f"{p['commit'][0]}.{p['commit'][1]} in {p['repository']}" for p in pins)}
+        return {
+            "pins": pins,
+            "detail": ", ".join(f"{p['commit'][0]}.{p['commit'][1]} in {p['repository']}" for p in pins),
+        }
 
     def _assignment(self) -> Assignment:
         return self._world.witness.assignments()[int(self._outcome("assign")["number"]) - 1]

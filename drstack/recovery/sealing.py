@@ -63,9 +63,7 @@ def assign(world: World, plan: Doc, sealed: Doc, operation: str, by: str, reason
             head=Id(term=workload["commit"][0], height=workload["commit"][1]),
             heads=sealed[name]["heads"], keys=old.keys,
         )  # fmt: skip
-    consents = tuple(
-        Consent(kind=kind, value=value, reason=reason or "", by=by) for kind, value in plan["consents"]
-    )
+    consents = tuple(Consent(kind=kind, value=value, reason=reason or "", by=by) for kind, value in plan["consents"])
     made = world.witness.assign(
         Assignment(number=number, workloads=workloads, cause="promote", operation=operation, consents=consents)
     )

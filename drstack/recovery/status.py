@@ -76,11 +76,15 @@ def _best_of(each: WorkloadFact, reachable: Mapping[str, Any], need: Need) -> An
 
 
 def sentence(name: str, document: Doc, facts: Facts) -> str:
-    """"If east died now: …", as far as it is known."""
+    """ "If east died now: …", as far as it is known."""
     writer, point = document["writer"], document["recovery_point"]
     if point is None:
         return f"If {writer} died now: all of {name} would be lost; no other site has a recovery point."
-    steps = f" (step {document['step']} → {point['step']})" if document["step"] is not None else f" (back to step {point['step']})"
+    steps = (
+        f" (step {document['step']} → {point['step']})"
+        if document["step"] is not None
+        else f" (back to step {point['step']})"
+    )
     verdict = "within" if document["within_rpo"] else "BEYOND"
     short = [n for n, s in facts.sites.items() if n != writer and s.reachable and s.capacity_bound > 0]
     limit = "" if short else "; no standby is within reach"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from functools import partial
 from importlib import resources
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,7 @@ def page(record: RecoveryRecord, *, picture: str) -> str:
     )  # fmt: skip
     jinja.filters["spoken"] = spoken
     jinja.filters["moment"] = _moment
-    jinja.filters["since"] = lambda at: _since(at, record.failure.at)
+    jinja.filters["since"] = partial(_since, record.failure.at)
     return jinja.get_template("page.html.j2").render(
         record=record, verdict=verdict(record), warnings=warnings(record), picture=picture, alt=alt_text(record),
         width=WIDTH_PX, height=HEIGHT_PX, style=(resources.files("drstack.report") / "page.css").read_text(),
@@ -41,5 +42,5 @@ def _moment(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def _since(at: float, zero: float) -> str:
-    return f"{'−' if at < zero else '+'}{spoken(abs(at - zero))}"
+def _since(zero: float, at: float) -> str:
+    return f"{'-' if at < zero else '+'}{spoken(abs(at - zero))}"

@@ -58,9 +58,7 @@ class Assignment(Frozen):
 
     def roles(self, site: str) -> dict[str, Literal["writer", "standby"]]:
         """What `site` is for each workload."""
-        return {
-            name: "writer" if each.writer == site else "standby" for name, each in sorted(self.workloads.items())
-        }
+        return {name: "writer" if each.writer == site else "standby" for name, each in sorted(self.workloads.items())}
 
     def opening(self, workload: str) -> Open:
         """The `open` entry that brings this assignment into a repository's log of `workload`."""

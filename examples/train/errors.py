@@ -17,25 +17,25 @@ class TrainError(Exception):
     exit_code = 1
 
 
-class Usage(TrainError):  # noqa: N818 — a state, as argparse calls it
+class Usage(TrainError):
     """The options do not fit each other, the text or the machine."""
 
     exit_code = 2
 
 
-class ResumeRefused(TrainError):  # noqa: N818 — a decision, not a fault
+class ResumeRefused(TrainError):
     """The demanded checkpoint is absent, incomplete, or of another run."""
 
     exit_code = 66
 
 
-class FolderBusy(TrainError):  # noqa: N818 — a state, not a fault
+class FolderBusy(TrainError):
     """Two runs may not write one folder: each would replace what the other trusts."""
 
     exit_code = 73
 
 
-class Interrupted(TrainError):  # noqa: N818 — an outcome
+class Interrupted(TrainError):
     """A signal asked the run to stop; the same command goes on from here."""
 
     exit_code = 75

@@ -19,6 +19,7 @@ from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from examples.train.errors import Usage
 
 PEER_TIMEOUT = timedelta(minutes=5)
+PARTING_TIMEOUT = timedelta(minutes=1)
 PR_SET_PDEATHSIG = 1
 
 
@@ -34,7 +35,7 @@ class World:
 
     def leave(self) -> None:
         """Part from the other ranks, once all of them are here."""
-        dist.barrier(self.checkpoint_group)
+        dist.monitored_barrier(self.checkpoint_group, timeout=PARTING_TIMEOUT)
         dist.destroy_process_group()
 
 

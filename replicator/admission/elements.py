@@ -18,8 +18,11 @@ from replicator.formats.dtypes import ITEM_BYTES
 Numbers = NDArray[np.float32 | np.float64]
 Decode = Callable[[memoryview], Numbers]
 
+ROW_ELEMENTS = 8192
 FAINT = 1e-28
-"""A mean square below this is summed again in float64: squares may have vanished in float32."""
+"""A mean square below this is summed again: squares of single elements may have vanished in float32."""
+LIFT = 2.0**60
+"""What faint values, second moments mostly, are multiplied by for that, exactly."""
 
 
 class Measured(NamedTuple):
@@ -35,12 +38,30 @@ def measure(values: Numbers) -> Measured:
     A dot product that is finite proves that no element is NaN or infinite; only what fails that is looked at again.
     """
     zero = values.size - int(np.count_nonzero(values != 0))
-    squares = float(np.dot(values, values))
-    if math.isfinite(squares) and (squares > values.size * FAINT or zero == values.size):
+    squares = _sum_squares(values)
+    if zero == values.size or _is_exact(squares, values.size):
         return Measured(0, 0, zero, squares)
+    if math.isfinite(squares):
+        squares = _sum_squares(values * values.dtype.type(LIFT)) / LIFT**2
+        if _is_exact(squares * LIFT**2, values.size):
+            return Measured(0, 0, zero, squares)
     nan = int(np.count_nonzero(np.isnan(values)))
-    finite = values[np.isfinite(values)].astype(np.float64)
-    return Measured(nan, values.size - nan - finite.size, zero, float(np.dot(finite, finite)))
+    finite = np.isfinite(values)
+    wide = np.where(finite, values, 0).astype(np.float64)
+    return Measured(nan, values.size - nan - int(np.count_nonzero(finite)), zero, _sum_squares(wide))
+
+
+def _is_exact(squares: float, size: int) -> bool:
+    """Neither did a square overflow, nor did so many vanish that the sum would show it."""
+    return math.isfinite(squares) and squares > size * FAINT
+
+
+def _sum_squares(values: Numbers) -> float:
+    """By rows that a BLAS sums without starting threads; the rows' sums are added in float64."""
+    whole = values.size - values.size % ROW_ELEMENTS
+    rows = values[:whole].reshape(-1, ROW_ELEMENTS)
+    rest = values[whole:]
+    return float(np.vecdot(rows, rows).sum(dtype=np.float64)) + float(np.dot(rest, rest))
 
 
 def decoder(dtype: str) -> Decode:

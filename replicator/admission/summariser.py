@@ -14,8 +14,8 @@ from replicator.admission.summary import TensorSummary
 from replicator.formats.dtypes import ITEM_BYTES
 from replicator.formats.errors import MetadataInvalid
 
-BLOCK_ELEMENTS = 8192
-"""Small enough for the first-level cache, and for a BLAS not to start threads over it."""
+BLOCK_ELEMENTS = 65536
+"""Small enough, as float32, for the second-level cache; large enough that Python's share of the time is small."""
 
 BYTES = "bytes"
 """The dtype of an item that is not a tensor: only its digest is of interest."""

@@ -26,7 +26,10 @@ def list_(repo: Repo, workload: Workload = None, *, json: Json = False) -> None:
                 "pinned": what.id() in view.pins.values(), "findings": [f.model_dump() for f in what.findings],
             }
         )  # fmt: skip
-    void = [{"slot": v.slot, "kind": v.kind, "commit": str(v.commit) if v.commit else None, "reason": v.reason} for v in view.void]
+    void = [
+        {"slot": v.slot, "kind": v.kind, "commit": str(v.commit) if v.commit else None, "reason": v.reason}
+        for v in view.void
+    ]
     lines = [f"{name} in {repository.store.url}: term {view.term}, {'open' if view.writable else 'sealed'}"]
     lines += [_line(row) for row in rows]
     lines += [f"  void  slot {v['slot']}: {v['kind']} {v['commit'] or ''} ({v['reason']})" for v in void]

@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+    from types import FrameType
+
     from replicator.repository.repository import Repository
 
-Repo = Annotated[str, typer.Option("--repo", help="Repository: file:///FOLDER or s3://BUCKET/PREFIX?region=…&endpoint=…")]
-Repos = Annotated[
-    list[str], typer.Option("--repo", help="Repository URL; repeat it to ship to several at once.")
+Repo = Annotated[
+    str, typer.Option("--repo", help="Repository: file:///FOLDER or s3://BUCKET/PREFIX?region=…&endpoint=…")
 ]
+Repos = Annotated[list[str], typer.Option("--repo", help="Repository URL; repeat it to ship to several at once.")]
 Workload = Annotated[str | None, typer.Option("--workload", help="Which workload; needed where there are several.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
@@ -37,6 +41,16 @@ def open_repository(url: str) -> Repository:
 def warn_if_plain(repository: Repository) -> None:
     if repository.format().suites.crypto == "none":
         sys.stderr.write(f"warning: {repository.store.url} is NOT encrypted and NOT signed (crypto: none)\n")
+
+
+def stopping(stop: threading.Event) -> Callable[[int, FrameType | None], None]:
+    """A signal handler that asks for the end."""
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        stop.set()
+
+    return handle
 
 
 def only_workload(repository: Repository, workload: str | None) -> str:

@@ -10,13 +10,16 @@ from typing import Annotated
 import typer
 
 
-def run(config: Annotated[Path, typer.Option("--config", help="JSON file; its fields are in docs/replicator.md.")]) -> None:
+def run(
+    config: Annotated[Path, typer.Option("--config", help="JSON file; its fields are in docs/replicator.md.")],
+) -> None:
     """Run the replicator of a site until SIGTERM: watch, ship, verify, keep."""
     import logging
     import sys
 
     import structlog
 
+    from replicator.cli.options import stopping
     from replicator.service.config import read_config
     from replicator.service.service import Service
 
@@ -31,5 +34,5 @@ def run(config: Annotated[Path, typer.Option("--config", help="JSON file; its fi
     )
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, stopping(stop))
     Service(read_config(config)).run(stop)

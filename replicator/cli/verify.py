@@ -36,7 +36,10 @@ def verify(
                 }
             )  # fmt: skip
     damaged = sorted({str(row["commit"]) for row in rows if not row["ok"]})
-    lines = [f"{r['commit']} step {r['step']}: {r['level']} {'ok' if r['ok'] else 'FAILED: ' + str(r['reason'])}" for r in rows]
+    lines = [
+        f"{r['commit']} step {r['step']}: {r['level']} {'ok' if r['ok'] else 'FAILED: ' + str(r['reason'])}"
+        for r in rows
+    ]
     say({"workload": name, "verdicts": rows, "damaged": damaged}, "\n".join(lines) or "nothing to verify", as_json=json)
     if damaged:
         raise DataCorrupt(f"{name}: {', '.join(damaged)} in {repository.store.url} cannot be restored whole")

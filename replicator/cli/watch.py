@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from replicator.cli.options import Json, Repos
+from replicator.cli.options import Json, Repos, stopping
 
 
 def watch(
@@ -30,7 +30,7 @@ def watch(
 
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, stopping(stop))
 
     def report(document: dict[str, object]) -> None:
         sys.stdout.write((json_.dumps(document) if json else " ".join(f"{k}={v}" for k, v in document.items())) + "\n")

@@ -65,7 +65,7 @@ def open_envelope(stored: bytes, where: str) -> dict[str, Any]:
     return cast("dict[str, Any]", payload)
 
 
-def encode(  # noqa: PLR0917 - a record's fields, in their order
+def encode(
     log: str, n: int, previous: str | None, attempt: str, kind: str, at: float, body: Mapping[str, Any]
 ) -> bytes:
     """A record's bytes. `log` names the log it belongs to, so that a record copied elsewhere is told apart."""

@@ -195,5 +195,7 @@ def _void_uncovered(state: _State, entry: Open) -> None:
             gone = state.accepted.pop(key)
             reason = f"the open of term {entry.term} does not cover it"
             state.void.append(Void(gone.slot, "commit", reason, key))
-    for key in [k for k in state.dropped if k.height > entry.heads.get(str(k.term), 0)]:
-        del state.dropped[key]
+    for key in sorted(state.dropped):
+        if key.height > entry.heads.get(str(key.term), 0):
+            gone, _ = state.dropped.pop(key)
+            state.void.append(Void(gone.slot, "commit", f"the open of term {entry.term} does not cover it", key))

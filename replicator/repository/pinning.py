@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 from replicator.errors import NotOpen, Sealed, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from replicator.log.replay import Accepted
     from replicator.repository.repository import Repository
 
 
 @contextmanager
-def pinned(repository: Repository, workload: str, accepted: Accepted, *, reason: str) -> Iterator[bool]:
+def pinned(repository: Repository, workload: str, accepted: Accepted, *, reason: str) -> Generator[bool]:
     """Pin the commit for the time of the block. Yields False where no pin can be written: read-only, or sealed."""
     log = repository.log(workload)
     name = f"read-{repository.token()[:16]}"
+    term = log.view().term
     try:
-        term = log.view().term
         log.pin(name, accepted.what.id(), reason=reason, term=term)
         held = True
     except (Sealed, NotOpen):

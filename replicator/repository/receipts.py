@@ -42,9 +42,7 @@ class Receipts:
 
     def damaged(self, workload: str, slot: int) -> bool:
         """Whether some verifier's last word about the commit in `slot` is that it failed."""
-        return any(
-            not ok for level in LEVELS for ok, _, _ in self.words(workload, slot, level).values()
-        )
+        return any(not ok for level in LEVELS for ok, _, _ in self.words(workload, slot, level).values())
 
     def words(self, workload: str, slot: int, level: Level) -> dict[str, tuple[bool, str | None, float]]:
         """Per verifier its last word: ok, reason, and when (unix s)."""

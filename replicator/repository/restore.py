@@ -70,7 +70,9 @@ def restore(
                 job.result()
         _place(staging, destination, manifest)
     except OSError as error:
-        raise ReplicatorError(f"{destination}: {error.strerror or error}", hint="Free space, or use another --to.") from error
+        raise ReplicatorError(
+            f"{destination}: {error.strerror or error}", hint="Free space, or use another --to."
+        ) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return Restored(destination, size, len(manifest.files), already=False)

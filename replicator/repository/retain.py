@@ -53,7 +53,9 @@ def drop_entry(decision: Decision, *, term: int, bytes_after: float) -> Drop | N
     if not decision.drop:
         return None
     commits = tuple(Id(term=key.term, height=key.height) for key in sorted(decision.drop))
-    return Drop(term=term, commits=commits, bytes_after=bytes_after, reason="; ".join(sorted(set(decision.drop.values()))))
+    return Drop(
+        term=term, commits=commits, bytes_after=bytes_after, reason="; ".join(sorted(set(decision.drop.values())))
+    )
 
 
 def removable(view: LogView, others: list[LogView], now: float) -> tuple[set[str], set[str]]:

@@ -109,9 +109,7 @@ def _ship_part(push: Push, snapshot: Snapshot, repository: Repository, view: Log
     return _write_part(push, repository, part)
 
 
-def _choose_base(
-    repository: Repository, workload: str, view: LogView
-) -> tuple[CommitId | None, Manifest | None]:
+def _choose_base(repository: Repository, workload: str, view: LogView) -> tuple[CommitId | None, Manifest | None]:
     """The newest checkpoint whose manifest is whole and that no verifier found damaged."""
     for accepted in reversed(view.in_order()):
         if repository.receipts.damaged(workload, accepted.slot):

@@ -61,7 +61,11 @@ def read_config(path: Path) -> ServiceConfig:
     try:
         return ServiceConfig.model_validate_json(path.read_bytes())
     except FileNotFoundError as error:
-        raise ReplicatorError(f"{path}: no such file", hint="replicator run --config FILE; see docs/replicator.md") from error
+        raise ReplicatorError(
+            f"{path}: no such file", hint="replicator run --config FILE; see docs/replicator.md"
+        ) from error
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(str(p) for p in e['loc'])}: {e['msg']}" for e in error.errors())
-        raise ReplicatorError(f"{path}: {faults}", hint="Mend the fields named; docs/replicator.md lists them.") from error
+        raise ReplicatorError(
+            f"{path}: {faults}", hint="Mend the fields named; docs/replicator.md lists them."
+        ) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from replicator.repository.repository import Repository
@@ -14,6 +13,7 @@ from replicator.stores.url import open_store
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
 
 def follow(

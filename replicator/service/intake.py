@@ -133,5 +133,3 @@ def summaries(tensors: Sequence[TensorEntry]) -> tuple[TensorSummary, ...]:
         )
         for t in tensors
     )  # fmt: skip
-
-

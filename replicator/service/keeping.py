@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,8 @@ from replicator.repository.retain import drop_entry, removable, retain
 from replicator.repository.verify import verify
 
 if TYPE_CHECKING:
+    import threading
+
     from replicator.log.entries import Drop
     from replicator.log.replay import Accepted, LogView
     from replicator.repository.repository import Repository

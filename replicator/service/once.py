@@ -86,5 +86,3 @@ def _push_to(push: Push, snapshot: Snapshot, repository: Repository) -> Pushed:
 
 def _same(digest: str, snapshot: Snapshot) -> bool:
     return digest == root(tuple(source.file for source in snapshot.files))
-
-

@@ -5,17 +5,17 @@ Meeting a seal ends this writer's term everywhere: every pending entry is refuse
 
 from __future__ import annotations
 
-import threading
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import structlog
 
-from replicator.errors import BaseGone, NotOpen, RepositoryUnknown, ReplicatorError, Sealed, SourceChanged, StoreError
+from replicator.errors import BaseGone, NotOpen, ReplicatorError, RepositoryUnknown, Sealed, SourceChanged, StoreError
 from replicator.repository.ship import ship
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable
 
     from replicator.repository.repository import Repository

@@ -13,7 +13,6 @@ import secrets
 import shutil
 import threading
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from replicator.errors import ReplicatorError
@@ -23,6 +22,7 @@ from replicator.repository.snapshot import Snapshot, take_snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
 _PUSH = "push.json"
 _FILES = "files"
@@ -162,7 +162,8 @@ def _read(folder: Path) -> Entry:
         return Entry(folder, push, body["signature"])
     except (ValueError, KeyError, TypeError) as error:
         raise ReplicatorError(
-            f"spool entry {folder} cannot be read: {error}", hint="Move that folder away; the checkpoint is pushed anew."
+            f"spool entry {folder} cannot be read: {error}",
+            hint="Move that folder away; the checkpoint is pushed anew.",
         ) from error
 
 

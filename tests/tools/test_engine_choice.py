@@ -81,6 +81,7 @@ def test_records_the_choice_and_says_it_in_one_line(tmp_path: Path, capsys: pyte
 def test_says_every_reason_and_the_remedy_where_nothing_serves(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    make_engine.main([Way("once", lambda: ENGINE)], tmp_path)
     assert make_engine.main([unserved("a is missing"), unserved("b is cut off")], tmp_path) == 1
     said = capsys.readouterr().err
     assert "a is missing" in said
@@ -126,7 +127,7 @@ def test_finds_the_language_host_beside_what_a_link_on_path_points_to(
     ],
 )
 def test_refuses_an_engine_on_path_that_does_not_serve(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, host: bool, reason: str
+    *, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, host: bool, reason: str
 ) -> None:
     put_program(tmp_path, "pulumi", version)
     if host:

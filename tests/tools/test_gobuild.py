@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     ("version", "answer"),
     [("go1.19.8", True), ("go1.20", True), ("go1.21.0", False), ("go1.26.8", False), ("devel go1.27-abc", False)],
 )
-def test_knows_a_go_that_is_too_old(version: str, answer: bool) -> None:
+def test_knows_a_go_that_is_too_old(*, version: str, answer: bool) -> None:
     assert gobuild.too_old(version) is answer
 
 

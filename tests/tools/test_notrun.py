@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Protocol
+
 import pytest
 
 pytest_plugins = ["pytester"]
@@ -48,8 +50,12 @@ PASSING = "def test_passes(): ..."
 FAILING = "def test_fails(): assert False"
 
 
+class Run(Protocol):
+    def __call__(self, source: str, *, ci: bool) -> pytest.RunResult: ...
+
+
 @pytest.fixture
-def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch):
+def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
     def run(source: str, *, ci: bool) -> pytest.RunResult:
         monkeypatch.setenv("DRSTACK_CI", "1" if ci else "")
         pytester.makeini(MARKERS)
@@ -59,7 +65,7 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch):
     return run
 
 
-def test_lists_each_test_with_its_reason(run) -> None:
+def test_lists_each_test_with_its_reason(run: Run) -> None:
     result = run(LACKING + PASSING, ci=False)
     result.stdout.fnmatch_lines(
         [
@@ -72,34 +78,34 @@ def test_lists_each_test_with_its_reason(run) -> None:
     result.assert_outcomes(passed=1, skipped=2)
 
 
-def test_fails_the_run_in_ci(run) -> None:
+def test_fails_the_run_in_ci(run: Run) -> None:
     result = run(LACKING + PASSING, ci=True)
     result.stdout.fnmatch_lines(["*test_in_its_body: no engine (fails this run: DRSTACK_CI=1)"])
     assert result.ret == pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.mark.parametrize("ci", [False, True])
-def test_excuses_what_needs_a_gpu_or_an_account(run, ci: bool) -> None:
+def test_excuses_what_needs_a_gpu_or_an_account(*, run: Run, ci: bool) -> None:
     result = run(EXCUSED, ci=ci)
     result.stdout.fnmatch_lines(["*::test_gpu: no GPU", "*::TestCloud::test_account: no account"])
     assert result.ret == pytest.ExitCode.OK
 
 
-def test_does_not_excuse_one_test_by_the_mark_of_another(run) -> None:
+def test_does_not_excuse_one_test_by_the_mark_of_another(run: Run) -> None:
     assert run(EXCUSED + LACKING, ci=True).ret == pytest.ExitCode.TESTS_FAILED
 
 
-def test_lists_a_module_that_lacks_something_as_a_whole(run) -> None:
+def test_lists_a_module_that_lacks_something_as_a_whole(run: Run) -> None:
     result = run(LACKING_MODULE, ci=True)
     result.stdout.fnmatch_lines(["*= NOT RUN =*", "*.py: no SDK (fails this run*"])
     assert result.ret == pytest.ExitCode.TESTS_FAILED
 
 
-def test_lets_ordinary_skips_be(run) -> None:
+def test_lets_ordinary_skips_be(run: Run) -> None:
     result = run(ORDINARY + PASSING, ci=True)
     result.stdout.no_fnmatch_line("*NOT RUN*")
     assert result.ret == pytest.ExitCode.OK
 
 
-def test_does_not_hide_a_failure(run) -> None:
+def test_does_not_hide_a_failure(run: Run) -> None:
     assert run(EXCUSED + FAILING, ci=True).ret == pytest.ExitCode.TESTS_FAILED

@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tools.notrun import not_run
 from tools.setup import CHECKOUT, stamp, uv
 from tools.setup.stamp import Stamp, Work, decide
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 DONE = Stamp(checkout="/a", dependencies="1", project="1")
 EVERYTHING = Work(venv=True, dependencies=True, project=True)
@@ -26,7 +29,9 @@ NOTHING = Work(venv=False, dependencies=False, project=False)
         (DONE, Stamp("/a", "1", "2"), True, Work(venv=False, dependencies=False, project=True)),
     ],
 )
-def test_does_what_changed_and_what_depends_on_it(found: Stamp | None, wanted: Stamp, usable: bool, work: Work) -> None:
+def test_does_what_changed_and_what_depends_on_it(
+    *, found: Stamp | None, wanted: Stamp, usable: bool, work: Work
+) -> None:
     assert decide(found, wanted, usable=usable) == work
     assert bool(work) is (work != NOTHING)
 

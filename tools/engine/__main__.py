@@ -44,6 +44,7 @@ def main(ways: Sequence[Way], checkout: Path) -> int:
     try:
         choice = choose(ways)
     except NoEngine as error:
+        record.forget(checkout)
         print("engine: no Pulumi engine can be had on this machine.", file=sys.stderr)
         print("\n".join(f"  {reason}" for reason in error.reasons), file=sys.stderr)
         print(REMEDY, file=sys.stderr)

@@ -5,6 +5,7 @@ Both ways of making one end here, so that the second `make engine` asks no netwo
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tools import cache
@@ -52,7 +53,7 @@ def make(way: str, fill: Callable[[Path], None]) -> Engine:
         raise Unserved(str(error)) from error
     if made:
         return Engine(folder() / "bin", WANTED, way, "made now")
-    return take()
+    return replace(take(), why="made by another process just now")
 
 
 def _way_kept() -> str | None:

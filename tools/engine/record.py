@@ -26,3 +26,8 @@ def write(choice: Choice, checkout: Path) -> Path:
     partial.write_text(json.dumps(content, indent=2) + "\n")
     partial.replace(path)
     return path
+
+
+def forget(checkout: Path) -> None:
+    """Where no engine serves any more, the product must not be led to one that is gone."""
+    (checkout / PATH).unlink(missing_ok=True)

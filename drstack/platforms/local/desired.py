@@ -62,7 +62,7 @@ class Desired:
         return replace(self, jobs={name: replace(job, running=False) for name, job in self.jobs.items()})
 
     def taken_back(self, writes: Collection[str], standby_slots: int) -> Desired:
-        """What may run at a site that was down: jobs that it still writes; else it is a standby of that many slots."""
+        """What may run at a site that was down or fenced: what it writes, or as a standby that many slots."""
         jobs = {name: job if name in writes else replace(job, running=False) for name, job in self.jobs.items()}
         slots = self.slots if any(name in writes for name in self.jobs) else standby_slots
         return Desired(slots, None, jobs)

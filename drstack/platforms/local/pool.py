@@ -45,7 +45,7 @@ def ensure_pool(folder: SiteFolder, bounds: Bounds, *, initial_slots: int | None
     """Have the pool within its bounds and its desired slots running. ActuatorFailed.
 
     `initial_slots` counts for a new pool and for one whose site was down and writes nothing any more; `writes` are the
-    workloads that the site's repository says it writes.
+    workloads that the site's repository says it writes. A fenced pool stays down: its repository is taken back first.
     """
     before = read_desired(folder)
     if before is not None and before.slots > bounds.maximum:
@@ -59,7 +59,7 @@ def ensure_pool(folder: SiteFolder, bounds: Bounds, *, initial_slots: int | None
     supervisor.reread()
     down = not _running(supervisor.programs())
     desired = change(folder, lambda now: _settled(now, bounds, initial_slots, writes, down=down))
-    settle(folder, desired.slots, deadline_s=READY_S)
+    settle(folder, 0 if desired.fenced is not None else desired.slots, deadline_s=READY_S)
 
 
 def _settled(
@@ -68,7 +68,7 @@ def _settled(
     initial = bounds.minimum if initial_slots is None else initial_slots
     if now is None:
         return Desired(max(bounds.minimum, min(initial, bounds.maximum)))
-    if now.fenced is not None or (down and now.slots):
+    if down and now.slots and now.fenced is None:
         now = now.taken_back(writes, now.slots if initial_slots is None else initial)
     return replace(now, slots=max(bounds.minimum, now.slots))
 

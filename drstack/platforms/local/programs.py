@@ -87,7 +87,8 @@ def _program(
             f"stopwaitsecs={stop_s}",
             "killasgroup=true",
             "redirect_stderr=true",
-            f"stdout_logfile={_value(folder.log(name))}",
+            # Relative to supervisord's folder, the site's: supervisor expands this value twice.
+            f"stdout_logfile={folder.log(name).relative_to(folder.path)}",
             "stdout_logfile_maxbytes=5MB",
             "stdout_logfile_backups=1",
             "",

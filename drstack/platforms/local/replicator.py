@@ -26,7 +26,7 @@ STABLE_S = 1.0
 
 
 def ensure_replicator(folder: SiteFolder, config: ServiceConfig) -> None:
-    """Have it run with this configuration. ActuatorFailed."""
+    """Have it run with this configuration, unless the site is fenced. ActuatorFailed."""
     told: dict[str, object] = config.model_dump(mode="json")
     changed = read_json(folder.replicator_config) != told
     if changed:
@@ -34,6 +34,8 @@ def ensure_replicator(folder: SiteFolder, config: ServiceConfig) -> None:
     write_text(folder.programs / "replicator.conf", programs.replicator(folder, sys.executable))
     supervisor = Supervisor(folder)
     supervisor.reread()
+    if _fenced(folder) is not None:
+        return
     if changed:
         stop_replicator(folder, deadline_s=READY_S)
     supervisor.start(programs.REPLICATOR)
@@ -58,10 +60,9 @@ def stop_replicator(folder: SiteFolder, *, deadline_s: float) -> None:
 
 
 def replicator_drift(folder: SiteFolder) -> list[str]:
-    """What keeps it from running, in words. A fenced site's replicator is down as it should be: the pool tells."""
-    desired = read_desired(folder)
-    if desired is not None and desired.fenced is not None:
-        return [f"the site is fenced: {desired.fenced}"]
+    """What keeps it from running, in words"""
+    if (why := _fenced(folder)) is not None:
+        return [f"the site is fenced: {why}"]
     try:
         state = Supervisor(folder).programs().get(programs.REPLICATOR)
     except ActuatorFailed:
@@ -69,6 +70,11 @@ def replicator_drift(folder: SiteFolder) -> list[str]:
     if read_json(folder.replicator_config) is None:
         return ["the replicator's configuration is gone"]
     return [] if state is not None and state.up else [f"the replicator is {state.state if state else 'unknown'}"]
+
+
+def _fenced(folder: SiteFolder) -> str | None:
+    desired = read_desired(folder)
+    return None if desired is None else desired.fenced
 
 
 def remove_replicator(folder: SiteFolder, *, deadline_s: float) -> None:

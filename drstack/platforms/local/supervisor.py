@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 START_S = 20.0
 CALL_S = 10.0
-_ALREADY_STARTED, _NOT_RUNNING, _ALREADY_ADDED, _BAD_NAME = 60, 70, 90, 10
+_SHUTTING_DOWN, _BAD_NAME, _ALREADY_STARTED, _NOT_RUNNING, _ALREADY_ADDED = 6, 10, 60, 70, 90
 UP = ("RUNNING", "STARTING")
 
 
@@ -49,11 +49,12 @@ class Supervisor:
         self._timeout_s = timeout_s
 
     def answers(self) -> bool:
+        """Whether it runs; one that is shutting down counts as gone."""
         try:
-            self._call("getState")
+            state = cast("dict[str, Any]", self._call("getState"))
         except ActuatorFailed:
             return False
-        return True
+        return state["statename"] == "RUNNING"
 
     def ensure(self, *, fifo: str | None, environ: Mapping[str, str] = os.environ) -> None:
         """Have it run, with the leash if a FIFO is given. What is left of a daemon before it is ended first."""
@@ -123,7 +124,7 @@ class Supervisor:
         return cast("int", self._call("getPID"))
 
     def shutdown(self) -> None:
-        self._call("shutdown")
+        self._call("shutdown", allow=(_SHUTTING_DOWN,))
 
     def _call(self, method: str, *arguments: object, allow: tuple[int, ...] = ()) -> object:
         try:

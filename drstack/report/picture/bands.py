@@ -29,8 +29,9 @@ def draw_bands(record: RecoveryRecord, shown: Window, above: Axes, below: Axes) 
     for axes in (above, below):
         axes.axvspan(0, back, color=BACK_BAND, linewidth=0, zorder=0)
         axes.axvline(0, color=ALARM, linewidth=2.5, zorder=4)
-    _bracket(above, -lost, 0, "RPO", record.rpo_s, record.rpo_objective_s, colour(record, record.writer_before))
-    _bracket(above, 0, back, "RTO", record.rto_s, record.rto_objective_s, colour(record, record.writer_now))
+    was, now = colour(record, record.writer_before), colour(record, record.writer_now)
+    _bracket(above, (-lost, 0), "RPO", measured_s=record.rpo_s, objective_s=record.rpo_objective_s, hue=was)
+    _bracket(above, (0, back), "RTO", measured_s=record.rto_s, objective_s=record.rto_objective_s, hue=now)
     above.annotate(
         short(f"{record.failure.how} at step {record.failure.step}", 36), (0, 0), (_GAP_PX, 10),
         xycoords=("data", "axes fraction"), textcoords="offset pixels", color=ALARM, weight="bold", size=14,
@@ -40,15 +41,18 @@ def draw_bands(record: RecoveryRecord, shown: Window, above: Axes, below: Axes) 
         _recovery_point(record, record.recovery_step, (-lost, back), above)
 
 
-def _bracket(axes: Axes, left: float, right: float, name: str, measured: float, objective: float, hue: str) -> None:
-    met = measured <= objective
+def _bracket(
+    axes: Axes, span: tuple[float, float], name: str, *, measured_s: float, objective_s: float, hue: str
+) -> None:
+    left, right = span
+    met = measured_s <= objective_s
     axes.annotate(
         "", (left, _BRACKET), (right, _BRACKET), xycoords=("data", "axes fraction"),
         arrowprops={"arrowstyle": "|-|,widthA=.35,widthB=.35", "color": hue, "lw": 2.2, "shrinkA": 0, "shrinkB": 0},
     )  # fmt: skip
     words = (
-        (_VALUE, f"{name} {spoken(measured)}", 17, "bold", INK),
-        (_OBJECTIVE, f"objective {spoken(objective)}: {'met' if met else 'MISSED'}", 13, "normal" if met else "bold",
+        (_VALUE, f"{name} {spoken(measured_s)}", 17, "bold", INK),
+        (_OBJECTIVE, f"objective {spoken(objective_s)}: {'met' if met else 'MISSED'}", 13, "normal" if met else "bold",
          SOFT if met else ALARM),
     )  # fmt: skip
     texts = [
@@ -58,8 +62,8 @@ def _bracket(axes: Axes, left: float, right: float, name: str, measured: float, 
     ]  # fmt: skip
     if max(width_px(each) for each in texts) + 2 * _GAP_PX > span_px(axes, left, right):
         for each in texts:
-            each.set_x(in_data(axes, -_GAP_PX if left < 0 or name == "RPO" else _GAP_PX))
-            each.set_ha("right" if name == "RPO" else "left")
+            each.set_x(in_data(axes, -_GAP_PX if name == "RPO" else _GAP_PX))
+            each.set_horizontalalignment("right" if name == "RPO" else "left")
 
 
 def _recovery_point(record: RecoveryRecord, step: int, span: tuple[float, float], axes: Axes) -> None:
@@ -72,7 +76,7 @@ def _recovery_point(record: RecoveryRecord, step: int, span: tuple[float, float]
     )  # fmt: skip
     if width_px(level) + 2 * _GAP_PX > span_px(axes, 0, right):
         level.set_x(-_GAP_PX)
-        level.set_ha("right")
+        level.set_horizontalalignment("right")
         level.set_visible(width_px(level) + 3 * _GAP_PX < span_px(axes, left, 0))
     if record.lost_steps > 0:
         _fall(record, step, right, axes)

@@ -29,10 +29,11 @@ def draw_phases(record: RecoveryRecord, shown: Window, axes: Axes) -> None:
     axes.set_ylim(rows - 0.4, -0.6)
     hue = colour(record, record.writer_now)
     for row, phase in enumerate(ordered):
+        middle_s = (phase.began_at + phase.ended_at) / 2 - record.failure.at
         begins = (phase.began_at - record.failure.at) / shown.unit_s
         ends = begins + max(phase.seconds / shown.unit_s, in_data(axes, _LEAST_PX))
         axes.barh(row, ends - begins, left=begins, height=0.62, color=hue, linewidth=0, zorder=3,
-                  alpha=1.0 if phase.began_at - record.failure.at < record.rto_s else 0.55)  # fmt: skip
+                  alpha=0.55 if middle_s > record.rto_s else 1.0)  # fmt: skip
         _beside(axes, (begins, ends), row, f"{phase.name}  {spoken(phase.seconds)}", INK)
     if record.refused:
         _draw_refused(record, shown, axes, len(ordered))
@@ -54,7 +55,7 @@ def _beside(axes: Axes, bar: tuple[float, float], row: float, words: str, ink: s
         return
     on_it = needs > span_px(axes, left, begins)
     text.set_x(ends - gap if on_it else begins - gap)
-    text.set_ha("right")
+    text.set_horizontalalignment("right")
     text.set_color("white" if on_it else ink)
 
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from drstack.report.picture.window import Window
     from drstack.report.record import CheckpointMark, RecoveryRecord
 
-_HEAD, _FOOT = 0.42, 0.2
-"""Room above and below the steps for words, as shares of the steps' own height."""
+_HEAD, _FOOT, _FOOT_OF_TWO = 0.42, 0.2, 0.32
+"""Room for words above and below the steps, as shares of the steps' own height; below, one line of words or two."""
 _DOTS = 150
 """With more steps than this in sight, a dot for each would be a thick line."""
 _NAME = 14
@@ -26,7 +26,7 @@ _MARKER = 11.5
 
 def draw_training(record: RecoveryRecord, shown: Window, axes: Axes) -> list[Artist]:
     """Draw and return the handles of a legend that names exactly what is in sight."""
-    _steps_axis(shown, axes)
+    _steps_axis(record, shown, axes)
     handles: dict[str, Artist] = {}
     for site in record.sites:
         _draw_site(record, site, shown, axes, handles)
@@ -37,12 +37,13 @@ def draw_training(record: RecoveryRecord, shown: Window, axes: Axes) -> list[Art
     return list(handles.values())
 
 
-def _steps_axis(shown: Window, axes: Axes) -> None:
+def _steps_axis(record: RecoveryRecord, shown: Window, axes: Axes) -> None:
     from matplotlib.ticker import MaxNLocator  # noqa: PLC0415
 
     low, high = shown.lowest_step, shown.highest_step
     tall = max(high - low, 3)
-    axes.set_ylim(low - _FOOT * tall, low + tall + _HEAD * tall)
+    falls_low = record.recovery_step is not None and record.recovery_step - low < 0.15 * tall
+    axes.set_ylim(low - (_FOOT_OF_TWO if falls_low else _FOOT) * tall, low + tall + _HEAD * tall)
     ticks = MaxNLocator(nbins=6, integer=True, steps=[1, 2, 5, 10]).tick_values(low, low + tall)
     axes.set_yticks([tick for tick in ticks if low - 0.1 * tall <= tick <= low + tall], minor=False)
     axes.text(0.004, 0.955, "training step", transform=axes.transAxes, size=13.5, color=SOFT, va="center")

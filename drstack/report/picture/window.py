@@ -37,9 +37,9 @@ def window(record: RecoveryRecord) -> Window:
     zero = record.failure.at
     times = [mark.at - zero for mark in (*record.steps, *record.checkpoints, *record.refused)]
     enough = _MUCH * (record.rpo_s + record.rto_s)
-    before = max(1.1 * record.rpo_s, min(max((-at for at in times), default=0.0), enough))
+    before = max(1.1 * record.rpo_s, max((-at for at in times if -at <= enough), default=0.0))
     ends = max((each.ended_at - zero for each in record.phases), default=0.0)
-    after = max(1.18 * record.rto_s, 1.02 * ends, min(max(times, default=0.0), record.rto_s + enough))
+    after = max(1.18 * record.rto_s, 1.02 * ends, max((at for at in times if at <= record.rto_s + enough), default=0.0))
     before *= 1.02
     after *= 1.02
     before = max(before, after * _SIDE / (1 - _SIDE))

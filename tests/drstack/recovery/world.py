@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from drstack.recovery.admission import bring_up_to
 from drstack.recovery.plan import Need
@@ -20,7 +19,12 @@ from replicator.repository.ship import Push, ship
 from replicator.repository.snapshot import take_snapshot
 from replicator.repository.verify import verify
 from replicator.stores.cloud import memory_store
-from replicator.stores.store import ObjectStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from replicator.stores.store import ObjectStore
 
 NEED = Need(rpo_s=60.0, rto_s=60.0, demanded=("stored", "decoded"), ranks=2)
 

@@ -53,7 +53,7 @@ def test_a_run_killed_during_a_save_resumes_the_save_before(site, other_site):
     assert other_site.run(*WIDE, "--steps", "6", "--every", "0") == 0
     killed = site.start(*WIDE, "--steps", "6", "--every", "2")
     torn = folder_of(site.checkpoints, 4)
-    site.wait_for(lambda: (torn / "__0_0.distcp").exists())
+    site.wait_for((torn / "__0_0.distcp").exists)
     killed.send_signal(signal.SIGKILL)
     killed.wait()
     assert fault_of(torn) == "no .metadata"

@@ -6,7 +6,7 @@ import blake3
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from replicator.admission import Summariser, TensorSummary, combine
@@ -14,6 +14,8 @@ from replicator.admission.elements import decoder
 from replicator.admission.summariser import BLOCK_ELEMENTS
 from replicator.formats.dtypes import ITEM_BYTES
 from replicator.formats.errors import MetadataInvalid
+
+pytestmark = pytest.mark.filterwarnings("ignore:ComplexHalf")
 
 
 def reference(data: bytes, dtype: str) -> TensorSummary:
@@ -79,12 +81,14 @@ def contents(draw: st.DrawFn) -> tuple[str, bytes, list[int]]:
     return dtype, data, sorted(draw(st.lists(st.integers(0, len(data)), max_size=5)))
 
 
+@settings(deadline=None)
 @given(contents())
 def test_equals_the_reference_for_any_chunking(content: tuple[str, bytes, list[int]]) -> None:
     dtype, data, cuts = content
     assert_same(summarise(data, dtype, cuts), reference(data, dtype))
 
 
+@settings(deadline=None)
 @given(contents())
 def test_chunking_changes_nothing_at_all(content: tuple[str, bytes, list[int]]) -> None:
     dtype, data, cuts = content

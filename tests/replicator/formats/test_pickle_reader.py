@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from replicator.formats.dcp_classes import allowed_in_metadata
@@ -34,6 +34,7 @@ def anything(_: Symbol) -> bool:
     return True
 
 
+@settings(deadline=None)
 @given(VALUES, st.integers(3, pickle.HIGHEST_PROTOCOL))
 def test_reads_plain_values_as_pickle_does(value: object, protocol: int) -> None:
     assert read_pickle(pickle.dumps(value, protocol), allowed_in_metadata) == value
@@ -108,6 +109,7 @@ def test_a_deep_nest_that_is_no_key_is_harmless() -> None:
     assert isinstance(value, tuple)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400))
 def test_random_bytes_are_read_or_refused(data: bytes) -> None:
     for start in (b"", b"\x80\x04", b"\x80\x04]("):

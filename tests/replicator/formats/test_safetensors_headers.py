@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
@@ -110,6 +110,7 @@ def test_elements_without_whole_bytes_stay_opaque_and_take_no_other_with_them(tm
     assert parsed.notes == ("`x.safetensors`: 'b': elements of F4 have no byte length of their own",)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_a_mutated_file_gives_sound_ranges_or_a_note(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
@@ -130,6 +131,7 @@ def test_a_mutated_file_gives_sound_ranges_or_a_note(
         end = tensor.offset + tensor.length
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300), st.integers(0, 300))
 def test_random_bytes_raise_only_what_is_documented(
     tmp_path_factory: pytest.TempPathFactory, data: bytes, claimed: int

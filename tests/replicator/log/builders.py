@@ -24,7 +24,7 @@ def tokens(name: str = "t") -> Callable[[], str]:
 
 def what(term: int, height: int, *, attempt: str = "a", root: str = "", workload: str = WORKLOAD) -> What:
     return What(
-        workload=workload, term=term, height=height, step=100 * height, attempt=attempt,
+        workload=workload, name=f"step-{100 * height}", term=term, height=height, step=100 * height, attempt=attempt,
         root=root or f"root-{term}-{height}-{attempt}", size_bytes=10, files=1, saved_at=float(height),
     )  # fmt: skip
 

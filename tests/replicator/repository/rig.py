@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,7 +12,11 @@ from replicator.repository.repository import Repository, random_token
 from replicator.repository.ship import Push
 from replicator.repository.snapshot import Snapshot, take_snapshot
 from replicator.stores.cloud import memory_store
-from replicator.stores.store import ObjectStore
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from replicator.stores.store import ObjectStore
 
 
 class Killed(BaseException):
@@ -64,7 +68,9 @@ def checkpoint(folder: Path, step: int, *, size: int = 300_000, seed: int = 0) -
     return take_snapshot(folder, ["weights", "sub/step", "empty"])
 
 
-def push(height: int, step: int, *, term: int = 1, salt: bytes = b"s" * 16, attempt: str = "a1", **more: object) -> Push:
+def push(
+    height: int, step: int, *, term: int = 1, salt: bytes = b"s" * 16, attempt: str = "a1", **more: object
+) -> Push:
     return Push("gpt", f"step-{step}", term, height, step, attempt, salt, 1000.0 + step, **more)
 
 

@@ -90,7 +90,9 @@ def test_a_failed_receipt_outweighs_an_ok_until_the_same_verifier_takes_it_back(
     assert there.receipts.levels("gpt", accepted.slot, ("decoded",)) == {"decoded": True}
 
 
-@given(st.integers(0, 30_000_000), st.lists(st.tuples(st.integers(0, 30_000_000), st.integers(0, 9_000_000)), max_size=12))
+@given(
+    st.integers(0, 30_000_000), st.lists(st.tuples(st.integers(0, 30_000_000), st.integers(0, 9_000_000)), max_size=12)
+)
 def test_blocks_cover_a_file_without_gap_and_large_tensors_own_theirs(size, pieces):
     tensors, end = [], 0
     for gap, length in pieces:

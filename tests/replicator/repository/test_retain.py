@@ -18,7 +18,9 @@ def commit(height: int, *, suspect: bool = False, packs: tuple[str, ...] = ()) -
         size_bytes=1, files=1, saved_at=1.0, findings=findings,
     )  # fmt: skip
     refs = tuple(PackRef(digest=pack, size_bytes=1) for pack in packs)
-    return Commit(term=1, what=what, where=Where(manifest=PackRef(digest=f"m{height}", size_bytes=1), packs=refs, shipped_bytes=1))
+    return Commit(
+        term=1, what=what, where=Where(manifest=PackRef(digest=f"m{height}", size_bytes=1), packs=refs, shipped_bytes=1)
+    )
 
 
 @given(

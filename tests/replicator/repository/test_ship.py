@@ -14,7 +14,7 @@ from replicator.repository.ship import ship
 from replicator.repository.verify import check_decoded, check_stored
 from replicator.stores.cloud import memory_store
 from replicator.stores.faults import FaultyStore
-from tests.replicator.repository.rig import Killed, KillAt, checkpoint, contents, push, repository
+from tests.replicator.repository.rig import KillAt, Killed, checkpoint, contents, push, repository
 
 
 def test_a_restored_checkpoint_has_every_file_with_its_bytes_mode_and_time(tmp_path):
@@ -122,7 +122,11 @@ def test_a_push_that_leans_on_a_checkpoint_dropped_meanwhile_does_not_commit(tmp
                 )
 
     with pytest.raises(BaseGone):
-        ship(push(2, 20), checkpoint(tmp_path / "b", 20), repository(FaultyStore(store, DropBeforeCommit(9, before=True))))
+        ship(
+            push(2, 20),
+            checkpoint(tmp_path / "b", 20),
+            repository(FaultyStore(store, DropBeforeCommit(9, before=True))),
+        )
     assert there.log("gpt").view().accepted == {}
 
 

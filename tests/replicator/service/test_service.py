@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from contextlib import contextmanager
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -18,6 +18,9 @@ from replicator.repository.repository import Repository, random_token
 from replicator.service.config import Destination, ServiceConfig, WatchedWorkload, read_config
 from replicator.service.service import Service
 from replicator.stores.url import make_folder, open_store
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def repository(folder: Path, name: str) -> Repository:

@@ -1,0 +1,1 @@
+"""Resources and components of local sites."""

@@ -1,0 +1,199 @@
+"""The drstack provider's resources and its function, for Python programs; drstack/provider/schema.json describes them.
+
+Invariant: nothing is decided here; the provider checks every input.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import pulumi
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+GET_ROLES = "drstack:witness:getRoles"
+
+
+class Environment(pulumi.CustomResource):
+    """The environment's entry on its witness."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        witness: pulumi.Input[str],
+        environment: pulumi.Input[str],
+        workloads: pulumi.Input[Mapping[str, object]],
+        repositories: pulumi.Input[Sequence[str]],
+        sites: pulumi.Input[Sequence[str]],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        given = {
+            "witness": witness,
+            "environment": environment,
+            "workloads": workloads,
+            "repositories": repositories,
+            "sites": sites,
+        }
+        super().__init__("drstack:witness:Environment", name, {**given, "environmentId": None}, opts)
+
+    @property
+    def environment_id(self) -> pulumi.Output[str]:
+        return cast("pulumi.Output[str]", self.__dict__["environmentId"])
+
+
+class SiteDescriptor(pulumi.CustomResource):
+    """What a site publishes of itself on the witness."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        witness: pulumi.Input[str],
+        environment: pulumi.Input[str],
+        site: pulumi.Input[str],
+        descriptor: pulumi.Input[Mapping[str, object]],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        given = {"witness": witness, "environment": environment, "site": site, "descriptor": descriptor}
+        super().__init__("drstack:witness:SiteDescriptor", name, {**given, "hash": None}, opts)
+
+
+class LocalSite(pulumi.CustomResource):
+    """A site's folder and the supervisord that keeps its processes."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        folder: pulumi.Input[str],
+        environment: pulumi.Input[str],
+        environment_id: pulumi.Input[str],
+        site: pulumi.Input[str],
+        owner: pulumi.Input[str],
+        on_destroy: pulumi.Input[str],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        given = {
+            "folder": folder,
+            "environment": environment,
+            "environmentId": environment_id,
+            "site": site,
+            "owner": owner,
+            "onDestroy": on_destroy,
+        }
+        super().__init__("drstack:local:Site", name, given, opts)
+
+
+class CheckpointRepository(pulumi.CustomResource):
+    """The site's store of checkpoints, opened for the terms that stand."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        folder: pulumi.Input[str],
+        witness: pulumi.Input[str],
+        environment: pulumi.Input[str],
+        workloads: pulumi.Input[Sequence[str]],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        given = {"folder": folder, "witness": witness, "environment": environment, "workloads": workloads}
+        super().__init__("drstack:local:CheckpointRepository", name, {**given, "url": None}, opts)
+
+    @property
+    def url(self) -> pulumi.Output[str]:
+        return cast("pulumi.Output[str]", self.__dict__["url"])
+
+
+class WorkerPool(pulumi.CustomResource):
+    """Slots between two bounds; how many of them run is an actuator's once the pool is made."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        folder: pulumi.Input[str],
+        min_slots: pulumi.Input[int],
+        max_slots: pulumi.Input[int],
+        initial_slots: pulumi.Input[int | None],
+        devices: pulumi.Input[str],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        given = {
+            "folder": folder,
+            "minSlots": min_slots,
+            "maxSlots": max_slots,
+            "initialSlots": initial_slots,
+            "devices": devices,
+        }
+        super().__init__("drstack:local:WorkerPool", name, given, opts)
+
+
+class Replicator(pulumi.CustomResource):
+    """The site's replicator service."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        folder: pulumi.Input[str],
+        config: pulumi.Input[Mapping[str, object]],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("drstack:local:Replicator", name, {"folder": folder, "config": config}, opts)
+
+
+class Job(pulumi.CustomResource):
+    """What a workload runs at a site, from its next start on."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        folder: pulumi.Input[str],
+        workload: pulumi.Input[str],
+        module: pulumi.Input[str | None],
+        command: pulumi.Input[Sequence[str]],
+        args: pulumi.Input[Sequence[str]],
+        ranks: pulumi.Input[int],
+        env: pulumi.Input[Mapping[str, str]],
+        checkpoints: pulumi.Input[str],
+        initially_running: pulumi.Input[bool | None],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        given = {
+            "folder": folder,
+            "workload": workload,
+            "module": module,
+            "command": command,
+            "args": args,
+            "ranks": ranks,
+            "env": env,
+            "checkpoints": checkpoints,
+            "initiallyRunning": initially_running,
+        }
+        super().__init__("drstack:local:Job", name, given, opts)
+
+
+def get_roles(
+    *,
+    witness: str,
+    environment: str,
+    site: str,
+    repository: str,
+    primary: str,
+    workloads: Sequence[str],
+    opts: pulumi.InvokeOutputOptions | None = None,
+) -> pulumi.Output[Any]:
+    """`{roles, source, stale, number}`; unknown in a preview until the environment is founded."""
+    given: dict[str, object] = {
+        "witness": witness,
+        "environment": environment,
+        "site": site,
+        "repository": repository,
+        "primary": primary,
+        "workloads": list(workloads),
+    }
+    return pulumi.runtime.invoke_output(GET_ROLES, given, opts)

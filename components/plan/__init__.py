@@ -1,0 +1,1 @@
+"""What components compute without Pulumi."""

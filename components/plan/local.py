@@ -1,0 +1,139 @@
+"""Where the local sites of an environment lie, what their replicators are told and what they publish.
+
+Pure. Invariant: every stack of an environment computes the same places, so that sites find each other without talking.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from drstack.errors import EnvironmentUnknown
+from drstack.spec.jobs import LocalJob
+from drstack.spec.objectives import objectives
+from drstack.spec.sites import LocalSite
+from drstack.spec.urls import resolve_url
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from drstack.spec.environment import Environment
+    from drstack.spec.workloads import Workload
+
+
+@dataclass(frozen=True, slots=True)
+class LocalPlace:
+    """A local site's folder, and the URL of its repository."""
+
+    site: str
+    folder: Path
+    repository: str
+
+
+def local_site(environment: Environment, site: str) -> LocalSite:
+    """EnvironmentUnknown if there is no such site, or none that is local."""
+    declared = environment.sites.get(site)
+    if isinstance(declared, LocalSite):
+        return declared
+    problem = f"has no site {site!r}" if declared is None else f"has site {site} on {declared.platform}"
+    raise EnvironmentUnknown(
+        f"environment {environment.environment} {problem}; local ones can be made here",
+        hint=f"Its sites are: {', '.join(environment.sites)}.",
+    )
+
+
+def place(environment: Environment, site: str, root: Path) -> LocalPlace:
+    """`root` is absolute; a site's folder may be too."""
+    folder = root / local_site(environment, site).folder
+    return LocalPlace(site, folder, (folder / "store").as_uri())
+
+
+def places(environment: Environment, root: Path) -> dict[str, LocalPlace]:
+    return {site: place(environment, site, root) for site in environment.sites}
+
+
+def witness_url(environment: Environment, root: Path) -> str:
+    return resolve_url(environment.witness, root)
+
+
+def replicated(environment: Environment) -> dict[str, Workload]:
+    """Workloads whose files replication carries."""
+    return {name: each for name, each in environment.workloads.items() if each.checkpoints is not None}
+
+
+def checkpoints_path(workload: Workload) -> str:
+    """Relative to the site's folder."""
+    if workload.checkpoints is None:
+        raise EnvironmentUnknown("a workload without checkpoints has no folder")
+    return workload.checkpoints.path
+
+
+def local_jobs(environment: Environment) -> dict[str, LocalJob]:
+    """Jobs that a local site can run, of workloads that are replicated."""
+    return {name: each.job for name, each in replicated(environment).items() if isinstance(each.job, LocalJob)}
+
+
+def assigned_workloads(environment: Environment) -> dict[str, dict[str, object]]:
+    """Per workload, the site that writes first and those that acknowledge, as the environment resource takes them."""
+    near = environment.replication.near.get(environment.primary)
+    found: dict[str, dict[str, object]] = {}
+    for name, workload in replicated(environment).items():
+        wanted = environment.replication.acknowledgement(name, objectives(workload).rpo_s)
+        acknowledge = [near] if wanted == "near" and near else []
+        found[name] = {"writer": environment.primary, "acknowledge": acknowledge}
+    return found
+
+
+def replicator_config(environment: Environment, site: str, root: Path) -> dict[str, object]:
+    """`replicator.service.config.ServiceConfig`: the own repository first, then the others in order."""
+    every = places(environment, root)
+    here = every[site]
+    watched = [
+        {"name": name, "path": str(here.folder / checkpoints_path(workload)), "keep": environment.replication.keep}
+        for name, workload in replicated(environment).items()
+    ]
+    ordered = [here, *(other for name, other in every.items() if name != site)]
+    return {
+        "site": site,
+        "own": site,
+        "destinations": [{"name": each.site, "url": each.repository} for each in ordered],
+        "workloads": watched,
+        "spool": str(here.folder / "spool"),
+        "status_file": str(here.folder / "run" / "replicator-status.json"),
+    }
+
+
+def descriptor(environment: Environment, site: str, root: Path, owner: str) -> dict[str, object]:
+    """What the site publishes (drstack.platforms.local.descriptor), but for the environment's id."""
+    here, declared = place(environment, site, root), local_site(environment, site)
+    jobs = local_jobs(environment)
+    return {
+        "version": 1,
+        "platform": "local",
+        "environment": environment.environment,
+        "site": site,
+        "owner": owner,
+        "folder": str(here.folder),
+        "repository": here.repository,
+        "capacity": {"minimum": 0, "maximum": declared.slots},
+        "workloads": {
+            name: {
+                "checkpoints": str(here.folder / checkpoints_path(workload)),
+                "metrics": str(here.folder / "metrics" / f"{name}.jsonl"),
+                "ranks": jobs[name].ranks if name in jobs else 0,
+            }
+            for name, workload in replicated(environment).items()
+        },
+    }
+
+
+def initial_slots(roles: Mapping[str, str], full: int, standby: int) -> int | None:
+    """Slots of a pool that is made now: all where the site writes anything; None where its role is not known."""
+    if "writer" in roles.values():
+        return full
+    return None if "unknown" in roles.values() else standby
+
+
+def initially_running(role: str) -> bool | None:
+    return None if role == "unknown" else role == "writer"

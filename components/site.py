@@ -1,0 +1,103 @@
+"""One site of an environment, assembled from its file.
+
+Decides the order: the store is brought up to the assignment before replicator, nodes and jobs start (DESIGN, rule 3),
+and the descriptor is published when all of them are there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pulumi
+
+from drstack.components.checkpoint_store import CheckpointStore, CheckpointStoreArgs
+from drstack.components.gpu_cluster import ClusterJob, GpuCluster, GpuClusterArgs
+from drstack.components.local import resources
+from drstack.components.plan import local
+from drstack.components.replicator_service import ReplicatorService, ReplicatorServiceArgs
+from drstack.spec.standby import standby_slots
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from drstack.components.environment import Environment
+    from drstack.spec.environment import Environment as Declared
+
+
+@dataclass(frozen=True, slots=True)
+class SiteArgs:
+    declared: Declared
+    site: str
+    root: Path
+    owner: str
+    """Organization, project and stack."""
+    environment: Environment
+
+
+class Site(pulumi.ComponentResource):
+    repository: pulumi.Output[str]
+    roles: pulumi.Output[dict[str, str]]
+
+    def __init__(self, name: str, args: SiteArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("drstack:components:Site", name, {}, opts)
+        declared, site = args.declared, args.site
+        place, platform = local.place(declared, site, args.root), local.local_site(declared, site)
+        witness = local.witness_url(declared, args.root)
+        roles = args.environment.roles(site)
+        ground = resources.LocalSite(
+            name,
+            folder=str(place.folder),
+            environment=declared.environment,
+            environment_id=args.environment.environment_id,
+            site=site,
+            owner=args.owner,
+            on_destroy=platform.on_destroy,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        workloads = tuple(local.replicated(declared))
+        store = CheckpointStore(
+            name,
+            CheckpointStoreArgs(place, witness, declared.environment, workloads),
+            pulumi.ResourceOptions(parent=self, depends_on=[ground]),
+        )
+        after_store = pulumi.ResourceOptions(parent=self, depends_on=[store])
+        service = ReplicatorService(
+            name, ReplicatorServiceArgs(place, local.replicator_config(declared, site, args.root)), after_store
+        )
+        full, standby = (standby_slots(declared, site, role) for role in ("primary", "standby"))
+        cluster = GpuCluster(
+            name,
+            GpuClusterArgs(
+                place=place,
+                minimum=0,
+                maximum=platform.slots,
+                initial=roles.apply(lambda found: local.initial_slots(found, full, standby)),
+                devices=platform.devices,
+                jobs=_jobs(declared, roles),
+            ),
+            after_store,
+        )
+        resources.SiteDescriptor(
+            name,
+            witness=witness,
+            environment=declared.environment,
+            site=site,
+            descriptor=args.environment.environment_id.apply(
+                lambda known: {**local.descriptor(declared, site, args.root, args.owner), "environment_id": known}
+            ),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[service, cluster]),
+        )
+        self.repository, self.roles = store.url, roles
+        self.register_outputs({"repository": self.repository, "roles": self.roles})
+
+
+def _jobs(declared: Declared, roles: pulumi.Output[dict[str, str]]) -> dict[str, ClusterJob]:
+    return {
+        workload: ClusterJob(
+            job=job,
+            checkpoints=local.checkpoints_path(declared.workloads[workload]),
+            initially_running=roles.apply(lambda found, name=workload: local.initially_running(found[name])),
+        )
+        for workload, job in local.local_jobs(declared).items()
+    }

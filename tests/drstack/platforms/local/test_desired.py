@@ -1,0 +1,62 @@
+from dataclasses import asdict, replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drstack.errors import ActuatorFailed
+from drstack.platforms.local.desired import Desired, DesiredJob, Program, change, parse, read_desired
+from drstack.platforms.local.folder import site_folder
+
+JOB = DesiredJob(
+    True, 3, "t", True, 30, 2, (0, 1), 4000, "r", 0, Program("m", (), ("--a",), {"B": "c"}, "checkpoints/x")
+)
+
+
+def test_reads_what_it_wrote():
+    desired = Desired(5, None, {"gpt": JOB, "chat": replace(JOB, running=False, slots=(2, 3))})
+    assert parse(asdict(desired), "x") == desired
+
+
+def test_a_slot_runs_the_rank_that_a_job_gives_it():
+    desired = Desired(4, None, {"gpt": replace(JOB, slots=(2, 0))})
+    assert desired.assigned(0) == ("gpt", desired.jobs["gpt"], 1)
+    assert desired.assigned(2) == ("gpt", desired.jobs["gpt"], 0)
+    assert desired.assigned(1) is None
+    assert desired.stopped().assigned(0) is None
+    assert replace(desired, fenced="x").assigned(0) is None
+
+
+@given(st.integers(0, 8), st.integers(1, 4), st.integers(1, 4))
+def test_two_jobs_never_share_a_slot(slots, first, second):
+    desired = Desired(slots)
+    if (taken := desired.free_slots(first, "a")) is None:
+        assert slots < first
+        return
+    desired = desired.with_job("a", replace(JOB, slots=taken))
+    other = desired.free_slots(second, "b")
+    assert (other is None) == (slots - first < second)
+    assert not set(taken) & set(other or ())
+
+
+def test_a_site_that_comes_back_as_standby_runs_nothing_and_has_its_standby_slots():
+    back = Desired(5, "fenced", {"gpt": JOB}).taken_back(set(), 1)
+    assert (back.slots, back.fenced, back.jobs["gpt"].running) == (1, None, False)
+
+
+def test_a_site_that_comes_back_as_writer_keeps_its_values():
+    back = Desired(5, None, {"gpt": JOB}).taken_back({"gpt"}, 1)
+    assert back == Desired(5, None, {"gpt": JOB})
+
+
+def test_a_damaged_file_is_an_error_and_never_an_empty_pool(tmp_path):
+    folder = site_folder(tmp_path)
+    folder.pool.mkdir()
+    assert read_desired(folder) is None
+    change(folder, lambda now: Desired(2))
+    folder.desired.write_text('{"slots": 1}')
+    with pytest.raises(ActuatorFailed, match=r"desired\.json"):
+        read_desired(folder)
+    folder.desired.write_text('{"slots"')
+    with pytest.raises(ActuatorFailed, match=r"desired\.json"):
+        read_desired(folder)

@@ -1,0 +1,166 @@
+"""A real supervisord, real slots, and a job without torch."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from drstack.errors import ActuatorFailed
+from drstack.platforms.local import processes, supervisor
+from drstack.platforms.local.desired import read_desired
+from drstack.platforms.local.waiting import Deadline
+
+
+def observed(site, holds, within_s=15):
+    last = None
+
+    def look():
+        nonlocal last
+        last = site.observe(deadline_s=5)
+        return holds(last)
+
+    assert Deadline(within_s).until(look, 0.1), last
+    return last
+
+
+def test_capacity_follows_the_actuator_within_the_bound(site):
+    site.set_capacity(3, deadline_s=20)
+    assert site.observe(deadline_s=5).capacity == 3
+    assert site.observe(deadline_s=5).capacity_bound == 3
+    site.set_capacity(1, deadline_s=20)
+    assert site.observe(deadline_s=5).capacity == 1
+    with pytest.raises(ActuatorFailed, match="0 to 3"):
+        site.set_capacity(4, deadline_s=5)
+
+
+def test_a_started_job_runs_all_ranks_and_says_where_it_resumed(site):
+    site.set_capacity(2, deadline_s=20)
+    site.start_job("gpt", token="t1", resume_step=30, deadline_s=20)
+    job = observed(site, lambda seen: seen.jobs["gpt"].first_step is not None).jobs["gpt"]
+    assert (job.running, job.ranks, job.generation) == (True, 2, 1)
+    assert (job.resumed_step, job.first_step) == (30, 31)
+    assert job.step >= 31
+    assert abs(job.first_step_at - time.time()) < 30
+
+
+def test_a_token_starts_a_job_once_and_another_token_starts_it_anew(site):
+    site.set_capacity(2, deadline_s=20)
+    site.start_job("gpt", token="t1", resume_step=None, deadline_s=20)
+    site.start_job("gpt", token="t1", resume_step=None, deadline_s=20)
+    assert site.observe(deadline_s=5).jobs["gpt"].generation == 1
+    site.start_job("gpt", token="t2", resume_step=7, deadline_s=20)
+    job = observed(site, lambda seen: seen.jobs["gpt"].resumed_step == 7).jobs["gpt"]
+    assert job.generation == 2
+
+
+def test_a_start_sets_newer_checkpoints_aside(site, folder):
+    for step in (10, 20, 30):
+        folder.checkpoints(f"checkpoints/gpt/step-{step:08d}").mkdir(parents=True)
+    site.set_capacity(2, deadline_s=20)
+    site.start_job("gpt", token="t1", resume_step=20, deadline_s=20)
+    assert [path.name for path in sorted(site.checkpoints("gpt").iterdir())] == ["step-00000010", "step-00000020"]
+    aside = folder.path / "checkpoints/gpt.superseded/t1"
+    assert [path.name for path in aside.iterdir()] == ["step-00000030"]
+
+
+def test_a_job_that_wants_more_slots_than_run_is_refused(site):
+    site.set_capacity(1, deadline_s=20)
+    with pytest.raises(ActuatorFailed, match="wants 2 slots"):
+        site.start_job("gpt", token="t1", resume_step=None, deadline_s=5)
+
+
+def test_scaling_in_below_a_running_job_is_refused(site):
+    site.set_capacity(3, deadline_s=20)
+    site.start_job("gpt", token="t1", resume_step=None, deadline_s=20)
+    with pytest.raises(ActuatorFailed, match="would stop gpt"):
+        site.set_capacity(1, deadline_s=5)
+    site.set_capacity(2, deadline_s=20)
+
+
+def test_stopping_a_job_leaves_no_rank(site):
+    site.set_capacity(2, deadline_s=20)
+    site.start_job("gpt", token="t1", resume_step=None, deadline_s=20)
+    site.stop_job("gpt", deadline_s=20)
+    job = site.observe(deadline_s=5).jobs["gpt"]
+    assert (job.running, job.ranks) == (False, 0)
+    with pytest.raises(ActuatorFailed, match="stopped since"):
+        site.start_job("gpt", token="t1", resume_step=None, deadline_s=5)
+
+
+def test_a_failed_rank_restarts_all_and_goes_on_from_the_newest_checkpoint(site, tmp_path):
+    site.set_capacity(2, deadline_s=20)
+    site.start_job("gpt", token="t1", resume_step=30, deadline_s=20)
+    observed(site, lambda seen: seen.jobs["gpt"].first_step is not None)
+    (tmp_path / "fail").touch()
+    seen = observed(site, lambda seen: bool(seen.jobs["gpt"].failure) and seen.jobs["gpt"].running)
+    assert "exited 3: the sleeper was told to fail" in seen.jobs["gpt"].failure
+    assert (seen.jobs["gpt"].resumed_step, seen.jobs["gpt"].generation) == (30, 1)
+    metrics = site._folder.metrics("gpt")
+    assert Deadline(15).until(lambda: metrics.read_text().count('"event": "start"') == 2), metrics.read_text()[-300:]
+    assert '"resumed_step": null' in [line for line in metrics.read_text().splitlines() if '"start"' in line][1]
+
+
+def test_a_site_that_is_not_there_is_told_apart_and_never_raises(site, folder):
+    moved = folder.path.with_name("elsewhere")
+    folder.path.rename(moved)
+    try:
+        seen = site.observe(deadline_s=2)
+        assert not seen.reachable
+        assert "is not there" in seen.why
+    finally:
+        moved.rename(folder.path)
+
+
+def test_no_process_survives_its_supervisord(site, folder):
+    site.set_capacity(2, deadline_s=20)
+    site.start_job("gpt", token="t1", resume_step=None, deadline_s=20)
+    assert len([seen for seen in processes.of_site(folder) if seen.ours]) >= 5
+    os.kill(supervisor.Supervisor(folder).pid(), signal.SIGKILL)
+    # The leash outlives it on purpose, and goes with whoever holds it.
+    left = lambda: [s for s in processes.of_site(folder) if s.ours and "leash" not in s.command]  # noqa: E731
+    assert Deadline(5).until(lambda: not left()), left()
+    assert not site.observe(deadline_s=2).reachable
+
+
+def test_a_fence_is_proven_when_nothing_is_left(site, folder):
+    site.set_capacity(2, deadline_s=20)
+    site.start_job("gpt", token="t1", resume_step=None, deadline_s=20)
+    fence = site.fence(deadline_s=15)
+    assert fence.grade == "proven", fence
+    seen = site.observe(deadline_s=5)
+    assert (seen.capacity, seen.jobs["gpt"].ranks) == (0, 0)
+    assert read_desired(folder).fenced is not None
+    site.set_capacity(2, deadline_s=20)
+    assert site.observe(deadline_s=5).jobs["gpt"].ranks == 0
+
+
+def test_a_fence_of_a_site_without_supervisord_is_assumed(site, folder):
+    os.kill(supervisor.Supervisor(folder).pid(), signal.SIGKILL)
+    fence = site.fence(deadline_s=10)
+    assert (fence.grade, "does not answer" in fence.proof) == ("assumed", True)
+
+
+def test_a_fence_of_a_site_whose_folder_is_gone_is_assumed_and_still_kills(site, folder):
+    site.set_capacity(1, deadline_s=20)
+    moved = folder.path.with_name("elsewhere")
+    folder.path.rename(moved)
+    try:
+        fence = site.fence(deadline_s=10)
+        assert (fence.grade, "is not there" in fence.proof) == ("assumed", True)
+        assert not [seen for seen in processes.of_site(folder) if seen.ours]
+    finally:
+        moved.rename(folder.path)
+
+
+def test_a_fence_with_a_process_in_the_folder_is_not_proven(site, folder):
+    import subprocess
+
+    other = subprocess.Popen(["sleep", "60"], cwd=folder.path, start_new_session=True)
+    try:
+        fence = site.fence(deadline_s=3)
+        assert (fence.grade, str(other.pid) in fence.proof) == ("assumed", True)
+        assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait(5)

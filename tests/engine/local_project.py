@@ -1,0 +1,134 @@
+"""A project with local sites of its own, run by the real engine; nothing of it outlives the test."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from drstack.errors import EngineFailed
+from drstack.platforms.local import processes, teardown
+from drstack.platforms.local.desired import Desired, read_desired
+from drstack.platforms.local.folder import SiteFolder, site_folder
+from drstack.platforms.registry import open_site
+from drstack.provider.reach import open_witness
+from drstack.reconcile.engine import find_engine
+from tools.notrun import not_run
+
+CHECKOUT = Path(__file__).parents[2]
+SLEEPER = CHECKOUT / "tests" / "drstack" / "platforms" / "local" / "sleeper.py"
+TIMEOUT_S = 180
+ENVIRONMENT = f"""\
+environment: local
+strategy: active-passive
+witness: file:witness
+state: file:state
+sites:
+  east: {{platform: local, slots: 3, capacity: 1}}
+  west: {{platform: local, slots: 3, capacity: 1, on_destroy: delete}}
+workloads:
+  gpt:
+    class: training
+    job: {{command: [python, {SLEEPER}], ranks: 2}}
+    checkpoints: {{path: checkpoints/gpt, every: 3s}}
+    rpo: 30s
+"""
+
+
+class Project:
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.root = folder / "project", folder / "root"
+        (self.folder / "stacks" / "environments").mkdir(parents=True)
+        (self.root / "state").mkdir(parents=True)
+        shutil.copy(CHECKOUT / "stacks" / "__main__.py", self.folder / "stacks")
+        described = (CHECKOUT / "Pulumi.yaml").read_text()
+        relative = "path: drstack/provider/bin"
+        assert relative in described
+        (self.folder / "Pulumi.yaml").write_text(described.replace(relative, f"path: {CHECKOUT}/drstack/provider/bin"))
+        self.declare(ENVIRONMENT)
+        self._fifo = folder / "leash"
+        os.mkfifo(self._fifo)
+        self._leash = os.open(self._fifo, os.O_RDWR)
+        try:
+            self._engine = find_engine(CHECKOUT)
+        except EngineFailed as error:
+            not_run(f"the Pulumi engine: {error}")
+
+    def declare(self, text: str) -> None:
+        (self.folder / "stacks" / "environments" / "local.yaml").write_text(text)
+
+    def site(self, name: str) -> SiteFolder:
+        return site_folder(self.root / "sites" / name)
+
+    def desired(self, name: str) -> Desired:
+        found = read_desired(self.site(name))
+        assert found is not None
+        return found
+
+    @property
+    def witness(self):
+        return open_witness((self.root / "witness").as_uri(), "local")
+
+    def open(self, name: str):
+        return open_site(self.witness.descriptor(name))
+
+    def running(self, name: str) -> dict[int, str]:
+        return {seen.pid: seen.command for seen in processes.of_site(self.site(name)) if seen.ours}
+
+    def pulumi(self, *arguments: str, succeeds: bool = True) -> str:
+        """What the command printed; in a session of its own, ended after TIMEOUT_S."""
+        command = [str(self._engine.pulumi), *arguments, "--non-interactive", "--color", "never"]
+        process = subprocess.Popen(
+            command, cwd=self.folder, env=self._environ(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        )  # fmt: skip
+        try:
+            printed, _ = process.communicate(timeout=TIMEOUT_S)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait(10)
+        assert (process.returncode == 0) == succeeds, f"{' '.join(arguments)} exited {process.returncode}:\n{printed}"
+        return printed
+
+    def init(self, stack: str) -> None:
+        self.pulumi("stack", "init", stack, "--no-select")
+
+    def up(self, stack: str, *more: str, succeeds: bool = True) -> str:
+        return self.pulumi("up", "-y", "--skip-preview", "-s", stack, *more, succeeds=succeeds)
+
+    def refresh(self, stack: str) -> str:
+        return self.pulumi("refresh", "-y", "--skip-preview", "--diff", "-s", stack)
+
+    def destroy(self, stack: str) -> str:
+        return self.pulumi("destroy", "-y", "--skip-preview", "-s", stack)
+
+    def state(self, stack: str) -> dict[str, dict[str, object]]:
+        """Outputs of the stack's resources, by type and name."""
+        exported = json.loads(self.pulumi("stack", "export", "-s", stack))
+        resources = exported["deployment"].get("resources", [])
+        return {f"{r['type']} {r['urn'].rpartition('::')[2]}": r.get("outputs", {}) for r in resources}
+
+    def close(self) -> None:
+        os.close(self._leash)
+        for site in ("east", "west"):
+            teardown.end_processes(self.site(site), deadline_s=5)
+
+    def _environ(self) -> dict[str, str]:
+        hidden = ("PULUMI_", "DRSTACK_", "VIRTUAL_ENV")
+        return {
+            **{name: value for name, value in os.environ.items() if not name.startswith(hidden)},
+            "PATH": os.pathsep.join((str(Path(sys.executable).parent), str(self._engine.bin), os.environ["PATH"])),
+            "VIRTUAL_ENV": sys.prefix,
+            "PULUMI_BACKEND_URL": (self.root / "state").as_uri(),
+            "PULUMI_CONFIG_PASSPHRASE": "a test",
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "DRSTACK_ROOT": str(self.root),
+            "DRSTACK_LEASH": str(self._fifo),
+        }
