@@ -90,6 +90,9 @@ class Demo:
         if fault in ("verify", "restore"):
             self._damage(world, workload, target, fault)
         end = promote(world, target, Given(by="demo", reason="the demo killed it", failed_at=killed.at))
+        let_in = [offer.what for offer in self._offers if offer.accepted]
+        if let_in:
+            raise DemoFailed(f"seal: {', '.join(let_in)} of the replaced writer was accepted after the seals")
         resumed = end["workloads"][0]["step"]
         self._voice.say(f"{target} writes now; letting it train to step {resumed + _FAR_STEPS}")
         view, torn_offered = self._return_the_dead(world, workload, lost, target)

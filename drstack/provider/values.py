@@ -6,13 +6,20 @@ Invariant: a whole number stays one (the wire knows floats only), and what is no
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, cast
 
-from pulumi.provider.experimental.property_value import Computed, PropertyValue
+from pulumi.provider.experimental.property_value import PropertyValue
 from pulumi.runtime.rpc import UNKNOWN as UNKNOWN_TEXT
 
-Plain = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"] | Computed
-UNKNOWN: Final = Computed()
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Stands for a value that a preview cannot know; the SDK's own `Computed` cannot be compared."""
+
+
+Plain = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"] | Unknown
+UNKNOWN: Final = Unknown()
 _UNKNOWN_ON_THE_WIRE = frozenset(
     (
         UNKNOWN_TEXT,
@@ -31,7 +38,7 @@ def plain(value: PropertyValue) -> Plain:
     inner = value.value
     if isinstance(inner, str) and inner in _UNKNOWN_ON_THE_WIRE:
         return UNKNOWN
-    if inner is None or isinstance(inner, bool | str | Computed):
+    if inner is None or isinstance(inner, bool | str):
         return inner
     if isinstance(inner, float):
         return int(inner) if inner.is_integer() else inner
@@ -47,7 +54,7 @@ def plain_map(values: Mapping[str, PropertyValue]) -> dict[str, Plain]:
 
 
 def wire(value: object) -> PropertyValue:
-    if isinstance(value, Computed):
+    if isinstance(value, Unknown):
         return PropertyValue(UNKNOWN_TEXT)
     if isinstance(value, bool) or value is None or isinstance(value, str):
         return PropertyValue(value)
@@ -65,7 +72,7 @@ def wire_map(values: Mapping[str, object]) -> dict[str, PropertyValue]:
 
 
 def has_unknown(value: Plain) -> bool:
-    if isinstance(value, Computed):
+    if isinstance(value, Unknown):
         return True
     if isinstance(value, dict):
         return any(has_unknown(each) for each in value.values())

@@ -76,7 +76,7 @@ def _best_of(each: WorkloadFact, reachable: Mapping[str, Any], need: Need) -> An
 
 
 def sentence(name: str, document: Doc, facts: Facts) -> str:
-    """ "If east died now: …", as far as it is known."""
+    """Begins with: If east died now. As far as it is known."""
     writer, point = document["writer"], document["recovery_point"]
     if point is None:
         return f"If {writer} died now: all of {name} would be lost; no other site has a recovery point."

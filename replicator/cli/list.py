@@ -43,4 +43,5 @@ def _line(row: dict[str, object]) -> str:
     saved = datetime.fromtimestamp(float(str(row["saved_at"])), tz=UTC).strftime("%Y-%m-%d %H:%M:%S")
     receipts = ",".join(row["receipts"]) if isinstance(row["receipts"], list) else ""  # pyright: ignore[reportUnknownArgumentType]
     suspect = "  SUSPECT" if row["findings"] else ""
-    return f"  {row['commit']:>8}  step {row['step']:>8}  {saved}  {row['size_bytes']:>14,} bytes  {receipts or 'no receipts'}{suspect}"
+    size = f"{row['size_bytes']:>14,} bytes"
+    return f"  {row['commit']:>8}  step {row['step']:>8}  {saved}  {size}  {receipts or 'no receipts'}{suspect}"

@@ -70,10 +70,10 @@ class Shipping:
         try:
             accepted = ship(push, self.spool.snapshot(entry), self.repository)
         except Sealed as error:
-            self.status.refused += 1
             entry.mark(name, f"refused: {error}")
-            _log.warning("commit refused", destination=name, step=push.step, term=push.term, why=str(error))
             self.on_sealed(str(error))
+            self.status.refused += 1
+            _log.warning("commit refused", destination=name, step=push.step, term=push.term, why=str(error))
             return False
         except (BaseGone, SourceChanged) as error:
             entry.mark(name, f"given up: {error}")

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import threading
 import time
 from typing import TYPE_CHECKING, cast
 
@@ -19,7 +20,7 @@ LOCK_TIMEOUT_S = 10.0
 
 
 def write_text(path: Path, text: str) -> None:
-    staged = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    staged = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
     with staged.open("w") as file:
         file.write(text)
         file.flush()

@@ -17,7 +17,7 @@ from drstack.platforms.local.atomic import read_json, write_json
 from drstack.platforms.local.attempts import free_port, read_attempt
 from drstack.platforms.local.desired import Desired, DesiredJob, Program, change, parse_program, read_desired
 from drstack.platforms.local.logs import tail
-from drstack.platforms.local.processes import alive
+from drstack.platforms.local.processes import runs_for
 from drstack.platforms.local.waiting import Deadline
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def ranks_running(folder: SiteFolder, workload: str, generation: int | None = No
             shown.get("workload") == workload
             and isinstance(child, int)
             and generation in (None, shown.get("generation"))
-            and alive(child)
+            and runs_for(folder, child)
         ):
             found.append(int(str(shown["rank"])))
     return sorted(found)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from drstack.platforms.local.desired import DesiredJob
     from drstack.platforms.local.folder import SiteFolder
@@ -78,9 +78,9 @@ def attempt_id(rdzv_id: str, attempt: int) -> str:
     return f"{rdzv_id}.{attempt}"
 
 
-def device_of(slot: int, devices: Devices, present: int) -> int | None:
-    """The GPU of a slot; None where it computes on the CPU."""
-    return slot if devices == "auto" and slot < present else None
+def device_of(slot: int, slots: Sequence[int], devices: Devices, present: int) -> int | None:
+    """The GPU of a slot, if every one of the job's `slots` has its own; None where they compute on the CPU."""
+    return slot if devices == "auto" and max(slots) < present else None
 
 
 def gpus_present() -> int:

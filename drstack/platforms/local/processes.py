@@ -98,6 +98,15 @@ def alive(pid: int) -> bool:
     return True
 
 
+def runs_for(folder: SiteFolder, pid: int) -> bool:
+    """Whether the process runs and is the site's: its number may have been given to another since."""
+    return alive(pid) and (not can_look() or _marked(pid, folder))
+
+
+def _marked(pid: int, folder: SiteFolder) -> bool:
+    return f"{MARKER}={folder.path}".encode() in _read(_PROC / str(pid) / "environ").split(b"\0")
+
+
 def end(folder: SiteFolder, *, deadline_s: float, spare_family: bool = True) -> list[Seen]:
     """Kill every process that carries the site's mark. Returns those of the site that are left."""
     deadline = Deadline(deadline_s)
@@ -118,7 +127,7 @@ def kill(pid: int, folder: SiteFolder, *, within_s: float = 2.0) -> None:
         return
     try:
         # The pid may have been given to another process since it was seen.
-        if f"{MARKER}={folder.path}".encode() in _read(_PROC / str(pid) / "environ").split(b"\0"):
+        if _marked(pid, folder):
             signal.pidfd_send_signal(handle, signal.SIGKILL)
             select.select([handle], [], [], within_s)
     except OSError:

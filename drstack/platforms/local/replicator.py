@@ -60,7 +60,7 @@ def stop_replicator(folder: SiteFolder, *, deadline_s: float) -> None:
 
 
 def replicator_drift(folder: SiteFolder) -> list[str]:
-    """What keeps it from running, in words"""
+    """What keeps it from running, in words."""
     if (why := _fenced(folder)) is not None:
         return [f"the site is fenced: {why}"]
     try:

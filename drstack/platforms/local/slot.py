@@ -21,7 +21,7 @@ from drstack.platforms.local.atomic import read_json, write_json
 from drstack.platforms.local.attempts import Attempt, note_done, note_failure, read_attempt
 from drstack.platforms.local.desired import read_desired
 from drstack.platforms.local.folder import SiteFolder, site_folder
-from drstack.platforms.local.launch import device_of, gpus_present, plan_launch
+from drstack.platforms.local.launch import Devices, device_of, gpus_present, plan_launch
 from drstack.platforms.local.metrics import read_run
 from drstack.platforms.local.programs import SLOT_GRACE_S
 from drstack.platforms.local.tether import die_with
@@ -57,7 +57,7 @@ class Slot:
         self._child: subprocess.Popen[bytes] | None = None
         self._shown: dict[str, object] | None = None
         bounds = read_json(folder.bounds) or {}
-        self._device = device_of(index, "auto" if bounds.get("devices") == "auto" else "cpu", gpus_present())
+        self._devices: Devices = "auto" if bounds.get("devices") == "auto" else "cpu"
 
     def turn(self) -> None:
         """Look at what is wanted and move one step towards it."""
@@ -99,9 +99,10 @@ class Slot:
         return Rank(workload, job, rank, read_attempt(self._folder, workload, job))
 
     def _start(self, wanted: Rank) -> None:
+        device = device_of(self._index, wanted.job.slots, self._devices, gpus_present())
         launch = plan_launch(
             self._folder, wanted.workload, wanted.job, rank=wanted.rank, attempt=wanted.attempt.number,
-            port=wanted.attempt.port, resume_step=self._resume_step(wanted), device=self._device, inherited=os.environ,
+            port=wanted.attempt.port, resume_step=self._resume_step(wanted), device=device, inherited=os.environ,
         )  # fmt: skip
         slot = os.getpid()
         with self._log(wanted).open("ab") as log:

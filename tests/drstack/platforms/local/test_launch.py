@@ -25,9 +25,12 @@ def test_a_module_is_given_its_checkpoints_and_metrics():
 
 def test_a_rank_has_the_variables_that_torchrun_would_set():
     env = launch().env
-    expected = {"RANK": "1", "LOCAL_RANK": "0", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1",
+    expected = {
+        "RANK": "1", "LOCAL_RANK": "0", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "1",
+        "MASTER_ADDR": "127.0.0.1",
                 "MASTER_PORT": "4001", "TORCHELASTIC_RUN_ID": "run", "DRSTACK_ATTEMPT": "run.2",
-                "DRSTACK_RESUME_STEP": "30", "OMP_NUM_THREADS": "2", "CUDA_VISIBLE_DEVICES": "", "PATH": "/bin"}  # fmt: skip
+                "DRSTACK_RESUME_STEP": "30", "OMP_NUM_THREADS": "2", "CUDA_VISIBLE_DEVICES": "", "PATH": "/bin",
+    }  # fmt: skip
     assert {name: env[name] for name in expected} == expected
 
 
@@ -40,7 +43,11 @@ def test_python_in_a_command_is_the_interpreter_that_runs_the_site():
     assert launch(replace(JOB, program=program)).argv == (sys.executable, "-m", "x", "y")
 
 
+def test_ranks_never_mix_cpu_and_gpu():
+    assert [device_of(slot, (1, 2), "auto", 2) for slot in (1, 2)] == [None, None]
+
+
 def test_a_slot_has_the_gpu_of_its_number_where_there_is_one():
-    assert [device_of(slot, "auto", 2) for slot in range(3)] == [0, 1, None]
-    assert device_of(0, "cpu", 2) is None
+    assert [device_of(slot, (0, 1), "auto", 2) for slot in (0, 1)] == [0, 1]
+    assert device_of(0, (0,), "cpu", 2) is None
     assert launch(device=1).env["CUDA_VISIBLE_DEVICES"] == "1"

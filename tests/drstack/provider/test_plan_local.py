@@ -1,0 +1,61 @@
+"""What components compute for local sites fits what replicator and actuators read."""
+
+from pathlib import Path
+
+import pytest
+
+from drstack.components.plan import local
+from drstack.errors import EnvironmentUnknown
+from drstack.platforms.local.descriptor import read_descriptor
+from drstack.spec.loader import parse_environment
+from replicator.service.config import ServiceConfig
+
+ROOT = Path("/srv/root")
+TEXT = """\
+environment: gpt-prod
+strategy: active-passive
+witness: file:witness
+state: file:state
+sites:
+  east: {platform: local, slots: 5, capacity: 20%}
+  west: {platform: local, slots: 5, folder: elsewhere}
+workloads:
+  gpt: {class: training, job: {train: examples.train, ranks: 2}, checkpoints: {path: checkpoints/gpt, every: 3s}, rpo: 30s}
+replication: {near: {east: west, west: east}, acknowledge: {gpt: near}, keep: 7}
+"""
+ENVIRONMENT = parse_environment(TEXT, Path("gpt-prod.yaml"))
+
+
+def test_a_replicator_is_told_its_own_repository_first():
+    config = ServiceConfig.model_validate(local.replicator_config(ENVIRONMENT, "west", ROOT))
+    assert (config.site, config.own) == ("west", "west")
+    assert [(each.name, each.url) for each in config.destinations] == [
+        ("west", "file:///srv/root/elsewhere/store"), ("east", "file:///srv/root/sites/east/store"),
+    ]  # fmt: skip
+    assert [(each.path, each.keep) for each in config.workloads] == [("/srv/root/elsewhere/checkpoints/gpt", 7)]
+
+
+def test_a_descriptor_is_what_actuators_read():
+    published = local.descriptor(ENVIRONMENT, "east", ROOT, "o/p/s")
+    read = read_descriptor(published)
+    assert (read.site, read.folder, read.capacity.maximum) == ("east", "/srv/root/sites/east", 5)
+    assert read.workloads["gpt"].checkpoints == "/srv/root/sites/east/checkpoints/gpt"
+    assert read.workloads["gpt"].ranks == 2
+
+
+def test_the_primary_writes_first_and_its_near_site_acknowledges():
+    assert local.assigned_workloads(ENVIRONMENT) == {"gpt": {"writer": "east", "acknowledge": ["west"]}}
+
+
+@pytest.mark.parametrize(
+    ("roles", "slots"),
+    [({"a": "writer", "b": "standby"}, 5), ({"a": "standby"}, 1), ({"a": "unknown"}, None),
+     ({"a": "unknown", "b": "writer"}, 5)],
+)  # fmt: skip
+def test_a_new_pool_has_the_size_of_its_role(roles, slots):
+    assert local.initial_slots(roles, 5, 1) == slots
+
+
+def test_a_site_that_is_not_local_is_told():
+    with pytest.raises(EnvironmentUnknown, match="has no site 'north'"):
+        local.place(ENVIRONMENT, "north", ROOT)

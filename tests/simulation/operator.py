@@ -1,0 +1,99 @@
+"""The operator: seals, then the assignment that names the seals, then opens (DESIGN, rule 4). And how to get it wrong.
+
+`world.bug` plants one of the designs that research on the protocol found broken.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from replicator.errors import OutcomeUnknown, Sealed, StoreUnavailable, TermRegressed
+from replicator.log.entries import SealRef
+from replicator.log.replay import replay
+from tests.simulation.world import Assignment, World, bring_up_to
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from replicator.log.records import Record
+    from replicator.log.slots import SlotLog
+    from tests.simulation.schedule import Actor
+
+
+def operator(
+    world: World, target: str, *, acknowledge: tuple[str, ...] | None = None, tries: int = 2
+) -> Callable[[Actor], None]:
+    """Promotes `target`. `acknowledge` changes the acknowledging set with the same assignment (rule 5)."""
+    return lambda actor: promote(world, actor, target, acknowledge=acknowledge, tries=tries)
+
+
+def promote(
+    world: World, actor: Actor | None, target: str, *, acknowledge: tuple[str, ...] | None = None, tries: int = 2
+) -> None:
+    witness = world.witness(actor)
+    facts: Assignment | None = None
+    for _ in range(tries):
+        try:
+            if facts is None or world.bug != "reuse of a lost slot's decision":
+                facts = _look_and_seal(world, actor, world.current(actor, witness), target, acknowledge)
+            made = _assign(world, witness, facts)
+        except (StoreUnavailable, OutcomeUnknown, TermRegressed):
+            return
+        if made:
+            _open_everywhere(world, actor, world.current(actor, witness))
+            return
+
+
+def _look_and_seal(
+    world: World, actor: Actor | None, current: Assignment, target: str, acknowledge: tuple[str, ...] | None
+) -> Assignment:
+    """The assignment to be made: every repository that may have acknowledged is sealed, or its loss consented to."""
+    seals: list[SealRef] = []
+    unknown: list[str] = []
+    heads = dict(current.heads)
+    for name in current.acknowledge:
+        try:
+            slot, accepted = _seal(world, actor, name, current.term)
+        except (StoreUnavailable, OutcomeUnknown):
+            unknown.append(name)
+            continue
+        seals += slot
+        for term, height in accepted.items():
+            if term == str(current.term) or world.bug == "heads of every term taken from the seals":
+                heads[term] = max(height, heads.get(term, 0))
+    return Assignment(
+        current.number + 1, target, acknowledge or current.acknowledge, tuple(seals), heads, tuple(unknown)
+    )
+
+
+def _seal(world: World, actor: Actor | None, name: str, term: int) -> tuple[list[SealRef], Mapping[str, int]]:
+    """The seal, and the highest height per term that the log accepts below it."""
+    log = world.log(actor, name)
+    if world.bug == "list-then-put":
+        return [], log.view().heads()
+    slot = log.seal(term, reason="promotion", operation=actor.name if actor else "nobody")
+    ref = SealRef(repository=name, slot=slot.n, digest=slot.digest)
+    below = replay(log.entries()[: slot.n])
+    if world.bug == "receipts-only seal":
+        seen = {key.rpartition("/")[2] for key in world.store(actor, name).list("receipts")}
+        heights = [key.height for key in below.accepted if str(key) in seen and key.term == term]
+        return [ref], {str(term): max(heights, default=0)}
+    return [ref], below.heads()
+
+
+def _assign(world: World, witness: SlotLog, facts: Assignment) -> bool:
+    """Whether the slot that the facts were taken for is ours."""
+
+    def decide(records: tuple[Record, ...]) -> tuple[str, Mapping[str, object]] | None:
+        reuse = world.bug == "reuse of a lost slot's decision"
+        return ("assignment", facts.body()) if len(records) == facts.number - 1 or reuse else None
+
+    return witness.append(decide) is not None
+
+
+def _open_everywhere(world: World, actor: Actor | None, assignment: Assignment) -> None:
+    for name in world.repositories:
+        try:
+            bring_up_to(world.log(actor, name), assignment)
+        except (Sealed, StoreUnavailable, OutcomeUnknown, TermRegressed):
+            continue

@@ -1,0 +1,94 @@
+"""A run from a seed: who takes part, what is away, which design bug is planted."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tests.simulation.choosers import Seeded
+from tests.simulation.invariants import summary, violations
+from tests.simulation.keeper import keeper, restorer
+from tests.simulation.operator import operator
+from tests.simulation.schedule import Budget, Scheduler
+from tests.simulation.world import World
+from tests.simulation.writer import verifier, writer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+BUGS = (
+    "receipts-only seal",
+    "list-then-put",
+    "reuse of a lost slot's decision",
+    "sparse slots",
+    "re-check, then delete",
+    "heads of every term taken from the seals",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    seed: int
+    found: list[str]
+    story: Callable[[], str]
+    acks: int
+    terms: int
+    faults: int
+    stops: int
+
+    def told(self) -> str:
+        return f"seed {self.seed} (run it alone with DRSTACK_SEED={self.seed}):\n{self.story()}\n" + "\n".join(
+            self.found
+        )
+
+
+def run(seed: int, bug: str = "") -> Outcome:
+    chance = random.Random(f"scenario {seed}")
+    repositories = chance.choice([("N",), ("N", "M"), ("N", "M")])
+    acknowledge = chance.choice([("N",), repositories])
+    world = World(repositories, acknowledge, bug=bug)
+    budget = Budget(faults=chance.choice([0, 1, 3, 6]), stops=chance.choice([0, 0, 1, 2]))
+    scheduler = Scheduler(Seeded(seed), budget)
+    _people(chance, world, scheduler, receipts=bug == "receipts-only seal" or chance.random() < 0.2)
+    _weather(chance, world, scheduler)
+    faults, stops = budget.faults, budget.stops
+    scheduler.run()
+    found = violations(world, scheduler)
+    assignments = world.assignments()
+    return Outcome(
+        seed, found, lambda: scheduler.story() + "\n" + summary(assignments), len(world.acks), len(assignments),
+        faults - budget.faults, stops - budget.stops,
+    )  # fmt: skip
+
+
+def _people(chance: random.Random, world: World, scheduler: Scheduler, *, receipts: bool) -> None:
+    deltas = chance.random() < 0.5
+    for site in ("east", "west"):
+        order = tuple(chance.sample(world.repositories, len(world.repositories)))
+        commits = chance.choice([1, 2, 3])
+        scheduler.add(site, writer(world, site, commits=commits, deltas=deltas, receipts=receipts, order=order))
+    for n in range(chance.choice([1, 1, 2, 3])):
+        target = chance.choice(["west", "west", "east"])
+        changed = chance.choice([None, None, world.repositories, world.repositories[-1:]])
+        scheduler.add(f"operator-{n}", operator(world, target, acknowledge=changed))
+    if receipts:
+        for name in world.repositories:
+            scheduler.add(f"verifier-{name}", verifier(world, name, rounds=3))
+    if chance.random() < 0.5 or world.bug == "re-check, then delete":
+        scheduler.add("keeper", keeper(world, "N"))
+        if chance.random() < 0.5:
+            scheduler.add("restorer", restorer(world, "N"))
+
+
+def _weather(chance: random.Random, world: World, scheduler: Scheduler) -> None:
+    """A second repository that nobody reaches at first, or only the first writer; an operator that sees one of two."""
+    if len(world.repositories) == 1:
+        return
+    if chance.random() < 0.2:
+        world.away_until["M"] = 2
+    elif chance.random() < 0.3:
+        world.cut |= {("operator-0", "M"), ("west", "M")}
+    for name in scheduler.actors:
+        if name.startswith("operator") and chance.random() < 0.2:
+            world.cut.add((name, chance.choice(world.repositories)))
