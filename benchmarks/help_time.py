@@ -48,7 +48,7 @@ def main() -> None:
         rows = [(seconds(ours), seconds(bare)) for _ in range(pairs)]
     ratios = sorted(a / b for a, b in rows)
     print(
-        f"drstack --help: {statistics.median(a for a, _ in rows):.3f} s, bare Typer with {commands} commands: "  # noqa: T201
+        f"drstack --help: {statistics.median(a for a, _ in rows):.3f} s, bare Typer with {commands} commands: "
         f"{statistics.median(b for _, b in rows):.3f} s; ratio min {ratios[0]:.2f} median {statistics.median(ratios):.2f} "
         f"max {ratios[-1]:.2f} over {pairs} pairs"
     )

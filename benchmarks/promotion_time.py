@@ -49,7 +49,7 @@ def main() -> None:
             rows.append(one(Path(folder)))
     whole, share = ([row[n] for row in rows] for n in (0, 1))
     print(
-        f"facts to start: min {min(share):.3f} median {statistics.median(share):.3f} max {max(share):.3f} s; "  # noqa: T201
+        f"facts to start: min {min(share):.3f} median {statistics.median(share):.3f} max {max(share):.3f} s; "
         f"whole process with set-up: median {statistics.median(whole):.3f} s; {runs} runs"
     )
 

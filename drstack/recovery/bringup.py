@@ -118,6 +118,12 @@ def actuate(world: World, plan: Doc) -> Doc:
     """Bring the target to full capacity. ActuatorFailed."""
     site = world.sites[plan["target"]]
     site.set_capacity(int(plan["capacity"]), deadline_s=START_S)
+    seen = site.observe(deadline_s=5.0)
+    if not seen.replicator_running:
+        raise StepFailed(
+            f"{site.name} has its capacity but no replicator: what it trains would not be protected",
+            hint=f"drstack up {plan['environment']} --site {site.name} --refresh, then run the same command again.",
+        )
     return {"capacity": plan["capacity"], "detail": f"{plan['capacity']} slots at {plan['target']}"}
 
 

@@ -73,7 +73,10 @@ class Site(Protocol):
         ...
 
     def set_capacity(self, slots: int, *, deadline_s: float) -> None:
-        """Bring the worker slots that run to `slots`, within the site's bound. ActuatorFailed."""
+        """Bring the worker slots that run to `slots`, within the site's bound, and have its replicator run.
+
+        A fence that an earlier promotion put on the site is lifted. ActuatorFailed.
+        """
         ...
 
     def checkpoints(self, workload: str) -> Path:

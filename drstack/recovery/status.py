@@ -88,6 +88,9 @@ def sentence(name: str, document: Doc, facts: Facts) -> str:
     verdict = "within" if document["within_rpo"] else "BEYOND"
     short = [n for n, s in facts.sites.items() if n != writer and s.reachable and s.capacity_bound > 0]
     limit = "" if short else "; no standby is within reach"
+    site = facts.sites.get(writer)
+    if site is not None and site.reachable and not site.replicator_running:
+        limit += f"; {writer}'s replicator is NOT RUNNING: nothing new is being protected"
     return (
         f"If {writer} died now: {spell(point['age_s'])} of {name} lost{steps}, {verdict} the objective of "
         f"{spell(document['rpo_s'])}; its recovery point in {point['repository']} is {', '.join(point['receipts'])}, "

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from replicator.errors import KeyMissing, NothingToRestore, NotOpen, OutcomeUnknown, Sealed
-from replicator.errors import StoreUnavailable, TermRegressed
+from replicator.errors import (
+    KeyMissing,
+    NothingToRestore,
+    NotOpen,
+    OutcomeUnknown,
+    Sealed,
+    StoreUnavailable,
+    TermRegressed,
+)
 from replicator.repository.retain import drop_entry, removable, retain
 from tests.simulation.world import World
 

@@ -58,6 +58,7 @@ START = Operation("start")
 class Write:
     """A create that was sent and gave no answer; it may still take effect."""
 
+    store: str
     objects: dict[str, bytes]
     key: str
     body: bytes
@@ -104,14 +105,15 @@ class Scheduler:
         self.budget = budget
         self._finished = threading.Event()
         self._ending = False
+        self._cut_short = False
         self._last = ""
 
     def add(self, name: str, program: Callable[[Actor], None]) -> None:
         self.actors[name] = Actor(name, self)
         self._programs[name] = program
 
-    def run(self) -> None:
-        """Until nobody can go on. Whoever still waits is then stopped."""
+    def run(self) -> bool:
+        """Until nobody can go on; whoever still waits is then stopped. False if the chooser ended it before."""
         threads = [threading.Thread(target=self._live, args=(actor,), daemon=True) for actor in self.actors.values()]
         for thread in threads:
             thread.start()
@@ -123,6 +125,7 @@ class Scheduler:
             actor.turn.release()
         for thread in threads:
             thread.join(STUCK_AFTER_S)
+        return not self._cut_short
 
     def give_way(self, actor: Actor, operation: Operation) -> str:
         if self._ending:
@@ -139,6 +142,14 @@ class Scheduler:
     def story(self) -> str:
         return "\n".join(f"{name:12} {label}{'' if outcome == 'go' else '  ** ' + outcome}"
                          for name, label, outcome in self.trace)  # fmt: skip
+
+    def state(self) -> int:
+        """A hash of all that the rest of the run depends on, besides the stores."""
+        actors = tuple(
+            (actor.name, actor.seen, actor.waiting.label if actor.waiting else None) for actor in self.actors.values()
+        )
+        under_way = tuple((write.store, write.key, write.body) for write in self.under_way)
+        return hash((actors, under_way, self.budget.faults, self.budget.stops))
 
     def _live(self, actor: Actor) -> None:
         actor.turn.acquire()
@@ -166,6 +177,7 @@ class Scheduler:
                 return None
             choice = self._chooser.choose(options, self._last)
             if choice is None:
+                self._cut_short = True
                 self._finished.set()
                 return None
             self._last = choice.actor

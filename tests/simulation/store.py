@@ -36,7 +36,7 @@ class SimStore:
         outcome = self._step("create", key, FAULTS)
         exists = key in self._objects
         if outcome == "late":
-            self._actor.scheduler.under_way.append(Write(self._objects, key, body))
+            self._actor.scheduler.under_way.append(Write(self._name, self._objects, key, body))
         elif outcome in ("go", "lost"):
             self._objects.setdefault(key, body)
         self._actor.told("create", key, outcome, exists if outcome == "go" else None)

@@ -51,9 +51,7 @@ def _stop(supervisor: Supervisor, folder: SiteFolder, deadline: Deadline) -> lis
         if name != programs.LEASH:
             supervisor.stop(name)
     Deadline(deadline.left_s(GRACE_S)).until(lambda: not _left(supervisor, folder), 0.1)
-    for seen in _left(supervisor, folder):
-        if seen.ours:
-            processes.kill(seen.pid, folder)
+    processes.kill([seen.pid for seen in _left(supervisor, folder) if seen.ours], folder)
     deadline.until(lambda: not _left(supervisor, folder), 0.1)
     return _left(supervisor, folder)
 

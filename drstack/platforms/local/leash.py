@@ -19,7 +19,7 @@ from drstack.platforms.local.supervisor import Supervisor
 from drstack.platforms.local.waiting import Deadline
 
 LOOK_S = 1.0
-SHUTDOWN_S = 2.0
+SHUTDOWN_S = 1.0
 
 
 def wait_for_the_end(fifo: Path) -> None:

@@ -6,6 +6,7 @@ work in the folder, or name it, are told apart: they keep a fence from being pro
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -16,6 +17,8 @@ from typing import TYPE_CHECKING
 from drstack.platforms.local.waiting import Deadline
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from drstack.platforms.local.folder import SiteFolder
 
 MARKER = "DRSTACK_SITE"
@@ -111,26 +114,31 @@ def end(folder: SiteFolder, *, deadline_s: float, spare_family: bool = True) -> 
     """Kill every process that carries the site's mark. Returns those of the site that are left."""
     deadline = Deadline(deadline_s)
     while can_look():
-        marked = [seen for seen in of_site(folder, spare_family=spare_family) if seen.ours]
+        marked = [seen.pid for seen in of_site(folder, spare_family=spare_family) if seen.ours]
         if not marked or deadline.passed:
             break
-        for seen in marked:
-            kill(seen.pid, folder, within_s=deadline.left_s(2.0))
+        kill(marked, folder, within_s=deadline.left_s(2.0))
     return of_site(folder, spare_family=spare_family) if can_look() else []
 
 
-def kill(pid: int, folder: SiteFolder, *, within_s: float = 2.0) -> None:
-    """Kill a process if it carries the site's mark, and wait for its end."""
+def kill(pids: Iterable[int], folder: SiteFolder, *, within_s: float = 2.0) -> None:
+    """Kill those that carry the site's mark, the oldest first, and wait for their end together."""
+    deadline = Deadline(within_s)
+    with contextlib.ExitStack() as held:
+        killed = [handle for pid in sorted(pids) if (handle := _killed(pid, folder, held)) is not None]
+        for handle in killed:
+            select.select([handle], [], [], deadline.left_s())
+
+
+def _killed(pid: int, folder: SiteFolder, held: contextlib.ExitStack) -> int | None:
+    """A descriptor that turns readable at its end; None where it was not killed."""
     try:
         handle = os.pidfd_open(pid)
+        held.callback(os.close, handle)
+        # The number may have been given to another process since it was seen.
+        if not _marked(pid, folder):
+            return None
+        signal.pidfd_send_signal(handle, signal.SIGKILL)
     except OSError:
-        return
-    try:
-        # The pid may have been given to another process since it was seen.
-        if _marked(pid, folder):
-            signal.pidfd_send_signal(handle, signal.SIGKILL)
-            select.select([handle], [], [], within_s)
-    except OSError:
-        return
-    finally:
-        os.close(handle)
+        return None
+    return handle

@@ -38,11 +38,17 @@ def ensure_replicator(folder: SiteFolder, config: ServiceConfig) -> None:
         return
     if changed:
         stop_replicator(folder, deadline_s=READY_S)
+    start_replicator(folder, deadline_s=READY_S)
+
+
+def start_replicator(folder: SiteFolder, *, deadline_s: float) -> None:
+    """Have it run with the configuration that it has. ActuatorFailed."""
+    supervisor = Supervisor(folder)
     supervisor.start(programs.REPLICATOR)
-    if not Deadline(READY_S).until(lambda: supervisor.programs()[programs.REPLICATOR].state == "RUNNING"):
+    if not Deadline(deadline_s).until(lambda: supervisor.programs()[programs.REPLICATOR].state == "RUNNING"):
         log = folder.log(programs.REPLICATOR)
         raise ActuatorFailed(
-            f"site {folder.path}: the replicator did not start within {READY_S:.0f} s: {tail(log)}",
+            f"site {folder.path}: the replicator did not start within {deadline_s:.0f} s: {tail(log)}",
             hint=f"Read {log}.",
         )
 

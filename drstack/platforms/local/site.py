@@ -18,6 +18,7 @@ from drstack.platforms.local.fence import fence
 from drstack.platforms.local.folder import site_folder
 from drstack.platforms.local.metrics import read_run
 from drstack.platforms.local.pool import read_bounds, running_slots, settle
+from drstack.platforms.local.replicator import start_replicator
 from drstack.platforms.local.supervisor import Supervisor
 from drstack.platforms.local.waiting import Deadline
 from drstack.recovery.ports import Fence, JobObservation, SiteObservation
@@ -100,6 +101,7 @@ class LocalSite:
 
         with _named(self.name):
             change(self._folder, decide)
+            start_replicator(self._folder, deadline_s=deadline.left_s())
             settle(self._folder, slots, deadline_s=deadline.left_s())
 
     def checkpoints(self, workload: str) -> Path:

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from drstack.errors import ConsentRequired, NotReady, OperationConflict, PlanStale, PromotionRefused
+from drstack.errors import ConsentRequired, NotReady, OperationConflict, PlanStale, PromotionRefused, StepFailed
 from drstack.recovery.conduct import plan_only, promote
 from drstack.recovery.plan import PHASES, Given, Need
 from drstack.recovery.promote import EXECUTED
@@ -252,6 +252,16 @@ def test_what_lies_in_the_trainers_way_is_moved_aside_and_nothing_is_deleted(rig
     assert [path.name for path in (rig.folder / "west" / "gpt").iterdir()] == ["step-00000010"]
     kept = list((rig.folder / "west").glob("gpt.quarantine/*/step-00000090/weights"))
     assert [path.read_text() for path in kept] == ["an old tail"]
+
+
+def test_a_site_without_its_replicator_is_not_started_and_the_promotion_is_taken_up_once_it_has_one(rig):
+    rig.save(10)
+    rig.sites["west"].replicator = False
+    with pytest.raises(StepFailed, match="no replicator"):
+        promote(rig.world(), "west", BY)
+    assert rig.sites["west"].starts == []
+    rig.sites["west"].replicator = True
+    assert promote(rig.world(), "west", BY)["result"] == "promoted"
 
 
 def test_every_phase_is_journalled_with_intent_before_and_outcome_after(rig):

@@ -41,6 +41,7 @@ class RememberedSite:
     starts: list[tuple[str, int | None]] = field(default_factory=list)
     steps: itertools.count = field(default_factory=lambda: itertools.count(1))
     fenced: int = 0
+    replicator: bool = True
     resumed: int | None = None
 
     def observe(self, *, deadline_s: float) -> SiteObservation:
@@ -56,7 +57,14 @@ class RememberedSite:
                     first_step_at=time.time(), step=resumed + next(self.steps), step_at=time.time(),
                 )
             }  # fmt: skip
-        return SiteObservation(self.name, True, capacity=self.capacity, capacity_bound=self.bound, jobs=jobs)
+        return SiteObservation(
+            self.name,
+            True,
+            capacity=self.capacity,
+            capacity_bound=self.bound,
+            replicator_running=self.replicator,
+            jobs=jobs,
+        )
 
     def fence(self, *, deadline_s: float) -> Fence:
         self.fenced += 1

@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 TINY = ("--layers", "1", "--width", "32", "--heads", "2", "--context", "32", "--batch", "2")
-PATIENCE_S = 120
+PATIENCE_S = 240
 
 
 class Site:
@@ -24,7 +24,7 @@ class Site:
         self.checkpoints = folder / "checkpoints"
         self.metrics = folder / "metrics.jsonl"
         self._environ = environ
-        self._processes: list[subprocess.Popen[str]] = []
+        self._processes: list[subprocess.Popen[bytes]] = []
 
     def start(self, *options: str, launcher: tuple[str, ...] = (), environ: dict[str, str] | None = None):
         """Start a run, by torchrun with `launcher`'s options if there are any."""
@@ -34,17 +34,13 @@ class Site:
             [sys.executable, *torchrun, "-m", "examples.train", *TINY, *files, *options],
             cwd=ROOT,
             env=self._environ | (environ or {}),
-            stderr=subprocess.PIPE,
-            text=True,
         )
         self._processes.append(process)
         return process
 
     def run(self, *options: str, **how) -> int:
         """Start a run and wait for its end; the exit code."""
-        process = self.start(*options, **how)
-        process.said = process.communicate(timeout=PATIENCE_S)[1]
-        return process.returncode
+        return self.start(*options, **how).wait(PATIENCE_S)
 
     def events(self, name: str) -> list[dict]:
         """The recorded events of one name, oldest first; a line being written is left out."""
@@ -74,7 +70,7 @@ class Site:
         for process in self._processes:
             if process.poll() is None:
                 process.send_signal(signal.SIGKILL)
-            process.communicate()
+            process.wait()
 
 
 @pytest.fixture(scope="session")

@@ -261,6 +261,8 @@ def test_an_archive_that_is_not_plain_gives_no_tensor(change: Callable[..., None
     [
         {"not": "a tensor"},
         torch.ones(4, dtype=torch.float64),
+        torch.ones(4, dtype=torch.int32),
+        torch.ones(2, 2),
         torch.ones(2).expand(4, 2)[:, 0],
         torch.ones(8)[::2],
         torch.ones(4).to_sparse(),

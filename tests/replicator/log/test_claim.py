@@ -137,7 +137,7 @@ def test_a_refusal_is_final_and_not_asked_twice() -> None:
 
 
 @pytest.mark.parametrize("taken", [False, True])
-def test_whatever_goes_wrong_in_three_rounds_ours_is_said_exactly_when_our_bytes_stand(taken: bool) -> None:  # noqa: FBT001
+def test_whatever_goes_wrong_in_three_rounds_ours_is_said_exactly_when_our_bytes_stand(taken: bool) -> None:
     creates = ("well", "lost", "unsent", "conflict", "away")
     gets = ("well", "away", "behind")
     said = {True: 0, False: 0, None: 0}

@@ -1,0 +1,75 @@
+"""Repositories of this format stay readable, by us and by another program."""
+
+from __future__ import annotations
+
+import ast
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from replicator.repository.repository import Repository
+from replicator.repository.restore import restore
+from replicator.repository.select import select
+from replicator.repository.verify import check_decoded
+from replicator.stores.local import LocalStore
+from tests.golden.make import source
+from tests.replicator.repository.rig import contents
+
+HERE = Path(__file__).parent
+GOLDEN = HERE / "repository"
+
+
+@pytest.fixture
+def golden(tmp_path):
+    shutil.copytree(GOLDEN, tmp_path / "golden")
+    return tmp_path / "golden"
+
+
+def test_the_second_reader_imports_nothing_of_ours_and_restores_the_same(golden, tmp_path):
+    tree = ast.parse((HERE / "reader.py").read_text())
+    imported = {
+        n.names[0].name if isinstance(n, ast.Import) else n.module
+        for n in ast.walk(tree)
+        if isinstance(n, ast.Import | ast.ImportFrom)
+    }
+    assert not {name for name in imported if name and name.split(".")[0] in ("replicator", "drstack")}
+    done = subprocess.run(
+        [sys.executable, str(HERE / "reader.py"), str(golden), "gpt", str(tmp_path / "second")],
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert done.stdout.strip() == "40"
+    repository = Repository("west", LocalStore(golden))
+    restore(repository, select(repository, "gpt", "latest"), tmp_path / "ours")
+    assert contents(tmp_path / "second") == contents(tmp_path / "ours") == contents(source(tmp_path / "made", 40))
+
+
+def test_the_golden_log_says_what_it_said(golden):
+    repository = Repository("west", LocalStore(golden))
+    view = repository.log("gpt").view()
+    assert [str(key) for key in sorted(view.accepted)] == ["1.1", "2.1", "2.2"]
+    assert [str(key) for key in view.dropped] == ["1.2"]
+    assert [(str(void.commit), void.reason) for void in view.void] == [("1.3", "the open of term 2 does not cover it")]
+    assert (view.term, view.sealed) == (2, 1)
+    for accepted in view.in_order():
+        assert check_decoded(repository, accepted).ok
+        assert repository.receipts.levels("gpt", accepted.slot, ("stored", "decoded")) == {
+            "stored": True,
+            "decoded": True,
+        }
+
+
+@pytest.mark.parametrize("folder", ["packs", "manifests", "log"])
+def test_the_second_reader_notices_a_changed_byte(golden, tmp_path, folder):
+    for path in (golden / folder).rglob("*"):
+        if path.is_file():
+            body = bytearray(path.read_bytes())
+            body[len(body) // 2] ^= 1
+            path.write_bytes(bytes(body))
+    done = subprocess.run(
+        [sys.executable, str(HERE / "reader.py"), str(golden), "gpt", str(tmp_path / "second")],
+        capture_output=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode != 0
