@@ -2,6 +2,7 @@
 
 .DEFAULT_GOAL := setup
 .NOTPARALLEL:
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help setup engine servers demo lint quick test check lock clean
 
 new_enough := -c 'import sys; sys.exit(sys.version_info < (3, 11))'

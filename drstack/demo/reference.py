@@ -41,6 +41,7 @@ def run_reference(
         "--metrics", str(metrics), *without(arguments), "--every", "0", "--steps", str(steps), "--seed", str(seed),
     ]  # fmt: skip
     environ = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(source)}
+    environ.pop("PYTHONDONTWRITEBYTECODE", None)
     finished = run_leashed(command, cwd=folder, environ=environ, timeout_s=_TIMEOUT_S, tick=tick)
     if finished.code != 0:
         raise DemoFailed(f"the reference run ended with {finished.code}: {finished.complained[-800:]}")

@@ -14,24 +14,12 @@ def run(
     config: Annotated[Path, typer.Option("--config", help="JSON file; its fields are in docs/replicator.md.")],
 ) -> None:
     """Run the replicator of a site until SIGTERM: watch, ship, verify, keep."""
-    import logging
-    import sys
-
-    import structlog
-
+    from replicator.cli.logs import log_to_stderr
     from replicator.cli.options import stopping
     from replicator.service.config import read_config
     from replicator.service.service import Service
 
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
+    log_to_stderr()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stopping(stop))

@@ -40,6 +40,5 @@ def follow(
     )  # fmt: skip
     service = Service(config)
     if once:
-        service.look()
         return service.drain(report, stop)
     return service.follow(report, stop)

@@ -127,9 +127,15 @@ def summaries(tensors: Sequence[TensorEntry]) -> tuple[TensorSummary, ...]:
     """Manifest entries as admission takes them: shards share their tensor's name."""
     return tuple(
         TensorSummary(
-            name=t.name, dtype=t.dtype, shape=t.global_shape or t.shape, digest=t.digest,
-            nan_count=t.nan_count, inf_count=t.inf_count, zero_fraction=t.zero_fraction, sum_squares=float("inf") if t.sum_squares is None else t.sum_squares,
+            name=t.name,
+            dtype=t.dtype,
+            shape=t.global_shape or t.shape,
+            digest=t.digest,
+            nan_count=t.nan_count,
+            inf_count=t.inf_count,
+            zero_fraction=t.zero_fraction,
+            sum_squares=float("inf") if t.sum_squares is None else t.sum_squares,
             size=math.prod(t.shape),
         )
         for t in tensors
-    )  # fmt: skip
+    )

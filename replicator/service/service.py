@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger("replicator")
 _HISTORY = 3
+_STILL_S = 1.0
+"""How long a checkpoint without a file that is written last must stand still for a single look round."""
 
 
 @dataclass(slots=True)
@@ -120,7 +122,13 @@ class Service:
         self._write_status()
 
     def drain(self, report: Callable[[dict[str, object]], None], stop: threading.Event) -> str | None:
-        """Ship what is pending to every destination that answers, then end. Why a seal ended it, else None."""
+        """Take what is there (what stands still for a moment), ship it to every destination that answers, and end.
+
+        Why a seal ended it, else None.
+        """
+        self.look()
+        stop.wait(max(self._config.poll_s, _STILL_S))
+        self.look()
         for workload in self._workloads:
             for shipper in workload.shippers:
                 shipper.ship_pending(stop)

@@ -68,6 +68,7 @@ def plan_launch(
         "DRSTACK_METRICS": metrics,
     }
     env.pop("DRSTACK_RESUME_STEP", None)
+    env.pop("PYTHONDONTWRITEBYTECODE", None)  # without bytecode, importing torch takes twice as long at every start
     if resume_step is not None:
         env["DRSTACK_RESUME_STEP"] = str(resume_step)
     return Launch(argv, env)

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 
@@ -69,6 +70,24 @@ def test_a_checkpoint_goes_in_and_comes_back_by_hand(tmp_path):
     listed = json.loads(run("drstack", "checkpoints", "list", *repo, "--json").stdout)
     assert listed["checkpoints"][0]["receipts"] == ["stored", "decoded"]
     assert "NOT encrypted" in run("replicator", "list", *repo).stderr
+
+
+def test_watching_once_ships_what_is_complete_and_stdout_is_one_document(tmp_path):
+    from safetensors.numpy import save_file
+
+    for step, whole in ((10, True), (20, True), (30, False)):
+        folder = tmp_path / "ck" / f"step-{step}"
+        folder.mkdir(parents=True)
+        save_file({"w": np.arange(1000, dtype=np.float32) + step}, folder / "model.safetensors")
+        if not whole:
+            (folder / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:-9])
+    repo = ("--repo", str(tmp_path / "repo"))
+    run("replicator", "init", *repo)
+    watched = run("replicator", "watch", str(tmp_path / "ck"), *repo, "--workload", "gpt", "--once", "--json")
+    assert watched.returncode == 0, watched.stderr
+    assert list(json.loads(watched.stdout)["workloads"]["gpt"]["torn"]) == ["step-30"]
+    listed = json.loads(run("replicator", "list", *repo, "--json").stdout)
+    assert [row["step"] for row in listed["checkpoints"]] == [20, 10]
 
 
 def test_a_torn_checkpoint_is_refused_by_hand_too(tmp_path):
