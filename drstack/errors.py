@@ -12,6 +12,7 @@
     ├── PlanStale               27  the plan's facts are no longer true
     ├── StepFailed              28  a step of an operation ended without its effect
     ├── ActuatorFailed          29  a platform did not do what it was asked
+    ├── SiteOwned               29  another stack owns the site (drstack.platforms.local.ownership)
     ├── EngineFailed            30  the Pulumi engine failed, or could not be had
     ├── DemoFailed              31  the demo ran and a check of it did not hold
     └── NotReady                32  the standby cannot take over as it is

@@ -9,11 +9,12 @@ from replicator.errors import (
     NothingToRestore,
     NotOpen,
     OutcomeUnknown,
+    ReplicatorError,
     Sealed,
     StoreUnavailable,
     TermRegressed,
 )
-from replicator.repository.retain import drop_entry, removable, retain
+from replicator.repository.retain import Decision, drop_entry, removable, retain
 from tests.simulation.world import World
 
 if TYPE_CHECKING:
@@ -59,17 +60,21 @@ def _decide(view: LogView) -> Drop | None:
 
 
 def _recheck_then_delete(world: World, actor: Actor, name: str) -> None:
-    """The planted bug: looks, looks again just before, and deletes without asking the log."""
+    """The planted bug: looks, looks again just before, deletes, and only then tells the log."""
     log, store = world.log(actor, name), world.store(actor, name)
     actor.wait("look for old ones", lambda: len(world.view(name).accepted) > KEEP)
-    first = retain(log.view(), keep=KEEP, attested=lambda _: True).drop.keys()
+    first = retain(log.view(), keep=KEEP, attested=lambda _: True).drop
     again = log.view()
-    for key in sorted(first & retain(again, keep=KEEP, attested=lambda _: True).drop.keys()):
-        kept = [each for other, each in again.accepted.items() if other != key]
-        needed = {pack.digest for each in kept for pack in each.where.packs}
+    decided = {key: why for key, why in retain(again, keep=KEEP, attested=lambda _: True).drop.items() if key in first}
+    needed = {pack.digest for key, each in again.accepted.items() if key not in decided for pack in each.where.packs}
+    for key in sorted(decided):
         for pack in again.accepted[key].where.packs:
             if pack.digest not in needed:
                 store.delete(f"packs/{pack.digest}")
+    try:
+        log.append(lambda view: drop_entry(Decision({}, decided), term=view.term, bytes_after=0.0))
+    except ReplicatorError:
+        return
 
 
 def restorer(world: World, name: str, *, oldest: bool = True) -> Callable[[Actor], None]:

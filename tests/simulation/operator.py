@@ -47,15 +47,16 @@ def promote(
 def _look_and_seal(
     world: World, actor: Actor | None, current: Assignment, target: str, acknowledge: tuple[str, ...] | None
 ) -> Assignment:
-    """The assignment to be made: every repository that may have acknowledged is sealed, or its loss consented to."""
+    """The assignment to be made: every reachable repository is sealed; the loss of one that may have acknowledged and
+    cannot be sealed is consented to. Heads of terms before the one that ends were decided when those ended."""
     seals: list[SealRef] = []
     unknown: list[str] = []
     heads = dict(current.heads)
-    for name in current.acknowledge:
+    for name in world.repositories:
         try:
             slot, accepted = _seal(world, actor, name, current.term)
         except (StoreUnavailable, OutcomeUnknown):
-            unknown.append(name)
+            unknown += [name] if name in current.acknowledge else []
             continue
         seals += slot
         for term, height in accepted.items():

@@ -101,7 +101,8 @@ class LocalSite:
 
         with _named(self.name):
             change(self._folder, decide)
-            start_replicator(self._folder, deadline_s=deadline.left_s())
+            if self._folder.replicator_config.exists():
+                start_replicator(self._folder, deadline_s=deadline.left_s())
             settle(self._folder, slots, deadline_s=deadline.left_s())
 
     def checkpoints(self, workload: str) -> Path:

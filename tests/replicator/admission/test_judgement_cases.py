@@ -105,6 +105,17 @@ def test_a_norm_far_out_is_found(factor: float, expected: list[str]) -> None:
     assert reasons(run(*steady, tensor(sum_squares=64.0 * factor**2))) == expected
 
 
+def test_what_rose_fast_before_may_rise_fast_again() -> None:
+    rising = [tensor(sum_squares=64.0 * factor**2) for factor in (1.0, 1.1, 1e3, 1.1e3)]
+    assert reasons(run(*rising, tensor(sum_squares=64.0 * 5e6**2))) == []
+    assert reasons(run(*rising, tensor(sum_squares=64.0 * 5e7**2))) == ["norm"]
+
+
+def test_what_moved_far_before_may_fall_far() -> None:
+    moving = [tensor(sum_squares=64.0 * factor**2) for factor in (1.0, 30.0, 1.0, 30.0)]
+    assert reasons(run(*moving, tensor(sum_squares=64.0 * 1e-5**2))) == []
+
+
 def test_a_norm_is_not_judged_without_history() -> None:
     assert reasons(run(tensor(), tensor(), tensor(), tensor(sum_squares=1e30))) == []
 

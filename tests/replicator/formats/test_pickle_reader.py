@@ -77,6 +77,7 @@ HOSTILE = {
     "text longer than the pickle": b"\x80\x04X\xff\xff\xff\x7fabc.",
     "bytes longer than the pickle": b"\x80\x04B\xff\xff\xff\x7fabc.",
     "an endless nest of marks": b"\x80\x04" + b"(" * 1_000_000 + b".",
+    "a nest of marks that ends": b"\x80\x04" + b"(" * 1000 + b"t" * 1000 + b".",
     "a persistent id without an argument": b"\x80\x04Q.",
     "a call of a string": b"\x80\x04X\x01\x00\x00\x00a)R.",
     "a state for a list": b"\x80\x04]}b.",

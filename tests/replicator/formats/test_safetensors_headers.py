@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -79,7 +80,7 @@ BROKEN: dict[str, tuple[Any, bytes]] = {
     "offsets in the wrong order": ({"a": entry(4, 0, shape=[4])}, bytes(4)),
     "a fraction": ({"a": entry(0, 4, shape=[4.0])}, bytes(4)),
     "an unknown field": ({"a": entry(0, 4, more=1)}, bytes(4)),
-    "a name twice": (b'{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{}}', b"0"),
+    "a name twice": (b'{"a":%(one)b,"a":%(one)b}' % {b"one": b'{"dtype":"U8","shape":[1],"data_offsets":[0,1]}'}, b"0"),
     "no object": (b"[]", b""),
     "no JSON": (b"{", b""),
     "a nest too deep": (b'{"a":' + b"[" * 200_000 + b"]" * 200_000 + b"}", b""),
@@ -101,6 +102,15 @@ def test_leaves_opaque(name: str, tmp_path: Path) -> None:
 def test_refuses_a_header_that_claims_to_be_huge(tmp_path: Path) -> None:
     (tmp_path / "x.safetensors").write_bytes((2**60).to_bytes(8, "little") + b"{}")
     assert parse(tmp_path, ["x.safetensors"]).notes == (f"`x.safetensors`: `x.safetensors`: a header of {2**60} bytes",)
+
+
+def test_a_file_of_a_hundred_gigabytes_is_parsed_by_its_header(tmp_path: Path) -> None:
+    size = 100 << 30
+    write(tmp_path / "x.safetensors", {"a": entry(0, size)})
+    start = (tmp_path / "x.safetensors").stat().st_size
+    os.truncate(tmp_path / "x.safetensors", start + size)
+    (tensor,) = parse(tmp_path, ["x.safetensors"]).tensors
+    assert (tensor.offset, tensor.length) == (start, size)
 
 
 def test_elements_without_whole_bytes_stay_opaque_and_take_no_other_with_them(tmp_path: Path) -> None:
