@@ -12,6 +12,15 @@ ReplicatorError             40  anything not told apart below
 ├── DestinationOccupied     49  the folder to restore into holds something else
 ├── TermRegressed           50  a log shows a lower term than was already seen
 ├── BaseGone                54  the checkpoint that a push leaned on was dropped meanwhile
+├── FormatError             40  a file is not of the format that it seems to have (replicator.formats.errors);
+│   │                           within a checkpoint it then travels as opaque bytes
+│   ├── MetadataInvalid     40
+│   ├── PickleRefused       40
+│   │   └── UnknownClass    40
+│   ├── HeaderInvalid       40
+│   ├── ArchiveInvalid      40
+│   ├── PathRefused         40
+│   └── SourceUnreadable    40
 └── StoreError              51  an object store did not do what it was asked
     ├── KeyExists           51  a create found another object there (replicator.stores handles it)
     ├── KeyMissing          51  no such object

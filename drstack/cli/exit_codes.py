@@ -19,12 +19,24 @@ def exit_codes(*, json: Annotated[bool, typer.Option("--json", help="One JSON do
         sys.stdout.write(f"{code:>3}  {', '.join(names)}\n")
 
 
+_DEFINED_ELSEWHERE = (
+    "drstack.spec.faults",
+    "drstack.spec.urls",
+    "drstack.platforms.local.ownership",
+    "replicator.formats.errors",
+)
+"""Modules, besides the two `errors`, that define errors of these trees."""
+
+
 def table() -> dict[int, list[str]]:
     """Exit code to the names of the errors that end with it."""
-    import drstack.spec.faults  # pyright: ignore[reportUnusedImport]  # noqa: F401
+    from importlib import import_module
+
     from drstack.errors import DrstackError
     from replicator.errors import ReplicatorError
 
+    for module in _DEFINED_ELSEWHERE:
+        import_module(module)
     codes: dict[int, list[str]] = {0: ["done, or nothing to do"], 1: ["anything unforeseen"], 2: ["wrong usage"]}
     pending: list[type[DrstackError | ReplicatorError]] = [DrstackError, ReplicatorError]
     while pending:

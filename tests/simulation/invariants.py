@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from replicator.errors import Sealed
 from replicator.log.entries import Commit, Seal
 from replicator.log.replay import replay
-from tests.simulation.operator import promote
 from tests.simulation.world import World, bring_up_to
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ def _repair(world: World) -> None:
             bring_up_to(world.log(None, name), newest)
     except Sealed:
         world.bug = "sparse slots" if world.bug == "sparse slots" else ""
-        promote(world, None, newest.writer)
+        world.promote(None, newest.writer, None, 1)
 
 
 def _assignments_agree(world: World) -> list[str]:

@@ -24,24 +24,25 @@ def operator(
     world: World, target: str, *, acknowledge: tuple[str, ...] | None = None, tries: int = 2
 ) -> Callable[[Actor], None]:
     """Promotes `target`. `acknowledge` changes the acknowledging set with the same assignment (rule 5)."""
-    return lambda actor: promote(world, actor, target, acknowledge=acknowledge, tries=tries)
+    return lambda actor: world.promote(actor, target, acknowledge, tries)
 
 
-def promote(
-    world: World, actor: Actor | None, target: str, *, acknowledge: tuple[str, ...] | None = None, tries: int = 2
-) -> None:
-    witness = world.witness(actor)
-    facts: Assignment | None = None
-    for _ in range(tries):
-        try:
-            if facts is None or world.bug != "reuse of a lost slot's decision":
-                facts = _look_and_seal(world, actor, world.current(actor, witness), target, acknowledge)
-            made = _assign(world, witness, facts)
-        except (StoreUnavailable, OutcomeUnknown, TermRegressed):
-            return
-        if made:
-            _open_everywhere(world, actor, world.current(actor, witness))
-            return
+class ModelWorld(World):
+    """A world in which promotion is what stands below."""
+
+    def promote(self, actor: Actor | None, target: str, acknowledge: tuple[str, ...] | None, tries: int) -> None:
+        witness = self.witness(actor)
+        facts: Assignment | None = None
+        for _ in range(tries):
+            try:
+                if facts is None or self.bug != "reuse of a lost slot's decision":
+                    facts = _look_and_seal(self, actor, self.current(actor), target, acknowledge)
+                made = _assign(self, witness, facts)
+            except (StoreUnavailable, OutcomeUnknown, TermRegressed):
+                return
+            if made:
+                _open_everywhere(self, actor, self.current(actor))
+                return
 
 
 def _look_and_seal(

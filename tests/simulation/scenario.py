@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 from tests.simulation.choosers import Seeded
 from tests.simulation.invariants import summary, violations
 from tests.simulation.keeper import keeper, restorer
-from tests.simulation.operator import operator
+from tests.simulation.operator import ModelWorld, operator
 from tests.simulation.schedule import Budget, Scheduler
-from tests.simulation.world import World
 from tests.simulation.writer import verifier, writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tests.simulation.world import World
 
 BUGS = (
     "receipts-only seal",
@@ -43,11 +44,11 @@ class Outcome:
         )
 
 
-def run(seed: int, bug: str = "") -> Outcome:
+def run(seed: int, bug: str = "", kind: type[World] = ModelWorld) -> Outcome:
     chance = random.Random(f"scenario {seed}")
     repositories = chance.choice([("N",), ("N", "M"), ("N", "M")])
     acknowledge = chance.choice([("N",), repositories])
-    world = World(repositories, acknowledge, bug=bug)
+    world = kind(repositories, acknowledge, bug=bug)
     budget = Budget(faults=chance.choice([0, 1, 3, 6]), stops=chance.choice([0, 0, 1, 2]))
     scheduler = Scheduler(Seeded(seed), budget)
     _people(chance, world, scheduler, receipts=bug == "receipts-only seal" or chance.random() < 0.2)

@@ -22,7 +22,15 @@ DELETABLE = "packs/"
 class SimStore:
     """`objects` are shared with all other handles. `reachable` is asked at every operation."""
 
-    def __init__(self, name: str, objects: dict[str, bytes], actor: Actor, reachable: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        name: str,
+        objects: dict[str, bytes],
+        actor: Actor,
+        reachable: Callable[[], bool],
+        faults: tuple[str, ...] = FAULTS,
+    ) -> None:
+        self._faults = faults
         self._name = name
         self._objects = objects
         self._actor = actor
@@ -33,7 +41,7 @@ class SimStore:
         return f"sim://{self._name}"
 
     def create(self, key: str, body: bytes) -> None:
-        outcome = self._step("create", key, FAULTS)
+        outcome = self._step("create", key, self._faults)
         exists = key in self._objects
         if outcome == "late":
             self._actor.scheduler.under_way.append(Write(self._name, self._objects, key, body))

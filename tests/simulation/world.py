@@ -10,7 +10,7 @@ from replicator.log.slots import SlotLog
 from replicator.log.workload import WorkloadLog
 from replicator.model import CommitId
 from tests.simulation.sparse import SparseLog
-from tests.simulation.store import SimStore, Still
+from tests.simulation.store import FAULTS, SimStore, Still
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -73,6 +73,7 @@ class Ack:
 class World:
     def __init__(self, repositories: tuple[str, ...], acknowledge: tuple[str, ...], *, bug: str = "") -> None:
         self.bug = bug
+        self.faults = FAULTS
         self.repositories = repositories
         self.objects: dict[str, dict[str, bytes]] = {name: {} for name in (WITNESS, *repositories)}
         self.cut: set[tuple[str, str]] = set()
@@ -87,16 +88,25 @@ class World:
         self.broken_restores: list[str] = []
         self._assignments: list[Assignment] = []
         self._views: dict[str, tuple[int, LogView]] = {}
-        first = Assignment(1, FIRST_WRITER, acknowledge)
-        self.witness(None).append(lambda _: ("assignment", first.body()))
+        first = self.found(acknowledge)
         for name in repositories:
             self.log(None, name).open(first.opening())
+
+    def found(self, acknowledge: tuple[str, ...]) -> Assignment:
+        """Make assignment 1."""
+        first = Assignment(1, FIRST_WRITER, acknowledge)
+        self.witness(None).append(lambda _: ("assignment", first.body()))
+        return first
+
+    def promote(self, actor: Actor | None, target: str, acknowledge: tuple[str, ...] | None, tries: int) -> None:
+        """Make `target` the writer, with new facts after each slot lost."""
+        raise NotImplementedError
 
     def store(self, actor: Actor | None, name: str) -> SimStore | Still:
         """An actor's handle; None is somebody whom nobody interrupts, before or after the run."""
         if actor is None:
             return Still(name, self.objects[name])
-        return SimStore(name, self.objects[name], actor, lambda: self.reaches(actor.name, name))
+        return SimStore(name, self.objects[name], actor, lambda: self.reaches(actor.name, name), self.faults)
 
     def reaches(self, actor: str, name: str) -> bool:
         if (actor, name) in self.cut:
@@ -115,16 +125,19 @@ class World:
         store = self.store(actor, WITNESS)
         return SlotLog(store, "assignments", clock=lambda: 0.0, token=_token(actor), sleep=lambda _: None)
 
-    def current(self, actor: Actor | None, witness: SlotLog) -> Assignment:
+    def read_assignments(self, actor: Actor | None) -> list[Assignment]:
+        return [assignment_of(record) for record in self.witness(actor).read()]
+
+    def current(self, actor: Actor | None) -> Assignment:
         """The newest assignment as this actor sees it now."""
-        every = [assignment_of(record) for record in witness.read()]
+        every = self.read_assignments(actor)
         known = self.known.setdefault(actor.name if actor else "nobody", [])
         known += [each for each in every if each not in known]
         return every[-1]
 
     def assignments(self) -> list[Assignment]:
         if len(self._assignments) != len(self.objects[WITNESS]):
-            self._assignments = [assignment_of(record) for record in self.witness(None).read()]
+            self._assignments = self.read_assignments(None)
         return self._assignments
 
     def view(self, name: str) -> LogView:

@@ -35,12 +35,11 @@ def writer(
     """
 
     def live(actor: Actor) -> None:
-        witness = world.witness(actor)
         after = 0
         for _ in range(terms):
             actor.wait("look for a term", lambda: _writes_now(world, site, after))
             try:
-                assignment = world.current(actor, witness)
+                assignment = world.current(actor)
             except StoreUnavailable:
                 return
             if assignment.writer != site:
