@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import os
 import stat
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -127,7 +128,7 @@ class _Gauge:
     """Feeds each tensor's bytes to its summariser as the file streams by."""
 
     def __init__(self, tensors: list[TensorRange]) -> None:
-        self._waiting = sorted(tensors, key=lambda t: t.offset)
+        self._waiting = deque(sorted(tensors, key=lambda t: t.offset))
         self._open: list[tuple[TensorRange, Summariser]] = []
         self._done: list[TensorEntry] = []
 
@@ -135,7 +136,7 @@ class _Gauge:
         end = offset + len(data)
         view = memoryview(data)
         while self._waiting and self._waiting[0].offset < end:
-            tensor = self._waiting.pop(0)
+            tensor = self._waiting.popleft()
             self._open.append((tensor, Summariser(tensor.dtype)))
         still: list[tuple[TensorRange, Summariser]] = []
         for tensor, summariser in self._open:

@@ -80,7 +80,6 @@ class Intake:
         if root(tuple(source.file for source in snapshot.files)) in known_roots():
             self.spool.discard(making)
             self.spool.note(signature)
-            self.remember(snapshot.tensors)
             return None
         push = Push(
             workload=self.workload, name=candidate.path.name, term=term, height=self._next_height(term, last), step=step,
