@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as json_
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -31,6 +32,10 @@ def promote(
     failed_at: Annotated[
         float | None, typer.Option("--failed-at", help="When the writer died, unix seconds; else now is assumed.")
     ] = None,
+    abandon: Annotated[
+        str | None,
+        typer.Option("--abandon", metavar="OPERATION", help="End this unfinished operation; needs --reason."),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask. Implies no consent.")] = False,
     no_reconcile: Annotated[bool, typer.Option("--no-reconcile", help="Leave Pulumi's part to a later `up`.")] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
@@ -45,7 +50,7 @@ def promote(
     root = local_root(project_root())
     reconcile = None if no_reconcile or plan else _reconcile(declared)
     world = assemble(declared, root, to, progress=Tree(f"promote {environment} to {to}"), reconcile=reconcile)
-    given = _given(reason, accept_data_loss, failed_at)
+    given = replace(_given(reason, accept_data_loss, failed_at), abandon=abandon)
     if plan:
         sys.stdout.write(json_.dumps(plan_only(world, to, given).document(), indent=None if json else 2) + "\n")
         return
@@ -82,6 +87,8 @@ def _reconcile(declared: Environment) -> Reconciler:
 def _summary(end: dict[str, Any], to: str) -> str:
     if end.get("already"):
         return f"{to} writes already; nothing to do.\n"
+    if "rto_s" not in end:
+        return f"{end['result']}\n"
     lines = [f"{to} writes now (assignment {end['number']})."]
     for workload in end["workloads"]:
         lines.append(

@@ -28,13 +28,14 @@ def bring_up_to(
 ) -> LogView:
     """Seal and open `workload` in the repository in `store` for `assignment`. Returns what its log then says.
 
-    A repository that already knows a later term is left as it is: the assignment given is not the newest.
+    A repository that already knows a later term is left as it is: the assignment given is not the newest. Sealed where
+    it opened this very term otherwise: the witness is not the one that made that term.
     """
     log = WorkloadLog(store, workload, clock=clock, token=token)
     opening = assignment.opening(workload)
     view = log.view()
-    if view.term < opening.term:
-        if view.slots:
-            log.seal(opening.term - 1, reason=f"assignment {assignment.number} opens term {opening.term}")
+    if view.term < opening.term and view.slots:
+        log.seal(opening.term - 1, reason=f"assignment {assignment.number} opens term {opening.term}")
+    if view.term <= opening.term:
         log.open(opening)
     return log.view()

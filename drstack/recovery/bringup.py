@@ -1,17 +1,20 @@
-"""After the decision: restore, turn the actuators, start, and see the work make steps past its recovery point.
+"""After the decision: pin, restore, turn the actuators, start, and see the work make steps past its recovery point.
 
 Nothing is deleted: what lies in the way of a restore is moved into a quarantine folder of this operation, because a
-trainer picks the newest checkpoint that it finds, and an old tail must not be that.
+trainer picks the newest checkpoint that it finds, and an old tail must not be that. Once a start was asked for, nothing
+is moved any more: the run saves into that folder.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from drstack.errors import StepFailed
-from replicator.errors import DataCorrupt, DestinationOccupied, RepositoryUnknown, StoreError
+from drstack.recovery.facts import repository_fact
+from replicator.errors import DestinationOccupied, ReplicatorError
 from replicator.model import CommitId
 from replicator.repository.restore import restore
 
@@ -19,141 +22,218 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from drstack.recovery.ports import JobObservation
+    from drstack.recovery.ports import JobObservation, Site
     from drstack.recovery.world import World
+    from drstack.witness.assignment import Assignment
+    from drstack.witness.journal import Journal
     from replicator.log.replay import Accepted
     from replicator.repository.repository import Repository
+    from replicator.repository.restore import Restored
 
 Doc = dict[str, Any]
+Rung = tuple["Repository", "Accepted"]
 START_S = 120.0
 PROVE_S = 60.0
 PROVE_STEPS = 3
 _POLL_S = 0.05
 
 
-def restore_all(world: World, plan: Doc, operation: str) -> Doc:
-    """Restore every workload's recovery point to where its trainer looks, walking down a ladder where one is damaged.
+@dataclass(frozen=True, slots=True)
+class BringUp:
+    """The later phases of one operation. `workloads`: the plan's, with what was chosen once the logs were sealed."""
 
-    The ladder: the planned checkpoint from each repository that has it, then older ones, as far as the loss that was
-    agreed to allows. StepFailed when it ends.
-    """
-    restored = [_restore_one(world, plan, workload, operation) for workload in plan["workloads"]]
-    total = sum(row["size_bytes"] for row in restored)
-    fell = [f"{r['workload']} fell back to step {r['step']}: {r['passed_over']}" for r in restored if r["passed_over"]]
-    detail = "; ".join([f"{total:,} bytes, every digest checked", *fell])
-    return {"restored": restored, "detail": detail}
+    world: World
+    journal: Journal
+    plan: Doc
+    workloads: list[Doc]
+    assignment: Assignment
 
+    @property
+    def _site(self) -> Site:
+        return self.world.sites[self.plan["target"]]
 
-def _restore_one(world: World, plan: Doc, workload: Doc, operation: str) -> Doc:
-    name = workload["name"]
-    folder = world.sites[plan["target"]].checkpoints(name)
-    passed_over: list[str] = []
-    for repository, accepted in ladder(world, workload):
-        destination = folder / accepted.what.name
-        clear_the_way(folder, destination, operation, older_than=plan["began_at"])
-        try:
-            done = restore(repository, accepted, destination)
-        except DestinationOccupied:
-            clear_the_way(folder, folder, operation, older_than=plan["began_at"])
-            done = restore(repository, accepted, destination)
-        except DataCorrupt as error:
-            passed_over.append(f"step {accepted.what.step} in {repository.name}: {error}")
-            continue
-        what = accepted.what
+    @property
+    def _moving(self) -> list[Doc]:
+        """Those that start here; one that was only opened anew at its own writer goes on running."""
+        return [each for each in self.workloads if not each["reopen"]]
+
+    def pin(self) -> Doc:
+        """Pin what will be restored, before any of its packs is read (DESIGN, rule 6). StepFailed."""
+        pins = [self._pin_best(workload) for workload in self._moving]
         return {
-            "workload": name, "size_bytes": done.size_bytes, "files": done.files, "step": what.step,
-            "commit": [what.term, what.height], "source": repository.name, "passed_over": passed_over,
-        }  # fmt: skip
-    raise StepFailed(
-        f"{name}: no checkpoint within the agreed loss could be restored whole: {'; '.join(passed_over)}",
-        hint="Repair a repository from its peer, then run the same command again.",
-    )
+            "pins": pins,
+            "detail": ", ".join(f"{p['commit'][0]}.{p['commit'][1]} in {p['repository']}" for p in pins),
+        }
 
+    def _pin_best(self, workload: Doc) -> Doc:
+        trouble: list[str] = []
+        for repository, accepted in self._ladder(workload):
+            try:
+                self._pin(workload["name"], repository, accepted)
+            except ReplicatorError as error:
+                trouble.append(f"{accepted.what.id()} in {repository.name}: {error}")
+                continue
+            commit = accepted.what.id()
+            return {"workload": workload["name"], "repository": repository.name, "commit": [commit.term, commit.height]}
+        raise StepFailed(f"{workload['name']}: nothing within the agreed loss can be pinned: {'; '.join(trouble)}")
 
-def ladder(world: World, workload: Doc) -> list[tuple[Repository, Accepted]]:
-    """What may be restored for a planned workload, best first: newest first, and the planned source before others."""
-    planned = CommitId(*workload["commit"])
-    bound_s = workload["loss_bound_s"]
-    oldest_s = -math.inf if bound_s is None else workload["saved_at"] + workload["loss_s"] - bound_s
-    rungs: list[tuple[Repository, Accepted]] = []
-    for name in [workload["source"], *(n for n in sorted(world.repositories) if n != workload["source"])]:
-        repository = world.repositories[name]
-        try:
-            accepted = repository.log(workload["name"]).view().accepted
-        except (StoreError, RepositoryUnknown):
-            continue
-        for commit, found in accepted.items():
-            within = commit == planned or (commit < planned and found.what.saved_at >= oldest_s)
-            if within and not found.what.suspect:
-                rungs.append((repository, found))
-    return sorted(rungs, key=lambda rung: rung[1].what.id(), reverse=True)
+    def _pin(self, workload: str, repository: Repository, accepted: Accepted) -> None:
+        commit = accepted.what.id()
+        term = self.assignment.workloads[workload].term
+        name = f"promotion-{self.journal.identity}-{commit}"
+        repository.log(workload).pin(name, commit, reason=f"promotion to {self.plan['target']}", term=term)
 
+    def unpin(self) -> None:
+        """Let go of this operation's pins. What cannot be reached keeps them; they hold nothing up."""
+        for workload in self._moving:
+            for repository in self.world.repositories.values():
+                try:
+                    log = repository.log(workload["name"])
+                    view = log.view()
+                    for name in [n for n in view.pins if n.startswith(f"promotion-{self.journal.identity}-")]:
+                        log.unpin(name, term=view.term)
+                except ReplicatorError:
+                    continue
 
-def clear_the_way(folder: Path, keep: Path, operation: str, *, older_than: float) -> None:
-    """Move everything but `keep` out of a trainer's checkpoint folder into a quarantine beside it.
+    def restore(self) -> Doc:
+        """Restore every workload's recovery point to where its trainer looks, walking down a ladder.
 
-    Only what was there before the operation began (unix seconds): another operator of the same operation may be ahead
-    of this one, and the run that it started saves into this folder already.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    quarantine = folder.parent / f"{folder.name}.quarantine" / operation
-    for found in sorted(folder.iterdir()):
-        try:
-            ours = found.stat().st_mtime >= older_than
-        except FileNotFoundError:
-            continue
-        if found == keep or ours or found.name.endswith(".restoring"):
-            continue
-        quarantine.mkdir(parents=True, exist_ok=True)
-        target = quarantine / found.name
-        if target.exists():
-            target = quarantine / f"{found.name}.{found.stat().st_mtime_ns}"
-        try:
-            found.rename(target)
-        except FileNotFoundError:
-            continue
+        The ladder: the chosen checkpoint from each repository that has it, then older ones, as far as the loss that was
+        agreed to allows. StepFailed when it ends.
+        """
+        restored = [self._restore_one(workload) for workload in self._moving]
+        total = sum(row["size_bytes"] for row in restored)
+        fell = [
+            f"{r['workload']} took step {r['step']}: {'; '.join(r['passed_over'])}"
+            for r in restored
+            if r["passed_over"]
+        ]
+        return {"restored": restored, "detail": "; ".join([f"{total:,} bytes, every digest checked", *fell])}
 
-
-def actuate(world: World, plan: Doc) -> Doc:
-    """Bring the target to full capacity. ActuatorFailed."""
-    site = world.sites[plan["target"]]
-    site.set_capacity(int(plan["capacity"]), deadline_s=START_S)
-    seen = site.observe(deadline_s=5.0)
-    if not seen.replicator_running:
+    def _restore_one(self, workload: Doc) -> Doc:
+        name, folder = workload["name"], self._site.checkpoints(workload["name"])
+        if not self._start_asked():
+            self._site.stop_job(name, deadline_s=START_S)
+        passed_over: list[str] = []
+        for repository, accepted in self._ladder(workload):
+            what = accepted.what
+            try:
+                self._pin(name, repository, accepted)
+                done = self._bring_back(repository, accepted, folder)
+            except DestinationOccupied:
+                raise
+            except ReplicatorError as error:
+                passed_over.append(f"step {what.step} in {repository.name}: {error}")
+                continue
+            return {
+                "workload": name, "size_bytes": done.size_bytes, "files": done.files, "step": what.step,
+                "saved_at": what.saved_at, "commit": [what.term, what.height], "source": repository.name,
+                "passed_over": passed_over,
+            }  # fmt: skip
         raise StepFailed(
-            f"{site.name} has its capacity but no replicator: what it trains would not be protected",
-            hint=f"drstack up {plan['environment']} --site {site.name} --refresh, then run the same command again.",
+            f"{name}: no checkpoint within the agreed loss could be restored whole: {'; '.join(passed_over)}",
+            hint="Repair a repository from its peer, then run the same command again.",
         )
-    return {"capacity": plan["capacity"], "detail": f"{plan['capacity']} slots at {plan['target']}"}
 
+    def _bring_back(self, repository: Repository, accepted: Accepted, folder: Path) -> Restored:
+        destination = folder / accepted.what.name
+        self._clear_the_way(folder, keep=destination)
+        try:
+            return restore(repository, accepted, destination)
+        except DestinationOccupied:
+            self._clear_the_way(folder, keep=None)
+            return restore(repository, accepted, destination)
 
-def start(world: World, plan: Doc, restored: list[Doc], operation: str) -> Doc:
-    """Start every workload and wait for its first step. `at` is when the last of them made it. StepFailed."""
-    site = world.sites[plan["target"]]
-    for row in restored:
-        site.start_job(row["workload"], token=operation, resume_step=row["step"], deadline_s=START_S)
-    firsts: list[Doc] = []
-    for row in restored:
-        name = row["workload"]
-        job = _await(world, plan, name, _has_begun, START_S, "a first step")
-        if job.resumed_step != row["step"]:
+    def _clear_the_way(self, folder: Path, *, keep: Path | None) -> None:
+        """Move everything but `keep` out of a trainer's checkpoint folder into a quarantine beside it."""
+        folder.mkdir(parents=True, exist_ok=True)
+        quarantine = folder.parent / f"{folder.name}.quarantine" / self.journal.identity
+        for found in sorted(folder.iterdir()):
+            if found == keep or found.name.endswith(".restoring"):
+                continue
+            if self._start_asked():
+                return
+            quarantine.mkdir(parents=True, exist_ok=True)
+            target = quarantine / found.name
+            n = 0
+            while target.exists():
+                n += 1
+                target = quarantine / f"{found.name}.{n}"
+            try:
+                found.rename(target)
+            except FileNotFoundError:
+                continue
+
+    def _start_asked(self) -> bool:
+        return any(r.kind == "intent" and r.body["step"] == "start" for r in self.journal.records())
+
+    def _ladder(self, workload: Doc) -> list[Rung]:
+        """What may be restored, best first: newest first, and the chosen source before other repositories."""
+        chosen, bound_s = CommitId(*workload["commit"]), workload["loss_bound_s"]
+        failed_at = self.plan.get("failed_at") or self.plan["facts_at"]
+        oldest = -math.inf if bound_s is None else failed_at - bound_s
+        rungs: list[Rung] = []
+        for name in [workload["source"], *(n for n in sorted(self.world.repositories) if n != workload["source"])]:
+            repository = self.world.repositories[name]
+            if repository_fact(repository, workload["name"], (), self.assignment).why is not None:
+                continue
+            for commit, found in repository.log(workload["name"]).view().accepted.items():
+                within = commit == chosen or (commit < chosen and found.what.saved_at >= oldest)
+                if within and not found.what.suspect:
+                    rungs.append((repository, found))
+        return sorted(rungs, key=lambda rung: rung[1].what.id(), reverse=True)
+
+    def actuate(self) -> Doc:
+        """Bring the target to full capacity. ActuatorFailed, StepFailed."""
+        site, slots = self._site, int(self.plan["capacity"])
+        site.set_capacity(slots, deadline_s=START_S)
+        if not site.observe(deadline_s=5.0).replicator_running:
             raise StepFailed(
-                f"{name} resumed from step {job.resumed_step}, not from {row['step']}",
-                hint="Look at the trainer's log; it must resume what was restored.",
+                f"{site.name} has its capacity but no replicator: what it trains would not be protected",
+                hint=f"drstack up {self.plan['environment']} --site {site.name} --refresh, then run the same command again.",
             )
-        firsts.append({"workload": name, "step": job.first_step, "at": job.first_step_at, "resumed": job.resumed_step})
-    at = max(row["at"] for row in firsts)
-    return {"firsts": firsts, "at": at, "detail": ", ".join(f"{r['workload']} at step {r['step']}" for r in firsts)}
+        return {"capacity": slots, "detail": f"{slots} slots at {site.name}"}
 
+    def start(self, restored: list[Doc]) -> Doc:
+        """Start every workload and wait for its first step. `at` is when the last of them made it. StepFailed."""
+        for row in restored:
+            self._site.start_job(
+                row["workload"], token=self.journal.identity, resume_step=row["step"], deadline_s=START_S
+            )
+        firsts: list[Doc] = []
+        for row in restored:
+            name = row["workload"]
+            job = self._await(name, _has_begun, START_S, "a first step")
+            if job.resumed_step != row["step"]:
+                raise StepFailed(
+                    f"{name} resumed from step {job.resumed_step}, not from {row['step']}",
+                    hint="Look at the trainer's log; it must resume what was restored.",
+                )
+            firsts.append({"workload": name, "step": job.first_step, "at": job.first_step_at})
+        at = max((row["at"] for row in firsts), default=self.world.clock())
+        return {"firsts": firsts, "at": at, "detail": ", ".join(f"{r['workload']} at step {r['step']}" for r in firsts)}
 
-def prove(world: World, plan: Doc, started: Doc) -> Doc:
-    """See every workload make steps past its recovery point. StepFailed."""
-    seen: list[Doc] = []
-    for workload, first in zip(plan["workloads"], started["firsts"], strict=True):
-        goal = int(first["step"]) + PROVE_STEPS
-        job = _await(world, plan, workload["name"], partial(_has_reached, goal), PROVE_S, f"step {goal}")
-        seen.append({"workload": workload["name"], "step": job.step})
-    return {"seen": seen, "detail": ", ".join(f"{row['workload']} reached step {row['step']}" for row in seen)}
+    def prove(self, firsts: list[Doc]) -> Doc:
+        """See every workload make steps past its recovery point, or end well before it could. StepFailed."""
+        seen: list[Doc] = []
+        for first in firsts:
+            goal = int(first["step"]) + PROVE_STEPS
+            job = self._await(first["workload"], partial(_has_reached, goal), PROVE_S, f"step {goal}")
+            seen.append({"workload": first["workload"], "step": job.step, "ended": not job.running})
+        return {"seen": seen, "detail": ", ".join(f"{row['workload']} reached step {row['step']}" for row in seen)}
+
+    def _await(
+        self, workload: str, done: Callable[[JobObservation], bool], within_s: float, what: str
+    ) -> JobObservation:
+        ends = self.world.clock() + within_s
+        while True:
+            job = self._site.observe(deadline_s=5.0).jobs.get(workload)
+            if job is not None and done(job):
+                return job
+            if self.world.clock() > ends:
+                why = f": {job.failure}" if job is not None and job.failure else ""
+                raise StepFailed(f"{workload} did not reach {what} at {self._site.name} within {within_s:g} s{why}")
+            self.world.sleep(_POLL_S)
 
 
 def _has_begun(job: JobObservation) -> bool:
@@ -161,20 +241,5 @@ def _has_begun(job: JobObservation) -> bool:
 
 
 def _has_reached(goal: int, job: JobObservation) -> bool:
-    return (job.step or 0) >= goal
-
-
-def _await(
-    world: World, plan: Doc, workload: str, done: Callable[[JobObservation], bool], within_s: float, what: str
-) -> JobObservation:
-    site = world.sites[plan["target"]]
-    ends = world.clock() + within_s
-    while True:
-        observation = site.observe(deadline_s=5.0)
-        job = observation.jobs.get(workload)
-        if job is not None and done(job):
-            return job
-        if world.clock() > ends:
-            why = f": {job.failure}" if job is not None and job.failure else ""
-            raise StepFailed(f"{workload} did not reach {what} at {site.name} within {within_s:g} s{why}")
-        world.sleep(_POLL_S)
+    ended_well = not job.running and job.failure is None and job.step is not None
+    return (job.step or 0) >= goal or ended_well

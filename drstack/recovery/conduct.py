@@ -8,10 +8,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from drstack.errors import EnvironmentUnknown, OperationConflict, PlanStale
+from drstack.errors import ConsentRequired, EnvironmentUnknown, OperationConflict, PlanStale
 from drstack.recovery.facts import gather
-from drstack.recovery.operation import begin, join, last_ended, unfinished
-from drstack.recovery.plan import plan_promotion
+from drstack.recovery.operation import abandon, begin, join, maker, unfinished
+from drstack.recovery.plan import plan_promotion, stranded
 from drstack.recovery.promote import Promotion
 
 if TYPE_CHECKING:
@@ -43,8 +43,13 @@ def promote(world: World, target: str, given: Given, *, agreed: Doc | None = Non
     _require_site(world, target)
     for _ in range(_TRIES):
         running = unfinished(world.witness)
+        if running is not None and given.abandon == running.identity:
+            abandon(running, by=given.by, reason=_reason(given))
+            running = None
         if running is not None:
-            return _finish(world, running.identity, target)
+            joined = join(running, target)
+            _require_same(joined.plan() or {}, agreed)
+            return Promotion(world, joined).run()
         done = _done(world, target)
         if done is not None:
             return done
@@ -75,14 +80,36 @@ def _begin(world: World, target: str, given: Given, agreed: Doc | None) -> Doc:
     for workload in document["workloads"]:
         need = world.needs[workload["name"]]
         workload.update({"rpo_s": need.rpo_s, "rto_s": need.rto_s})
-    journal = begin(
+    journal, ours = begin(
         world.witness,
         {
             **document, "kind": "promote", "by": given.by, "reason": given.reason, "failed_at": given.failed_at,
             "began_at": began_at, "facts_at": facts_at, "planned_at": planned_at,
         },
     )  # fmt: skip
+    if not ours:
+        _require_same(journal.plan() or {}, agreed)
     return Promotion(world, journal).run()
+
+
+def _reason(given: Given) -> str:
+    if not given.reason:
+        raise ConsentRequired("abandoning an operation needs a reason", hint="Add: --reason '…'")
+    return given.reason
+
+
+def _require_same(running: Doc, agreed: Doc | None) -> None:
+    """PlanStale if an operation that is to be joined allows more than the plan that was agreed to."""
+    if agreed is None:
+        return
+    bounds = {each["name"]: each["loss_bound_s"] for each in agreed["workloads"]}
+    for workload in running["workloads"]:
+        allowed, stated = workload["loss_bound_s"], bounds.get(workload["name"], -1.0)
+        if stated is not None and (allowed is None or allowed > stated):
+            raise PlanStale(
+                f"another operator's operation runs, and allows {workload['name']} to lose more than this plan",
+                hint="Look at it first; without --plan-file, the same command joins it.",
+            )
 
 
 def require_agreed(plan: Plan, agreed: Doc) -> None:
@@ -108,19 +135,21 @@ def describe(plan: Plan) -> str:
     return f"{plan.hash()}: " + "; ".join(parts)
 
 
-def _finish(world: World, identity: str, target: str) -> Doc:
-    base, k = (int(part) for part in identity.split("-"))
-    journal = join(world.witness.journal(base, k), target)
-    return Promotion(world, journal).run()
-
-
 def _done(world: World, target: str) -> Doc | None:
+    """How the promotion to `target` ended, if nothing is left of it to do."""
     current = world.witness.current()
-    if current is None or any(current.writer(name) != target for name in current.workloads if name in world.needs):
+    mine = [name for name in current.workloads if name in world.needs] if current is not None else []
+    if current is None or any(current.writer(name) != target for name in mine):
         return None
-    journal = last_ended(world.witness)
-    ended = journal.ended() if journal else None
-    return {**(ended or {"result": "nothing to do", "number": current.number}), "already": True}
+    facts = look(world)
+    if any(stranded(each) for each in facts.workloads.values()):
+        return None
+    for name in mine:
+        journal = maker(world.witness, name)
+        ended = journal.ended() if journal is not None else None
+        if ended is not None and ended["result"] == "promoted":
+            return {**ended, "already": True}
+    return {"result": "nothing to do", "number": current.number, "already": True}
 
 
 def _require_site(world: World, target: str) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from drstack.errors import EnvironmentUnknown, WitnessUnsound
-from replicator.errors import RepositoryUnknown, StoreError
+from replicator.errors import ReplicatorError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -84,29 +84,30 @@ def gather(
     repositories: Mapping[str, Repository],
     workloads: Mapping[str, tuple[Level, ...]],
     *,
-    assignment: Assignment | None = None,
+    again: bool = True,
 ) -> Facts:
     """Look at everything at once. `workloads` gives per workload the receipts that its class demands.
 
     WitnessUnreachable, WitnessUnsound; EnvironmentUnknown where nothing was ever assigned.
     """
-    current = assignment or witness.current()
+    current = witness.current()
     if current is None:
         raise EnvironmentUnknown(
             f"the witness {witness.url} knows no environment {witness.environment}",
             hint=f"drstack up {witness.environment} declares it.",
         )
+    opened = _opened_by_operations(witness, current)
     with ThreadPoolExecutor(max(4, len(sites) * 2)) as pool:
         observed = {name: pool.submit(site.observe, deadline_s=_OBSERVE_S) for name, site in sites.items()}
         judged = {
             name: {
-                each: pool.submit(repository_fact, repository, name, workloads[name], current)
+                each: pool.submit(repository_fact, repository, name, workloads[name], current, opened.get(name, ()))
                 for each, repository in repositories.items()
             }
             for name in current.workloads
             if name in workloads
         }
-        return Facts(
+        facts = Facts(
             at=witness.now(),
             assignment=current,
             sites={name: future.result() for name, future in observed.items()},
@@ -119,19 +120,63 @@ def gather(
             },
         )  # fmt: skip
 
+    ahead = _ahead(facts)
+    if ahead is None:
+        return facts
+    newest = witness.current()
+    if again and newest is not None and newest.number > current.number:
+        return gather(witness, sites, repositories, workloads, again=False)
+    raise WitnessUnsound(f"the witness {witness.url} is behind: {ahead}", hint="See docs/operations/witness.md.")
+
+
+def _ahead(facts: Facts) -> str | None:
+    """What a repository knows that the witness does not: a later term, or a seal of a term never assigned (rule 11)."""
+    for workload in facts.workloads.values():
+        for fact in workload.repositories.values():
+            if fact.term > workload.term:
+                return f"{fact.name} has opened term {fact.term} of {workload.name}; the newest assigned is {workload.term}"
+            if fact.sealed > facts.assignment.number:
+                return f"{fact.name} is sealed up to {fact.sealed}; the newest assignment is {facts.assignment.number}"
+    return None
+
+
+def _opened_by_operations(witness: Witness, current: Assignment) -> dict[str, tuple[str, ...]]:
+    """Per workload, the repositories in which the operation that made its term has opened it."""
+    every = witness.assignments()
+    found: dict[str, tuple[str, ...]] = {}
+    for name, part in current.workloads.items():
+        operation = every[part.term - 1].operation
+        if operation is not None:
+            base, k = (int(each) for each in operation.split("-"))
+            outcome = witness.journal(base, k).outcome("assign") or {}
+            opens: dict[str, str] = outcome.get("opens", {})
+            found[name] = tuple(site for site, how in opens.items() if how == "open")
+    return found
+
 
 def repository_fact(
-    repository: Repository, workload: str, demanded: Sequence[Level], assignment: Assignment
+    repository: Repository,
+    workload: str,
+    demanded: Sequence[Level],
+    assignment: Assignment,
+    opened: Sequence[str] = (),
 ) -> RepositoryFact:
-    """One repository's word about one workload."""
+    """One repository's word about one workload. `opened`: repositories known to have opened the current term.
+
+    A repository that missed the current term is heard only as far as the assignment covers it: what it holds of earlier
+    terms above the heads named there is the tail of a writer that was replaced (rule 3).
+    """
     name, url = repository.name, repository.store.url
+    part = assignment.workloads[workload]
     try:
         repository.format()
         view = repository.log(workload).view()
         newest: list[CommitFact] = []
         for accepted in reversed(view.in_order()):
-            levels = repository.receipts.levels(workload, accepted.slot, tuple(demanded))
             what = accepted.what
+            if what.term < part.term and what.height > part.heads.get(str(what.term), 0):
+                continue
+            levels = repository.receipts.levels(workload, accepted.slot, tuple(demanded))
             held: tuple[Level, ...] = tuple(level for level in demanded if levels[level])
             newest.append(
                 CommitFact(
@@ -140,12 +185,12 @@ def repository_fact(
             )
             if not what.suspect and len(held) == len(demanded):
                 break
-    except (StoreError, RepositoryUnknown) as error:
+        rolled_back = _rolled_back(repository, workload, view.slots, assignment)
+    except ReplicatorError as error:
         return RepositoryFact(name, url, why=str(error))
-    return RepositoryFact(
-        name, url, None, view.slots, view.term, view.sealed, view.heads(), tuple(newest),
-        _rolled_back(repository, workload, view.slots, assignment),
-    )  # fmt: skip
+    if rolled_back is None and name in opened and view.term < part.term:
+        rolled_back = f"its log has not opened term {part.term}, which the witness saw it open"
+    return RepositoryFact(name, url, None, view.slots, view.term, view.sealed, view.heads(), tuple(newest), rolled_back)
 
 
 def _rolled_back(repository: Repository, workload: str, slots: int, assignment: Assignment) -> str | None:

@@ -1,6 +1,7 @@
-"""Who runs an operation: begin it, join it, resume it, or find that it is done (DESIGN, rule 12).
+"""Who runs an operation: begin it, join it, resume it, abandon it, or find that it is done (DESIGN, rule 12).
 
-An unfinished operation is found by GET from the newest assignment downwards. One with another target is in the way.
+An unfinished operation is found by GET, from the newest assignment down to the one on which the last promotion was
+planned: before that one began, none was unfinished. One with another target is in the way.
 """
 
 from __future__ import annotations
@@ -16,39 +17,40 @@ if TYPE_CHECKING:
 
 def unfinished(witness: Witness) -> Journal | None:
     """The operation that began and has no end. At most one: nobody begins another while it stands."""
-    current = witness.current()
-    number = current.number if current else 0
-    for base in (number, number - 1):
-        if base < 1:
-            continue
+    every = witness.assignments()
+    promoted = [parse(each.operation)[0] for each in every if each.operation is not None]
+    for base in range(len(every), max(promoted, default=1) - 1, -1):
         for journal in witness.journals(base):
             if journal.ended() is None:
                 return journal
     return None
 
 
-def last_ended(witness: Witness) -> Journal | None:
-    """The operation that made the newest assignment, if one did and it has ended."""
-    current = witness.current()
-    if current is None or current.operation is None:
-        return None
-    base, k = (int(part) for part in current.operation.split("-"))
-    journal = witness.journal(base, k)
-    return journal if journal.ended() is not None else None
+def maker(witness: Witness, workload: str) -> Journal | None:
+    """The operation that opened a workload's term, if one did."""
+    every = witness.assignments()
+    operation = every[every[-1].workloads[workload].term - 1].operation
+    return witness.journal(*parse(operation)) if operation is not None else None
 
 
-def begin(witness: Witness, plan: dict[str, Any]) -> Journal:
+def parse(identity: str) -> tuple[int, int]:
+    """An operation's name as (assignment it was planned on, its number there)."""
+    base, k = identity.split("-")
+    return int(base), int(k)
+
+
+def begin(witness: Witness, plan: dict[str, Any]) -> tuple[Journal, bool]:
     """Take the next operation slot of the plan's assignment, or join whoever took it for the same target.
 
-    OperationConflict if an operation with another target runs.
+    Returns the journal, and whether it is of this very plan. OperationConflict if an operation with another target runs.
     """
     while True:
         running = unfinished(witness)
         if running is not None:
-            return join(running, str(plan["target"]))
+            return join(running, str(plan["target"])), False
         journal = witness.journal(int(plan["base"]), len(witness.journals(int(plan["base"]))) + 1)
         if journal.begin(plan):
-            return journal
+            return journal, True
 
 
 def join(running: Journal, target: str) -> Journal:
@@ -57,6 +59,12 @@ def join(running: Journal, target: str) -> Journal:
     if plan.get("target") != target:
         raise OperationConflict(
             f"operation {running.identity} is promoting {plan.get('target')} and has not ended",
-            hint=f"Finish it first: drstack promote {plan.get('environment')} --to {plan.get('target')}",
+            hint=f"Finish it: drstack promote {plan.get('environment')} --to {plan.get('target')}; or, if that site is "
+            f"lost too: drstack promote {plan.get('environment')} --to {target} --abandon {running.identity} --reason '…'",
         )
     return running
+
+
+def abandon(running: Journal, *, by: str, reason: str) -> None:
+    """End an operation that shall not be finished. What it did stands; whoever still executes it stops."""
+    running.end({"result": "abandoned", "by": by, "why": reason})

@@ -43,6 +43,8 @@ class Given:
     by: str
     reason: str | None = None
     data_loss_s: float | None = None
+    abandon: str | None = None
+    """An unfinished operation that shall not be finished."""
     failed_at: float | None = None
     """When the writer died, if that is known (unix seconds)."""
 
@@ -65,6 +67,8 @@ class WorkloadPlan:
     seal: tuple[str, ...]
     unreachable: tuple[str, ...]
     ranks: int
+    reopen: bool
+    """The target writes it already, and its log was sealed by an operation that did not end: only the term is new."""
     acknowledge: tuple[str, ...]
     suspended: tuple[str, ...]
     """Sites that should confirm checkpoints in the new term and are out of reach: confirmation is off until they are back."""
@@ -119,24 +123,29 @@ def plan_promotion(environment: str, facts: Facts, target: str, needs: Mapping[s
 
     NotReady, PromotionRefused, ConsentRequired; OperationConflict if there is nothing left to do.
     """
-    moving = [each for each in facts.workloads.values() if each.writer != target]
+    moving = [each for each in facts.workloads.values() if each.writer != target or stranded(each)]
     if not moving:
         raise OperationConflict(f"{target} writes every workload already: nothing to promote")
     capacity = _require_ready(facts, target, moving, needs)
     plans = tuple(_plan_workload(each, target, needs[each.name], given, facts.at) for each in moving)
     return Plan(
         environment=environment, target=target, base=facts.assignment.number, workloads=plans,
-        fence=tuple(sorted({each.writer for each in moving})), capacity=capacity,
+        fence=tuple(sorted({each.writer for each in moving} - {target})), capacity=capacity,
         consents=_consents(plans, needs, given),
     )  # fmt: skip
+
+
+def stranded(each: WorkloadFact) -> bool:
+    """Whether a log is sealed at the term that is assigned: its writer can never commit again in this term."""
+    return any(fact.reachable and fact.sealed >= each.term for fact in each.repositories.values())
 
 
 def _require_ready(facts: Facts, target: str, moving: list[WorkloadFact], needs: Mapping[str, Need]) -> int:
     site = facts.sites[target]
     if not site.reachable:
         raise NotReady(f"{target} cannot be reached: {site.why}", hint="Promote to another site, or repair this one.")
-    staying = [each for each in facts.workloads.values() if each.writer == target]
-    slots = sum(needs[each.name].ranks for each in [*moving, *staying])
+    names = {each.name for each in moving} | {each.name for each in facts.workloads.values() if each.writer == target}
+    slots = sum(needs[name].ranks for name in names)
     if slots > site.capacity_bound:
         raise NotReady(
             f"{target} can have {site.capacity_bound} worker slots and the work needs {slots}",
@@ -172,7 +181,7 @@ def _plan_workload(each: WorkloadFact, target: str, need: Need, given: Given, no
     commit, source = best
     loss = max(0.0, (given.failed_at or now) - commit.saved_at)
     allowed = max(need.rpo_s, given.data_loss_s or 0.0)
-    if loss > allowed:
+    if loss > allowed and each.writer != target:
         raise PromotionRefused(
             f"{each.name}: the newest recovery point is step {commit.step}, saved {loss:.1f} s before the failure; "
             f"the objective is {need.rpo_s:g} s",
@@ -182,6 +191,7 @@ def _plan_workload(each: WorkloadFact, target: str, need: Need, given: Given, no
         each.name, each.writer, each.term, (commit.id.term, commit.id.height), commit.step,
         commit.saved_at, source, round(loss, 3), None if math.isinf(allowed) else allowed,
         tuple(name for name, fact in each.repositories.items() if fact.reachable), unreachable, need.ranks,
+        each.writer == target,
         tuple(name for name in need.acknowledge if name not in unreachable),
         tuple(name for name in need.acknowledge if name in unreachable),
     )  # fmt: skip

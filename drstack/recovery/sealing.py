@@ -1,75 +1,135 @@
-"""The part of a promotion that decides: seals, then the assignment, then opens (DESIGN, rule 4).
+"""The part of a promotion that decides: seals, the recovery point among what is sealed, the assignment, then opens.
 
-Seals come before the assignment that names them; a slot of the assignment that is lost makes everything here void.
+Seals come before the assignment that names them (DESIGN, rule 4). The recovery point is chosen anew once the logs are
+sealed: what was committed after the plan counts, and nothing can be committed any more. A slot of the assignment that is
+lost makes everything here void.
 """
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from drstack.errors import OperationConflict, StepFailed
+from drstack.errors import OperationConflict, StepFailed, WitnessUnsound
 from drstack.recovery.admission import bring_up_to
+from drstack.recovery.facts import WorkloadFact, repository_fact
+from drstack.recovery.plan import recovery_point
 from drstack.witness.assignment import Assignment, Consent, WorkloadAssignment
-from replicator.errors import RepositoryUnknown, Sealed, StoreError
+from replicator.errors import ReplicatorError
 from replicator.log.entries import SealRef
 from replicator.model import Id
 
 if TYPE_CHECKING:
+    from drstack.recovery.ports import Fence
     from drstack.recovery.world import World
 
 Doc = dict[str, Any]
+_FENCE_S = 5.0
+
+
+def fence_all(world: World, plan: Doc) -> Doc:
+    """Try to stop every site that loses a workload, all at once, under one deadline. What failed is graded, not raised."""
+    names: list[str] = plan["fence"]
+    with ThreadPoolExecutor(max(1, len(names))) as pool:
+        tries = {name: pool.submit(_fence, world, name) for name in names}
+    rows = [
+        {"site": name, "grade": fence.grade, "done": fence.done, "proof": fence.proof}
+        for name, fence in ((name, future.result()) for name, future in tries.items())
+    ]
+    return {"fences": rows, "detail": "; ".join(f"{r['site']}: {r['grade']} ({r['proof']})" for r in rows)}
+
+
+def _fence(world: World, name: str) -> Fence:
+    return world.sites[name].fence(deadline_s=_FENCE_S)
 
 
 def seal_all(world: World, plan: Doc, operation: str) -> Doc:
-    """Seal every repository that the plan names, in each workload's ending term. Returns slots, digests and heads.
+    """Seal every repository that the plan names, in each workload's ending term, and choose what to recover.
 
-    StepFailed if one that was within reach cannot be sealed any more.
+    A repository that was within reach and is not any more is left out, if it acknowledges nothing; OperationConflict
+    otherwise, so that facts are taken anew and the loss is consented to.
     """
-    sealed: Doc = {}
-    for workload in plan["workloads"]:
-        seals: list[Doc] = []
-        heads: dict[str, int] = {}
-        for name in workload["seal"]:
-            repository = world.repositories[name]
-            try:
-                log = repository.log(workload["name"])
-                slot = log.seal(workload["term"], reason=f"promotion to {plan['target']}", operation=operation)
-                for term, height in log.view().heads().items():
-                    heads[term] = max(height, heads.get(term, 0))
-            except (StoreError, RepositoryUnknown) as error:
-                raise StepFailed(
-                    f"{name}'s repository was within reach and could not be sealed: {error}",
-                    hint="Repair it and run the command again, or plan anew without it.",
+    before = world.witness.assignments()[int(plan["base"]) - 1]
+    sealed = {w["name"]: _seal_workload(world, plan, w, operation, before) for w in plan["workloads"]}
+    left_out = sorted({f"{name}: {why}" for row in sealed.values() for name, why in row["left_out"].items()})
+    points = [f"{name} from step {row['step']} in {row['source']}" for name, row in sealed.items()]
+    return {"workloads": sealed, "detail": "; ".join([*points, *(f"not sealed: {each}" for each in left_out)])}
+
+
+def _seal_workload(world: World, plan: Doc, workload: Doc, operation: str, before: Assignment) -> Doc:
+    name, part = workload["name"], before.workloads[workload["name"]]
+    seals: list[Doc] = []
+    left_out: dict[str, str] = {}
+    heads = {term: height for term, height in part.heads.items() if int(term) < part.term}
+    for site in workload["seal"]:
+        try:
+            log = world.repositories[site].log(name)
+            slot = log.seal(workload["term"], reason=f"promotion to {plan['target']}", operation=operation)
+            height = log.view().heads().get(str(part.term), 0)
+        except ReplicatorError as error:
+            if site == plan["target"] or (site in part.acknowledge and not _unknown_loss_accepted(plan)):
+                raise OperationConflict(
+                    f"{site}'s repository was within reach and cannot be sealed: {error}"
                 ) from error
-            seals.append({"repository": name, "slot": slot.n, "digest": slot.digest})
-        sealed[workload["name"]] = {"seals": seals, "heads": heads}
-    return sealed
+            left_out[site] = str(error)
+            continue
+        seals.append({"repository": site, "slot": slot.n, "digest": slot.digest})
+        if height:
+            heads[str(part.term)] = max(height, heads.get(str(part.term), 0))
+    return {"seals": seals, "heads": heads, "left_out": left_out, **_choose(world, plan, workload, seals, before)}
 
 
-def assign(world: World, plan: Doc, sealed: Doc, operation: str, by: str, reason: str | None) -> Assignment:
+def _unknown_loss_accepted(plan: Doc) -> bool:
+    return any(kind == "unknown-loss" for kind, _ in plan["consents"])
+
+
+def _choose(world: World, plan: Doc, workload: Doc, seals: list[Doc], before: Assignment) -> Doc:
+    name = workload["name"]
+    demanded = world.needs[name].demanded
+    facts = {
+        seal["repository"]: repository_fact(world.repositories[seal["repository"]], name, demanded, before)
+        for seal in seals
+    }
+    fact = WorkloadFact(name, workload["writer"], workload["term"], (), facts)
+    best = recovery_point(fact, demanded, prefer=plan["target"])
+    if best is None:
+        raise OperationConflict(f"{name}: none of the sealed repositories has a checkpoint with its receipts any more")
+    commit, source = best
+    return {
+        "commit": [commit.id.term, commit.id.height], "step": commit.step, "saved_at": commit.saved_at, "source": source,
+    }  # fmt: skip
+
+
+def chosen(plan: Doc, sealed: Doc) -> list[Doc]:
+    """The plan's workloads, with the recovery point that was chosen once the logs were sealed."""
+    return [{**workload, **sealed["workloads"][workload["name"]]} for workload in plan["workloads"]]
+
+
+def assign(world: World, plan: Doc, workloads: list[Doc], operation: str) -> Assignment:
     """Make the assignment. OperationConflict if another one took its slot: facts and seals must be taken anew."""
-    current = world.witness.assignments()
+    every = world.witness.assignments()
     number = int(plan["base"]) + 1
-    before = current[number - 2]
-    workloads = dict(before.workloads)
-    for workload in plan["workloads"]:
-        name = workload["name"]
-        old = before.workloads[name]
-        workloads[name] = WorkloadAssignment(
+    if len(every) < number - 1:
+        raise WitnessUnsound(f"the witness has {len(every)} assignments; the plan was made on number {plan['base']}")
+    before = every[number - 2]
+    made = dict(before.workloads)
+    for workload in workloads:
+        old = before.workloads[workload["name"]]
+        made[workload["name"]] = WorkloadAssignment(
             writer=plan["target"], term=number,
             serves={site: (0 if site == old.writer else weight) for site, weight in old.serves.items()},
             acknowledge=tuple(workload["acknowledge"]),
-            seals=tuple(SealRef.model_validate(ref) for ref in sealed[name]["seals"]),
-            head=Id(term=workload["commit"][0], height=workload["commit"][1]),
-            heads=sealed[name]["heads"], keys=old.keys,
+            seals=tuple(SealRef.model_validate(ref) for ref in workload["seals"]),
+            head=Id(term=workload["commit"][0], height=workload["commit"][1]), heads=workload["heads"], keys=old.keys,
         )  # fmt: skip
-    consents = tuple(Consent(kind=kind, value=value, reason=reason or "", by=by) for kind, value in plan["consents"])
-    made = world.witness.assign(
-        Assignment(number=number, workloads=workloads, cause="promote", operation=operation, consents=consents)
+    by, reason = str(plan.get("by", "")), plan.get("reason") or ""
+    consents = tuple(Consent(kind=kind, value=value, reason=reason, by=by) for kind, value in plan["consents"])
+    stands = world.witness.assign(
+        Assignment(number=number, workloads=made, cause="promote", operation=operation, consents=consents)
     )
-    if made.operation != operation:
-        raise OperationConflict(f"assignment {number} was made by operation {made.operation}: facts changed")
-    return made
+    if stands.operation != operation:
+        raise OperationConflict(f"assignment {number} was made by operation {stands.operation}: facts changed")
+    return stands
 
 
 def open_all(world: World, assignment: Assignment, plan: Doc) -> dict[str, str]:
@@ -85,7 +145,7 @@ def open_all(world: World, assignment: Assignment, plan: Doc) -> dict[str, str]:
                     assignment, workload["name"], repository.store, clock=repository.clock, token=repository.token
                 )
             ended[name] = "open"
-        except (StoreError, RepositoryUnknown, Sealed) as error:
+        except ReplicatorError as error:
             if name == plan["target"]:
                 raise StepFailed(f"{name}'s repository could not be opened: {error}") from error
             ended[name] = f"not open: {error}"

@@ -42,6 +42,8 @@ class RememberedSite:
     steps: itertools.count = field(default_factory=lambda: itertools.count(1))
     fenced: int = 0
     replicator: bool = True
+    ends_after: int | None = None
+    """The run ends well after so many steps."""
     resumed: int | None = None
 
     def observe(self, *, deadline_s: float) -> SiteObservation:
@@ -51,10 +53,11 @@ class RememberedSite:
         if self.starts:
             resumed = self.resumed or 0
             first = resumed + 1
+            made = min(next(self.steps), self.ends_after or 10**9)
             jobs = {
                 "gpt": JobObservation(
-                    running=True, ranks=2, generation=1, resumed_step=self.resumed, first_step=first,
-                    first_step_at=time.time(), step=resumed + next(self.steps), step_at=time.time(),
+                    running=made != self.ends_after, ranks=2, generation=1, resumed_step=self.resumed, first_step=first,
+                    first_step_at=time.time(), step=resumed + made, step_at=time.time(),
                 )
             }  # fmt: skip
         return SiteObservation(
