@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
+from drstack.errors import EngineFailed
 from replicator.stores.url import open_store
 
 if TYPE_CHECKING:
@@ -79,7 +80,10 @@ class NoLocks:
         return []
 
     def remove(self, lock: Lock) -> None:
-        raise NotImplementedError(lock.key)
+        raise EngineFailed(
+            f"the lock {lock.key} cannot be removed from here",
+            hint="pulumi cancel, once its holder is known to be gone.",
+        )
 
 
 def locks_of(backend_url: str, project: str, stack: str) -> Locks:

@@ -1,7 +1,8 @@
 """A workload's job at a local site: its definition, which Pulumi owns, and its starts, which actuators ask for.
 
-Invariant: a token starts a job once. What a start must not see, checkpoints newer than the step it resumes, is set
-aside first and never deleted.
+Invariant: a token starts a job once, however many operators ask with it at a time: stopping, setting aside and starting
+each decide under the lock of the desired state. What a start must not see, checkpoints newer than the step it resumes,
+is set aside first and never deleted.
 """
 
 from __future__ import annotations
@@ -59,20 +60,57 @@ def begin(folder: SiteFolder, workload: str, *, deadline_s: float) -> None:
 
 
 def start(folder: SiteFolder, workload: str, *, token: str, resume_step: int | None, deadline_s: float) -> None:
-    """Start it from exactly `resume_step`, None being nothing, unless this token's start was made. ActuatorFailed."""
+    """Start it from exactly `resume_step`, None being nothing, unless this token's start was made.
+
+    ActuatorFailed, also where another token's start came in between.
+    """
     deadline = Deadline(deadline_s)
-    desired = read_desired(folder)
-    before = desired and desired.jobs.get(workload)
+    before = _job(read_desired(folder), workload)
     if before is None or before.token != token:
-        stop(folder, workload, deadline_s=deadline.left_s())
-        _set_aside(folder, workload, resume_step, token)
-        change(folder, lambda now: _started(folder, now, workload, token, exact=True, resume_step=resume_step))
+        _make_start(folder, workload, before, token, resume_step, deadline)
     elif not before.running:
         raise ActuatorFailed(
             f"{workload} at {folder.path} was started with token {token} and stopped since",
             hint="A start that should count again needs a token of its own.",
         )
     await_ranks(folder, workload, deadline_s=deadline.left_s())
+
+
+def _make_start(
+    folder: SiteFolder,
+    workload: str,
+    before: DesiredJob | None,
+    token: str,
+    resume_step: int | None,
+    deadline: Deadline,
+) -> None:
+    def made(now: Desired | None) -> bool:
+        """Whether another operator has made this token's start. ActuatorFailed if one made another token's."""
+        job = _job(now, workload)
+        if job is not None and job.token == token:
+            return True
+        if job is not None and (before is None or job.generation != before.generation):
+            raise ActuatorFailed(
+                f"{workload} at {folder.path} was started with token {job.token} meanwhile",
+                hint="Look with drstack status ENV which start should stand, then run the command again.",
+            )
+        return False
+
+    def halted(now: Desired | None) -> Desired:
+        if now is None:
+            raise _no_job(folder, workload)
+        return now if made(now) or workload not in now.jobs else _without(now, workload)
+
+    def restarted(now: Desired | None) -> Desired:
+        after = _started(folder, now, workload, token, exact=True, resume_step=resume_step)
+        if not made(now):
+            _set_aside(folder, workload, resume_step, token)
+        return after
+
+    change(folder, halted)
+    if not deadline.until(lambda: made(read_desired(folder)) or not ranks_running(folder, workload), 0.1):
+        raise ActuatorFailed(f"site {folder.path}: {workload} does not stop in time for its start")
+    change(folder, restarted)
 
 
 def stop(folder: SiteFolder, workload: str, *, deadline_s: float) -> None:
@@ -120,10 +158,20 @@ def await_ranks(folder: SiteFolder, workload: str, *, deadline_s: float) -> None
 
 
 def _wanted(folder: SiteFolder, workload: str) -> DesiredJob:
-    desired = read_desired(folder)
-    if desired is None or workload not in desired.jobs:
+    job = _job(read_desired(folder), workload)
+    if job is None:
         raise ActuatorFailed(f"site {folder.path}: {workload} is not wanted any more")
-    return desired.jobs[workload]
+    return job
+
+
+def _job(desired: Desired | None, workload: str) -> DesiredJob | None:
+    return None if desired is None else desired.jobs.get(workload)
+
+
+def _no_job(folder: SiteFolder, workload: str) -> ActuatorFailed:
+    return ActuatorFailed(
+        f"site {folder.path}: {workload} has no job here", hint="drstack up ENV makes the site's pool and jobs."
+    )
 
 
 def _started(
@@ -131,9 +179,7 @@ def _started(
 ) -> Desired:
     definition = read_definition(folder, workload)
     if now is None or definition is None:
-        raise ActuatorFailed(
-            f"site {folder.path}: {workload} has no job here", hint="drstack up ENV makes the site's pool and jobs."
-        )
+        raise _no_job(folder, workload)
     if (before := now.jobs.get(workload)) is not None and before.token == token:
         return now
     slots = now.free_slots(definition.ranks, workload)
