@@ -6,6 +6,7 @@ ReplicatorError             40  anything not told apart below
 ├── CheckpointTorn          43  the checkpoint is incomplete and was not committed
 ├── SourceChanged           44  files changed while they were being read
 ├── Sealed                  45  the log is sealed for this term: this writer has been replaced
+│   └── HeightTaken         55  (term, height) holds another checkpoint: somebody else pushed in this writer's name
 ├── NotOpen                 46  the workload's log has no open entry for this term
 ├── RecordCorrupt           47  a log record or receipt cannot be read; it blocks, it is never skipped
 ├── DataCorrupt             48  a pack or manifest is not what its digest says
@@ -66,6 +67,11 @@ class SourceChanged(ReplicatorError):
 class Sealed(ReplicatorError):
     exit_code = 45
     hint = "Another site writes now. drstack status ENV shows which; this writer must stay stopped."
+
+
+class HeightTaken(Sealed):
+    exit_code = 55
+    hint = "Push again: it will take the next height. Find out who else pushes as this writer."
 
 
 class NotOpen(ReplicatorError):

@@ -55,6 +55,10 @@ class SlotLog:
                 return tuple(self._known)
             self._known.append(self._linked(stored, n))
 
+    def record(self, n: int) -> Record:
+        """Record n, read at most once. IndexError if the log ends before it."""
+        return self._known[n - 1] if n <= len(self._known) else self.read()[n - 1]
+
     def append(self, decide: Callable[[tuple[Record, ...]], tuple[str, Mapping[str, Any]] | None]) -> Record | None:
         """Take the next slot with what `decide` makes of all records so far; decide anew whenever it is lost.
 

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from replicator.errors import BaseGone, NothingToRestore, NotOpen, ReplicatorError, Sealed, TermRegressed
+from replicator.errors import BaseGone, HeightTaken, NothingToRestore, NotOpen, ReplicatorError, Sealed, TermRegressed
 from replicator.log.entries import Commit, Entry, Open, Pin, Seal, Unpin, from_record, to_record
 from replicator.log.replay import Accepted, LogView, replay
 from replicator.log.slots import SlotLog
@@ -63,8 +63,8 @@ class WorkloadLog:
         self._seen_slots = max(self._seen_slots, slots)
 
     def slot(self, n: int) -> Slot:
-        """The n-th slot, which must exist."""
-        return Slot(n, self._slots.read()[n - 1].digest)
+        """The n-th slot. IndexError if there is none."""
+        return Slot(n, self._slots.record(n).digest)
 
     def open(self, entry: Open) -> bool:
         """Open a term. False if it is open already; Sealed if it is past, or another opening of it won."""
@@ -81,7 +81,7 @@ class WorkloadLog:
         """Make a checkpoint exist. Committing the same *what* twice is once, whatever became of it since.
 
         `where` is asked again for every slot tried, so that a base dropped meanwhile is noticed.
-        Sealed, NotOpen; Sealed also where (term, height) holds another checkpoint: two writers share the term.
+        Sealed, NotOpen; HeightTaken where (term, height) holds another checkpoint: two writers share the term.
         """
         there: list[Accepted] = []
 
@@ -162,14 +162,14 @@ class WorkloadLog:
 
 
 def _decide_open(view: LogView, entry: Open) -> Open | None:
-    if view.sealed >= entry.term:
-        raise Sealed(f"term {entry.term} cannot be opened: it is sealed (up to {view.sealed})")
-    if view.term > entry.term:
-        raise Sealed(f"term {entry.term} cannot be opened: term {view.term} is open")
     if view.term == entry.term:
         if to_record(view.opened[entry.term]) != to_record(entry):
             raise Sealed(f"term {entry.term} was opened by {view.opened[entry.term].writer} otherwise")
         return None
+    if view.sealed >= entry.term:
+        raise Sealed(f"term {entry.term} cannot be opened: it is sealed (up to {view.sealed})")
+    if view.term > entry.term:
+        raise Sealed(f"term {entry.term} cannot be opened: term {view.term} is open")
     return entry
 
 
@@ -183,10 +183,11 @@ def _committed(view: LogView, what: What) -> Accepted | None:
 
 def _decide_commit(view: LogView, what: What, where: Callable[[LogView], Where], term: int) -> Commit:
     _require_open(view, term)
-    there = view.accepted.get(what.id())
+    gone = view.dropped.get(what.id())
+    there = view.accepted.get(what.id()) or (gone[0] if gone else None)
     if there is not None:
         other = f"step {there.what.step} of attempt {there.what.attempt}"
-        raise Sealed(f"{what.id()} holds {other}: another writer has this term")
+        raise HeightTaken(f"{what.id()} holds {other}: another writer has this term")
     place = where(view)
     if place.base is not None and place.base.key() not in view.accepted:
         raise BaseGone(f"{what.id()} leans on {place.base.key()}, which does not stand any more")

@@ -61,6 +61,9 @@ class TensorEntry(Frozen):
 
 class Manifest(Frozen):
     format: int = 1
+    push: str
+    """Salt of the push, as hex: two pushes of one content have manifests of their own, and letting go of one of them
+    takes nothing from the other."""
     files: tuple[File, ...]
     blocks: tuple[Block, ...]
     packs: tuple[PackRef, ...]

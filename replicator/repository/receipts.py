@@ -1,7 +1,8 @@
 """Receipts: a verifier's word about a commit, apart from the writer's. The last one of a verifier counts.
 
 `receipts/<workload>/<slot>/<level>/<verifier>/<k>` with k dense from 1. A level holds where some verifier's last word
-is ok and none's is failed: one that saw damage outweighs one that did not.
+is ok and none's is failed: one that saw damage outweighs one that did not. A word counts for the record that it
+names only: what was said about a slot of a log that was rolled back since is said about nothing.
 """
 
 from __future__ import annotations
@@ -19,10 +20,20 @@ if TYPE_CHECKING:
 
 
 class Receipts:
-    def __init__(self, store: ObjectStore, *, clock: Callable[[], float], token: Callable[[], str]) -> None:
+    """`record_of` gives the digest of the record that (workload, slot) holds now, None if it holds none."""
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        *,
+        clock: Callable[[], float],
+        token: Callable[[], str],
+        record_of: Callable[[str, int], str | None],
+    ) -> None:
         self._store = store
         self._clock = clock
         self._token = token
+        self._record_of = record_of
 
     def write(
         self, workload: str, slot: int, level: Level, verifier: str, *, record: str, ok: bool, reason: str | None = None
@@ -45,15 +56,17 @@ class Receipts:
         return any(not ok for level in LEVELS for ok, _, _ in self.words(workload, slot, level).values())
 
     def words(self, workload: str, slot: int, level: Level) -> dict[str, tuple[bool, str | None, float]]:
-        """Per verifier its last word: ok, reason, and when (unix s)."""
+        """Per verifier its last word about the record in `slot`: ok, reason, and when (unix s)."""
         prefix = f"receipts/{workload}/{slot:020d}/{level}"
         verifiers = {key.split("/")[4] for key in self._store.list(prefix) if key.count("/") == 5}  # noqa: PLR2004
+        record = self._record_of(workload, slot) if verifiers else None
         words: dict[str, tuple[bool, str | None, float]] = {}
         for verifier in sorted(verifiers):
-            records = self._log(workload, slot, level, verifier).read()
+            said = self._log(workload, slot, level, verifier).read()
+            records = [each for each in said if each.body.get("record") == record]
             if records:
                 last = records[-1]
-                words[verifier] = (bool(last.body["ok"]), last.body["reason"], last.at)
+                words[verifier] = (last.body.get("ok") is True, last.body.get("reason"), last.at)
         return words
 
     def _holds(self, workload: str, slot: int, level: Level) -> bool:

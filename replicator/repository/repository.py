@@ -46,7 +46,7 @@ class Repository:
         self.clock = clock
         self.token = token
         self._logs: dict[str, WorkloadLog] = {}
-        self.receipts = Receipts(store, clock=clock, token=token)
+        self.receipts = Receipts(store, clock=clock, token=token, record_of=self._record_of)
 
     def format(self) -> Format:
         return read_format(self.store)
@@ -55,6 +55,12 @@ class Repository:
         if workload not in self._logs:
             self._logs[workload] = WorkloadLog(self.store, workload, clock=self.clock, token=self.token)
         return self._logs[workload]
+
+    def _record_of(self, workload: str, slot: int) -> str | None:
+        try:
+            return self.log(workload).slot(slot).digest
+        except IndexError:
+            return None
 
     def manifest(self, ref: PackRef) -> Manifest:
         """The manifest that `ref` names. DataCorrupt if it is missing or is not that."""

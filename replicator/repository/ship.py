@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from replicator.errors import DataCorrupt, KeyMissing, RecordCorrupt
+from replicator.errors import CheckpointTorn, DataCorrupt, KeyMissing, RecordCorrupt, SourceChanged
 from replicator.log.claim import claim
 from replicator.log.records import digest, open_envelope, seal_envelope
 from replicator.model import Finding, Id, PackRef, What, Where
@@ -47,9 +47,10 @@ class Push:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one rank shipped: a manifest of its files, and the commit whose packs it leans on."""
+    """What one rank shipped: a manifest of its files, their root, and the commit whose packs it leans on."""
 
     manifest: PackRef
+    root: str
     base: CommitId | None
     shipped_bytes: int
     saved_at: float
@@ -58,13 +59,18 @@ class Part:
 def ship(push: Push, snapshot: Snapshot, repository: Repository) -> Accepted | None:
     """Ship this rank's part and commit if all parts are there. None while others are missing.
 
-    Sealed if this writer has been replaced; nothing it sent is then ever seen.
+    Sealed if this writer has been replaced; nothing it sent is then ever seen. HeightTaken if (term, height) holds
+    another checkpoint. SourceChanged if this attempt already shipped other contents of the step.
     """
     log = repository.log(push.workload)
     there = _already(push, log.view())
     if there is not None:
+        _require_same(push, snapshot, repository, there)
         return there
+    ours = manifests.root(snapshot.entries)
     part = _read_part(push, repository, push.rank) or _ship_part(push, snapshot, repository, log.view())
+    if part.root != ours:
+        raise _changed(push)
     parts = [part if rank == push.rank else _read_part(push, repository, rank) for rank in range(push.world)]
     whole = [each for each in parts if each is not None]
     if len(whole) < push.world:
@@ -78,6 +84,28 @@ def _already(push: Push, view: LogView) -> Accepted | None:
         if (what.term, what.attempt, what.step) == (push.term, push.attempt, push.step):
             return accepted
     return None
+
+
+def _require_same(push: Push, snapshot: Snapshot, repository: Repository, there: Accepted) -> None:
+    """Our files are among those that were committed, and in a push of one part they are all of them."""
+    if push.world == 1:
+        same = manifests.root(snapshot.entries) == there.what.root
+    else:
+        held = {_identity(file) for file in repository.manifest(there.where.manifest).files}
+        same = {_identity(file) for file in snapshot.entries} <= held
+    if not same:
+        raise _changed(push)
+
+
+def _identity(file: manifests.File) -> tuple[str, int, int, int, str]:
+    return file.path, file.mode, file.mtime_ns, file.size_bytes, file.digest
+
+
+def _changed(push: Push) -> SourceChanged:
+    return SourceChanged(
+        f"{push.workload}: attempt {push.attempt} already shipped other contents of step {push.step}",
+        hint="Push it in an attempt of its own.",
+    )
 
 
 def _ship_part(push: Push, snapshot: Snapshot, repository: Repository, view: LogView) -> Part:
@@ -100,12 +128,12 @@ def _ship_part(push: Push, snapshot: Snapshot, repository: Repository, view: Log
         files.append(source.file.model_copy(update={"blocks": tuple(indices)}))
     packs = list(writer.finish())
     manifest = Manifest(
-        files=tuple(files), blocks=_renumber(blocks, packs), packs=tuple(packs), tensors=snapshot.tensors,
+        push=push.salt.hex(), files=tuple(files), blocks=_renumber(blocks, packs), packs=tuple(packs), tensors=snapshot.tensors,
         notes=snapshot.notes,
     )  # fmt: skip
     leaning = base_id if len(packs) > len(writer.packs) else None
     ref, sent = _put_manifest(repository, manifest)
-    part = Part(ref, leaning, writer.shipped_bytes + sent, push.saved_at)
+    part = Part(ref, manifests.root(manifest.files), leaning, writer.shipped_bytes + sent, push.saved_at)
     return _write_part(push, repository, part)
 
 
@@ -152,8 +180,8 @@ def _write_part(push: Push, repository: Repository, part: Part) -> Part:
     body = seal_envelope(
         {
             "workload": push.workload, "term": push.term, "attempt": push.attempt, "step": push.step,
-            "rank": push.rank, "world": push.world, "manifest": part.manifest.model_dump(), "base": base,
-            "shipped_bytes": part.shipped_bytes, "saved_at": part.saved_at,
+            "rank": push.rank, "world": push.world, "manifest": part.manifest.model_dump(), "root": part.root,
+            "base": base, "shipped_bytes": part.shipped_bytes, "saved_at": part.saved_at,
         }
     )  # fmt: skip
     claim(repository.store, _part_key(push, push.rank), body)
@@ -172,6 +200,7 @@ def _read_part(push: Push, repository: Repository, rank: int) -> Part | None:
             raise RecordCorrupt(f"{key}: is of another attempt, step or world size")
         return Part(
             PackRef.model_validate(body["manifest"]),
+            str(body["root"]),
             Id.model_validate(body["base"]).key() if body["base"] else None,
             int(body["shipped_bytes"]),
             float(body["saved_at"]),
@@ -181,7 +210,9 @@ def _read_part(push: Push, repository: Repository, rank: int) -> Part | None:
 
 
 def _commit(push: Push, parts: list[Part], repository: Repository) -> Accepted:
-    manifest = merge([repository.manifest(part.manifest) for part in parts])
+    manifest = merge([repository.manifest(part.manifest) for part in parts], push.salt.hex())
+    if not manifest.files:
+        raise CheckpointTorn(f"{push.workload}: step {push.step} has no file")
     ref = parts[0].manifest if len(parts) == 1 else _put_manifest(repository, manifest)[0]
     parent = push.parent
     what = What(
@@ -198,8 +229,11 @@ def _commit(push: Push, parts: list[Part], repository: Repository) -> Accepted:
     return repository.log(push.workload).commit(what, lambda _: where, term=push.term)
 
 
-def merge(parts: list[Manifest]) -> Manifest:
-    """One manifest of all ranks' files. DataCorrupt if two ranks shipped a file of the same name with other contents."""
+def merge(parts: list[Manifest], push: str) -> Manifest:
+    """One manifest of all ranks' files, made by the push with that salt (hex).
+
+    DataCorrupt if two ranks shipped a file of the same name with other contents.
+    """
     files: dict[str, manifests.File] = {}
     blocks: list[Block] = []
     packs: list[PackRef] = []
@@ -213,6 +247,6 @@ def merge(parts: list[Manifest]) -> Manifest:
                 raise DataCorrupt(f"two ranks shipped {file.path} with different contents")
             files.setdefault(file.path, moved)
     return Manifest(
-        files=tuple(files[path] for path in sorted(files)), blocks=tuple(blocks), packs=tuple(packs),
+        push=push, files=tuple(files[path] for path in sorted(files)), blocks=tuple(blocks), packs=tuple(packs),
         tensors=tuple(t for part in parts for t in part.tensors), notes=tuple(n for part in parts for n in part.notes),
     )  # fmt: skip

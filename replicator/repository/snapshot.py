@@ -54,6 +54,11 @@ class Snapshot:
     notes: tuple[str, ...]
 
     @property
+    def entries(self) -> tuple[File, ...]:
+        """The files as manifest entries, without their blocks."""
+        return tuple(source.file for source in self.files)
+
+    @property
     def size_bytes(self) -> int:
         return sum(source.file.size_bytes for source in self.files)
 
@@ -73,9 +78,14 @@ class Snapshot:
 
 
 def take_snapshot(root: Path, files: Sequence[str]) -> Snapshot:
-    """Read every file of the checkpoint in `root` once. CheckpointTorn if one is gone, SourceChanged if one changes."""
+    """Read every file of the checkpoint in `root` once.
+
+    CheckpointTorn if one is gone or there is none, SourceChanged if one changes.
+    """
     if root.is_file():
         root, files = root.parent, [root.name]
+    if not files:
+        raise CheckpointTorn(f"{root} has no file")
     parsed = parse(root, files)
     by_file = _by_file(parsed)
     sources: list[SourceFile] = []

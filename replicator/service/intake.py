@@ -77,16 +77,18 @@ class Intake:
         except (CheckpointTorn, SourceChanged):
             self.spool.discard(making)
             return None
-        if root(tuple(source.file for source in snapshot.files)) in known_roots():
+        if root(snapshot.entries) in known_roots():
             self.spool.discard(making)
             self.spool.note(signature)
             return None
-        push = Push(
-            workload=self.workload, name=candidate.path.name, term=term, height=self._next_height(term, last), step=step,
-            attempt=self.token(), salt=bytes.fromhex(self.token())[:16], saved_at=snapshot.saved_at,
-            parent=last, findings=self._judge(snapshot),
-        )  # fmt: skip
-        return self.spool.admit(making, push, signature, snapshot)
+        findings = self._judge(snapshot)
+        with self.spool.lock:
+            push = Push(
+                workload=self.workload, name=candidate.path.name, term=term, height=self._next_height(term, last),
+                step=step, attempt=self.token(), salt=bytes.fromhex(self.token())[:16], saved_at=snapshot.saved_at,
+                parent=last, findings=findings,
+            )  # fmt: skip
+            return self.spool.admit(making, push, signature, snapshot)
 
     def _stands_still(self, candidate: Candidate, signature: str) -> bool:
         if any(name.rsplit("/", 1)[-1] == _SEALED_BY for name in candidate.files):

@@ -45,7 +45,7 @@ class Keeping:
                 self.verify_new(stop)
                 self.let_go()
                 self.trouble = None
-            except ReplicatorError as error:
+            except (ReplicatorError, OSError) as error:
                 self.trouble = str(error)
                 _log.warning("keeping failed", repository=self.repository.name, why=str(error))
 

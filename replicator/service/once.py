@@ -1,15 +1,15 @@
 """A push without a service: the caller's checkpoint, read once, to every repository named.
 
-A repository without an environment opens term 1 at its first push (DESIGN, rule 3). The attempt id comes from
-DRSTACK_ATTEMPT where a launcher set it, so that several ranks' pushes make one checkpoint.
+A repository without an environment opens term 1 at its first push (DESIGN, rule 3). One of an environment takes only
+its open term's writer. A push is whole, of one part: the launcher's DRSTACK_ATTEMPT, which is the same for every
+checkpoint of a run, does not name it.
 """
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, TypedDict
 
-from replicator.errors import CheckpointTorn, NotOpen
+from replicator.errors import CheckpointTorn, NotOpen, Sealed
 from replicator.layouts import inspect
 from replicator.log.entries import Open
 from replicator.repository.manifest import root
@@ -52,7 +52,7 @@ def push_once(path: Path, urls: Sequence[str], *, workload: str, step: int, writ
     history = [repositories[0].manifest(a.where.manifest).tensors for a in views[0].in_order()[-3:]]
     push = Push(
         workload=workload, name=path.absolute().name, term=term, height=height, step=step,
-        attempt=os.environ.get("DRSTACK_ATTEMPT") or random_token(), salt=bytes.fromhex(random_token())[:16],
+        attempt=random_token(), salt=bytes.fromhex(random_token())[:16],
         saved_at=snapshot.saved_at, findings=tuple(judged(snapshot.tensors, history)),
         parent=max((key for view in views for key in view.accepted), default=None),
     )  # fmt: skip
@@ -60,15 +60,31 @@ def push_once(path: Path, urls: Sequence[str], *, workload: str, step: int, writ
 
 
 def open_for(repository: Repository, workload: str, writer: str) -> LogView:
-    """The log's view, opened at term 1 if the repository belongs to no environment. NotOpen otherwise."""
-    form = repository.format()
+    """The log's view, opened at term 1 if the repository belongs to no environment.
+
+    In one that does, NotOpen or Sealed unless `writer` is whom the open term names.
+    """
+    environment = repository.format().environment
     log = repository.log(workload)
     view = log.view()
-    if view.term == 0 and view.sealed == 0:
-        if form.environment is not None:
-            raise NotOpen(f"{repository.store.url} belongs to {form.environment}, which has not opened {workload} here")
+    if environment is not None:
+        _require_writer(view, writer, f"{repository.store.url} ({workload}) belongs to environment {environment}")
+    elif view.term == 0 and view.sealed == 0:
         log.open(Open(term=1, writer=writer))
     return log.view()
+
+
+def _require_writer(view: LogView, writer: str, where: str) -> None:
+    if view.term == 0:
+        raise NotOpen(f"{where}, which has not opened it here")
+    if not view.writable:
+        raise Sealed(f"{where}; term {view.term} is sealed")
+    named = view.opened[view.term].writer
+    if named != writer:
+        raise NotOpen(
+            f"{where}; in term {view.term} {named} writes there, not {writer}",
+            hint=f"The replicator at {named} ships what its trainer saves. To push in its place: --writer {named}",
+        )
 
 
 def _push_to(push: Push, snapshot: Snapshot, repository: Repository) -> Pushed:
@@ -85,4 +101,4 @@ def _push_to(push: Push, snapshot: Snapshot, repository: Repository) -> Pushed:
 
 
 def _same(digest: str, snapshot: Snapshot) -> bool:
-    return digest == root(tuple(source.file for source in snapshot.files))
+    return digest == root(snapshot.entries)

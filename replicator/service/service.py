@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from replicator.errors import ReplicatorError
+from replicator.errors import ReplicatorError, RepositoryUnknown, StoreError
 from replicator.repository.repository import Repository, random_token
 from replicator.service.intake import Intake
 from replicator.service.keeping import Keeping
@@ -39,17 +39,21 @@ _STILL_S = 1.0
 
 @dataclass(slots=True)
 class _Workload:
-    """One watched workload and its workers. `ended_term`: the last term in which this writer met a seal."""
+    """One watched workload and its workers. `ended_term`: the last term in which this writer met a seal.
+
+    `peers` are the destinations as the main thread reads them, to number after a lost spool.
+    """
 
     watched: WatchedWorkload
     own: Repository
+    peers: list[Repository]
     intake: Intake
     spool: Spool
     shippers: list[Shipping]
     keeping: Keeping
     wake: list[threading.Event]
     ended_term: int = 0
-    ended_why: str | None = None
+    why: str | None = None
     term: int = 0
     role: str = "unknown"
     trouble: str | None = None
@@ -62,6 +66,7 @@ class _Workload:
         self._know(view)
         if self.role != "writer":
             return
+        self._number()
         self._prime(view)
         last: CommitId | None = max(view.accepted, default=None)
         if self.intake.look(self.term, last, lambda: self.roots):
@@ -72,9 +77,27 @@ class _Workload:
     def _know(self, view: LogView) -> None:
         opened = view.opened.get(view.term)
         self.term = view.term
+        self.spool.born(view.term)
         self.roots = {accepted.what.root for accepted in view.accepted.values()}
         writes = opened is not None and view.writable and opened.writer == self.own.name
         self.role = "writer" if writes and view.term > self.ended_term else "standby"
+
+    def _number(self) -> None:
+        """With a spool that is younger than the term, go on above what any destination holds of it."""
+        if self.spool.numbers(self.term):
+            return
+        highest = 0
+        for peer in self.peers:
+            try:
+                peer.format()
+                heads = peer.log(self.watched.name).view().heads()
+            except (StoreError, RepositoryUnknown) as error:
+                raise ReplicatorError(
+                    f"term {self.term} began before this spool, and {peer.name} cannot say what was numbered: {error}",
+                    hint=f"Bring {peer.name} back, or take it out of the configuration.",
+                ) from error
+            highest = max(highest, heads.get(str(self.term), 0))
+        self.spool.number_above(self.term, highest)
 
     def _prime(self, view: LogView) -> None:
         if self.primed:
@@ -86,15 +109,19 @@ class _Workload:
                 _log.warning("history not read", step=accepted.what.step, why=str(error))
         self.primed = True
 
-    def sealed(self, why: str) -> None:
-        if self.ended_term < self.term:
-            _log.warning("writer sealed", workload=self.watched.name, term=self.term, why=why)
-        self.ended_term, self.ended_why = max(self.ended_term, self.term), why
-        self.role = "standby"
-        for entry in self.spool.entries():
-            for shipper in self.shippers:
-                if entry.push.term <= self.ended_term and shipper.repository.name not in entry.marks():
-                    entry.mark(shipper.repository.name, f"refused: {why}")
+    @property
+    def ended_why(self) -> str | None:
+        """Why the current term ended for this writer; None while it goes on."""
+        return self.why if self.term <= self.ended_term else None
+
+    def sealed(self, term: int, why: str) -> None:
+        """Terms up to `term` are over. A later one that is open here is not touched."""
+        if self.ended_term < term:
+            _log.warning("writer sealed", workload=self.watched.name, term=term, why=why)
+            self.why, self.ended_term = why, term
+        if self.term <= self.ended_term:
+            self.role = "standby"
+        self.spool.refuse(term, [shipper.repository.name for shipper in self.shippers], why)
 
 
 class Service:
@@ -161,7 +188,7 @@ class Service:
         for workload in self._workloads:
             try:
                 workload.look()
-                workload.trouble = None
+                workload.trouble = workload.spool.trouble
             except (ReplicatorError, OSError) as error:
                 if workload.trouble != str(error):
                     _log.warning("cannot look", workload=workload.watched.name, why=str(error))
@@ -181,7 +208,7 @@ class Service:
         )  # fmt: skip
         wake = [threading.Event() for _ in config.destinations]
         made = _Workload(
-            watched, repository(config.own, own_url),
+            watched, repository(config.own, own_url), [repository(each.name, each.url) for each in config.destinations],
             Intake(watched.name, Path(watched.path), spool, random_token), spool, [], keeping, wake,
         )  # fmt: skip
         made.shippers = [
@@ -192,7 +219,10 @@ class Service:
 
     def _status_loop(self, stop: threading.Event) -> None:
         while not stop.wait(min(1.0, self._config.poll_s)):
-            self._write_status()
+            try:
+                self._write_status()
+            except OSError as error:
+                _log.error("status not written", path=self._config.status_file, why=str(error))
 
     def _write_status(self) -> None:
         path = Path(self._config.status_file)

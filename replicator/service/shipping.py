@@ -1,6 +1,7 @@
 """One destination's worker: ships the spool's entries there, newest first, and never holds another destination up.
 
-Meeting a seal ends this writer's term everywhere: every pending entry is refused, nothing more is offered.
+Meeting a seal ends the term of what was shipped, and those before it, everywhere: their pending entries are refused,
+entries of later terms go on. Trouble is recorded in the status and tried again; it never ends the worker.
 """
 
 from __future__ import annotations
@@ -11,12 +12,22 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from replicator.errors import BaseGone, NotOpen, ReplicatorError, RepositoryUnknown, Sealed, SourceChanged, StoreError
+from replicator.errors import (
+    BaseGone,
+    CheckpointTorn,
+    HeightTaken,
+    NotOpen,
+    ReplicatorError,
+    RepositoryUnknown,
+    Sealed,
+    SourceChanged,
+    StoreError,
+)
 from replicator.repository.ship import ship
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from replicator.repository.repository import Repository
     from replicator.service.spool import Entry, Spool
@@ -41,12 +52,12 @@ class DestinationStatus:
 
 @dataclass(slots=True)
 class Shipping:
-    """A worker for one workload and one destination."""
+    """A worker for one workload and one destination. `on_sealed(term, why)` ends the terms up to that one."""
 
     repository: Repository
     spool: Spool
     wake: threading.Event
-    on_sealed: Callable[[str], None]
+    on_sealed: Callable[[int, str], None]
     retry_s: float = 1.0
     status: DestinationStatus = field(default_factory=DestinationStatus)
 
@@ -54,14 +65,23 @@ class Shipping:
         while not stop.is_set():
             self.wake.wait(self.retry_s)
             self.wake.clear()
-            self.ship_pending(stop)
+            try:
+                self.ship_pending(stop)
+            except (ReplicatorError, OSError) as error:
+                self.status.trouble = str(error)
+                _log.error("shipping failed", destination=self.repository.name, why=str(error))
 
     def ship_pending(self, stop: threading.Event) -> None:
         """Ship what is pending here. What an unreachable destination misses stays pending."""
-        pending = [entry for entry in self.spool.entries() if self.repository.name not in entry.marks()]
-        for late in pending[_MAX_PENDING:]:
-            late.mark(self.repository.name, "skipped: newer checkpoints were waiting")
-        for entry in pending[:_MAX_PENDING]:
+        name = self.repository.name
+        wanted, late = choose(self.spool.pending(name))
+        if not wanted:
+            self.status.trouble = None
+        for entry in late:
+            entry.mark(name, "skipped: newer checkpoints were waiting")
+        for entry in wanted:
+            if name in entry.marks():
+                continue
             if stop.is_set() or not self._ship(entry):
                 return
 
@@ -69,27 +89,43 @@ class Shipping:
         name, push = self.repository.name, entry.push
         try:
             accepted = ship(push, self.spool.snapshot(entry), self.repository)
+        except HeightTaken as error:
+            _log.error("height taken by somebody else", destination=name, step=push.step, why=str(error))
+            return self._ship_renumbered(entry)
         except Sealed as error:
             entry.mark(name, f"refused: {error}")
-            self.on_sealed(str(error))
+            self.on_sealed(push.term, str(error))
             self.status.refused += 1
             _log.warning("commit refused", destination=name, step=push.step, term=push.term, why=str(error))
-            return False
-        except (BaseGone, SourceChanged) as error:
+            return True
+        except (BaseGone, SourceChanged, CheckpointTorn) as error:
             entry.mark(name, f"given up: {error}")
             _log.warning("checkpoint given up", destination=name, step=push.step, why=str(error))
             return True
-        except (StoreError, NotOpen, RepositoryUnknown) as error:
-            self.status.trouble = str(error)
-            _log.info("destination not ready", destination=name, step=push.step, why=str(error))
-            return False
-        except ReplicatorError as error:
-            self.status.trouble = str(error)
-            _log.error("shipping failed", destination=name, step=push.step, why=str(error))
-            return False
+        except (ReplicatorError, OSError) as error:
+            return self._goes_on_after(error, entry)
         if accepted is not None:
             self._done(entry, accepted.where.shipped_bytes)
         return True
+
+    def _goes_on_after(self, error: ReplicatorError | OSError, entry: Entry) -> bool:
+        """Whether the error is only that the entry went meanwhile; else it is recorded, and tried again later."""
+        if not entry.folder.is_dir():
+            return True
+        self.status.trouble = str(error)
+        ready = not isinstance(error, (StoreError, NotOpen, RepositoryUnknown))
+        say, what = (_log.error, "shipping failed") if ready else (_log.info, "destination not ready")
+        say(what, destination=self.repository.name, step=entry.push.step, why=str(error))
+        return False
+
+    def _ship_renumbered(self, entry: Entry) -> bool:
+        """Ship it as a new push, which goes everywhere, so that its new id names one content at all destinations."""
+        try:
+            heads = self.repository.log(entry.push.workload).view().heads()
+            made = self.spool.renumber(entry, heads.get(str(entry.push.term), 0), self.repository.token)
+        except (ReplicatorError, OSError) as error:
+            return self._goes_on_after(error, entry)
+        return made is None or self._ship(made)
 
     def _done(self, entry: Entry, shipped_bytes: int) -> None:
         push, status = entry.push, self.status
@@ -106,3 +142,10 @@ class Shipping:
             commit=f"{push.term}.{push.height}", shipped_bytes=shipped_bytes, saved_at=push.saved_at,
             findings=[finding.reason for finding in push.findings],
         )  # fmt: skip
+
+
+def choose(pending: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
+    """(ship, skip) of what waits, newest first: the newest few, and the newest sound one however old it is."""
+    sound = next((entry for entry in pending if not entry.push.findings), None)
+    late = [entry for entry in pending[_MAX_PENDING:] if entry is not sound]
+    return [entry for entry in pending if entry not in late], late

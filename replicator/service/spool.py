@@ -1,11 +1,13 @@
 """The spool: checkpoints pinned by hard links until every destination has them. It survives a SIGKILL.
 
 An entry appears whole, by a rename, with everything that a push needs to be the same push after a restart: attempt,
-salt, height. A destination that has it, or will never take it, leaves a mark; with all marks the entry goes.
+salt, height, files and their root. A destination that has it, or will never take it, leaves a mark; with all marks
+the entry goes. One lock covers listing with marks, numbering, refusing and letting go.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -13,28 +15,32 @@ import secrets
 import shutil
 import threading
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from replicator.errors import ReplicatorError
+from replicator.errors import ReplicatorError, SourceChanged
 from replicator.model import CommitId, Finding
+from replicator.repository.manifest import root
 from replicator.repository.ship import Push
 from replicator.repository.snapshot import Snapshot, take_snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
 _PUSH = "push.json"
 _FILES = "files"
+_FORGET = "Move that file away; heights are then taken from the destinations, all of which must answer."
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A pinned checkpoint. `signature` tells it from another one saved under the same name."""
+    """A pinned checkpoint of the files `names`. `signature` tells it from another one saved under the same name."""
 
     folder: Path
     push: Push
     signature: str
+    names: tuple[str, ...]
+    root: str
 
     @property
     def files(self) -> Path:
@@ -45,30 +51,51 @@ class Entry:
         return {path.name.removeprefix("mark-"): path.read_text() for path in self.folder.glob("mark-*")}
 
     def mark(self, destination: str, outcome: str) -> None:
-        _write_durably(self.folder / f"mark-{destination}", outcome.encode())
+        """Nothing if the entry went meanwhile."""
+        with contextlib.suppress(FileNotFoundError):
+            _write_durably(self.folder / f"mark-{destination}", outcome.encode())
 
 
 class Spool:
-    """The entries of one workload, below `root`."""
+    """The entries of one workload, below `folder`. `trouble`: which entry could not be read at the last listing."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self, folder: Path) -> None:
+        self._root = folder
+        self.lock = threading.RLock()
+        self.trouble: str | None = None
         self._snapshots: dict[Path, Snapshot] = {}
         self._reading = threading.Lock()
-        root.mkdir(parents=True, exist_ok=True)
-        for leftover in root.glob(".making-*"):
+        folder.mkdir(parents=True, exist_ok=True)
+        for leftover in folder.glob(".making-*"):
             shutil.rmtree(leftover)
 
     def entries(self) -> list[Entry]:
-        """Pending entries, newest first."""
+        """Entries that can be read, newest first. One that cannot is left alone and becomes `trouble`."""
         found: list[Entry] = []
-        for folder in self._root.iterdir():
-            if folder.is_dir() and folder.name[0] != ".":
-                try:
-                    found.append(_read(folder))
-                except FileNotFoundError:
-                    continue
+        trouble: str | None = None
+        with self.lock:
+            for folder in self._root.iterdir():
+                if folder.is_dir() and folder.name[0] != ".":
+                    try:
+                        found.append(_read(folder))
+                    except ReplicatorError as error:
+                        trouble = str(error)
+            self.trouble = trouble
         return sorted(found, key=lambda entry: (entry.push.term, entry.push.height), reverse=True)
+
+    def pending(self, destination: str) -> list[Entry]:
+        """Entries without a mark of `destination`, newest first."""
+        with self.lock:
+            return [each for each in self.entries() if each.folder.is_dir() and destination not in each.marks()]
+
+    def refuse(self, term: int, destinations: Iterable[str], why: str) -> None:
+        """Mark every entry of terms up to `term` as refused, wherever it has no mark yet."""
+        names = tuple(destinations)
+        with self.lock:
+            for entry in self.entries():
+                for name in names if entry.push.term <= term else ():
+                    if name not in entry.marks():
+                        entry.mark(name, f"refused: {why}")
 
     def pin(self, source: Path, files: Sequence[str]) -> Path:
         """Link the checkpoint's files into a folder that no entry owns yet; copies where links cannot be made."""
@@ -77,29 +104,57 @@ class Spool:
             target = making / _FILES / name
             target.parent.mkdir(parents=True, exist_ok=True)
             _link_or_copy(source / name if source.is_dir() else source, target)
+        _sync_tree(making)
         return making
 
     def admit(self, making: Path, push: Push, signature: str, snapshot: Snapshot) -> Entry:
         """Make the pinned folder, which `snapshot` was taken of, an entry."""
+        names = tuple(file.path for file in snapshot.entries)
+        whole = root(snapshot.entries)
         body = {
             "workload": push.workload, "name": push.name, "term": push.term, "height": push.height, "step": push.step,
             "attempt": push.attempt, "salt": push.salt.hex(), "saved_at": push.saved_at, "parent": push.parent,
             "findings": [finding.model_dump() for finding in push.findings], "signature": signature,
+            "files": names, "root": whole,
         }  # fmt: skip
         _write_durably(making / _PUSH, json.dumps(body).encode())
         folder = self._root / f"{push.term}.{push.height}-{push.attempt[:8]}"
-        making.rename(folder)
-        self._remember(push, signature)
-        entry = Entry(folder, push, signature)
-        self._snapshots[folder] = replace(snapshot, root=entry.files)
+        with self.lock:
+            making.rename(folder)
+            _sync(self._root)
+            self._remember(push, signature)
+            entry = Entry(folder, push, signature, names, whole)
+            self._snapshots[folder] = replace(snapshot, root=entry.files)
         return entry
 
+    def renumber(self, entry: Entry, above: int, token: Callable[[], str]) -> Entry | None:
+        """The same checkpoint as a new push to every destination, at a height above `above` and all given out here.
+
+        None if the entry went, or was numbered anew for another destination, meanwhile.
+        """
+        snapshot = self.snapshot(entry)
+        making = self.pin(entry.files, entry.names)
+        with self.lock:
+            if not entry.folder.is_dir():
+                self.discard(making)
+                return None
+            height = max(above, self.last_height(entry.push.term)) + 1
+            push = replace(entry.push, height=height, attempt=token(), salt=bytes.fromhex(token())[:16])
+            made = self.admit(making, push, entry.signature, snapshot)
+            self.finish(entry)
+        return made
+
     def snapshot(self, entry: Entry) -> Snapshot:
-        """The entry's files, read once for all destinations; once more after a restart."""
+        """The entry's files, read once for all destinations; once more after a restart.
+
+        SourceChanged if they are not what was admitted: a trainer that rewrites in place changes the pinned file too.
+        """
         with self._reading:
             if entry.folder not in self._snapshots:
-                files = [path.relative_to(entry.files).as_posix() for path in entry.files.rglob("*") if path.is_file()]
-                self._snapshots[entry.folder] = take_snapshot(entry.files, files)
+                snapshot = take_snapshot(entry.files, entry.names)
+                if root(snapshot.entries) != entry.root:
+                    raise SourceChanged(f"{entry.push.name} was rewritten in place after it was admitted")
+                self._snapshots[entry.folder] = snapshot
             return self._snapshots[entry.folder]
 
     def discard(self, making: Path) -> None:
@@ -107,22 +162,45 @@ class Spool:
 
     def finish(self, entry: Entry) -> None:
         """Every destination has its mark: let the files go."""
-        self._snapshots.pop(entry.folder, None)
         gone = self._root / f".making-{secrets.token_hex(8)}"
-        entry.folder.rename(gone)
+        with self.lock:
+            self._snapshots.pop(entry.folder, None)
+            entry.folder.rename(gone)
         shutil.rmtree(gone)
 
     def forget_delivered(self, destinations: Iterable[str]) -> None:
         """Let go of entries that all of `destinations` have marked."""
         wanted = set(destinations)
-        for entry in self.entries():
-            if wanted <= set(entry.marks()):
-                self.finish(entry)
+        with self.lock:
+            for entry in self.entries():
+                if wanted <= set(entry.marks()):
+                    self.finish(entry)
 
     def last_height(self, term: int) -> int:
         """The highest height that this spool ever gave out in `term`."""
-        given = [entry.push.height for entry in self.entries() if entry.push.term == term]
-        return max([int(self._memory().get("heights", {}).get(str(term), 0)), *given])
+        with self.lock:
+            given = [entry.push.height for entry in self.entries() if entry.push.term == term]
+            return max([int(self._memory().get("heights", {}).get(str(term), 0)), *given])
+
+    def born(self, term: int) -> None:
+        """Remember at the first look that `term` was open: an earlier spool of this site may have numbered in it."""
+        with self.lock:
+            memory = self._memory()
+            if "born" not in memory:
+                self._write_memory({**memory, "born": term})
+
+    def numbers(self, term: int) -> bool:
+        """Whether this spool knows every height that this site gave out in `term`."""
+        memory = self._memory()
+        return str(term) in memory.get("heights", {}) or term > int(memory.get("born", term))
+
+    def number_above(self, term: int, height: int) -> None:
+        """Give out heights of `term` above `height` only."""
+        with self.lock:
+            memory = self._memory()
+            heights = memory.setdefault("heights", {})
+            heights[str(term)] = max(height, int(heights.get(str(term), 0)))
+            self._write_memory(memory)
 
     def knows(self, signature: str) -> bool:
         remembered: list[str] = self._memory().get("signatures", [])
@@ -130,20 +208,24 @@ class Spool:
 
     def note(self, signature: str) -> None:
         """Remember a checkpoint that needs no push, so that it is not looked at again."""
-        memory = self._memory()
-        memory["signatures"] = [*memory.get("signatures", []), signature][-256:]
-        self._write_memory(memory)
+        with self.lock:
+            memory = self._memory()
+            memory["signatures"] = [*memory.get("signatures", []), signature][-256:]
+            self._write_memory(memory)
 
     def _remember(self, push: Push, signature: str) -> None:
-        memory = self._memory()
-        heights = memory.setdefault("heights", {})
-        heights[str(push.term)] = max(push.height, int(heights.get(str(push.term), 0)))
-        memory["signatures"] = [*memory.get("signatures", []), signature][-256:]
-        self._write_memory(memory)
+        self.number_above(push.term, push.height)
+        self.note(signature)
 
     def _memory(self) -> dict[str, Any]:
         path = self._root / "memory.json"
-        return json.loads(path.read_bytes()) if path.exists() else {}
+        try:
+            memory: object = json.loads(path.read_bytes()) if path.exists() else {}
+        except ValueError as error:
+            raise ReplicatorError(f"{path} cannot be read: {error}", hint=_FORGET) from error
+        if not isinstance(memory, dict):
+            raise ReplicatorError(f"{path} holds no object", hint=_FORGET)
+        return cast("dict[str, Any]", memory)
 
     def _write_memory(self, memory: dict[str, Any]) -> None:
         _write_durably(self._root / "memory.json", json.dumps(memory).encode())
@@ -159,8 +241,8 @@ def _read(folder: Path) -> Entry:
             parent=CommitId(*parent) if parent else None,
             findings=tuple(Finding.model_validate(finding) for finding in body["findings"]),
         )  # fmt: skip
-        return Entry(folder, push, body["signature"])
-    except (ValueError, KeyError, TypeError) as error:
+        return Entry(folder, push, body["signature"], tuple(body["files"]), body["root"])
+    except (ValueError, KeyError, TypeError, OSError) as error:
         raise ReplicatorError(
             f"spool entry {folder} cannot be read: {error}",
             hint="Move that folder away; the checkpoint is pushed anew.",
@@ -183,3 +265,18 @@ def _write_durably(path: Path, body: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     staged.replace(path)
+    _sync(path.parent)
+
+
+def _sync_tree(folder: Path) -> None:
+    """Make everything below `folder` survive a power cut: what is pushed after one must be what was admitted."""
+    for path in [folder, *folder.rglob("*")]:
+        _sync(path)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

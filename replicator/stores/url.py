@@ -31,9 +31,12 @@ def open_store(url: str) -> ObjectStore:
 
         options = dict(parse_qsl(parts.query))
         if not parts.netloc or options.keys() - set(_S3_OPTIONS):
-            raise StoreError(f"{url}: not a bucket with options among {', '.join(_S3_OPTIONS)}", hint=_USE)
+            given = f" (given: {', '.join(sorted(options))})" if options else ""
+            raise StoreError(
+                f"{_shown(url)}: not a bucket with options among {', '.join(_S3_OPTIONS)}{given}", hint=_USE
+            )
         return RetryingStore(s3_store(parts.netloc, parts.path.strip("/"), options, _REQUEST_TIMEOUT_S))
-    raise StoreError(f"{url}: no store for {parts.scheme}://", hint=_USE)
+    raise StoreError(f"{_shown(url)}: no store for {parts.scheme}://", hint=_USE)
 
 
 def make_folder(url: str) -> None:
@@ -46,8 +49,14 @@ def make_folder(url: str) -> None:
 def _folder(url: str) -> Path:
     parts = urlsplit(url)
     if parts.netloc not in ("", "localhost"):
-        raise StoreError(f"{url}: {parts.netloc} is a host here; a folder's URL has three slashes", hint=_USE)
+        raise StoreError(f"{_shown(url)}: {parts.hostname} is a host here; a folder's URL has three slashes", hint=_USE)
     return Path(unquote(parts.path) if parts.scheme else url).expanduser()
+
+
+def _shown(url: str) -> str:
+    """The URL without what may be secret: user and password, and the values of its options."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _memory(name: str) -> ObjectStore:

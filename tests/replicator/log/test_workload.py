@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from replicator.errors import BaseGone, NothingToRestore, NotOpen, ReplicatorError, Sealed, TermRegressed
+from replicator.errors import BaseGone, HeightTaken, NothingToRestore, NotOpen, ReplicatorError, Sealed, TermRegressed
 from replicator.log.entries import Open
 from replicator.log.replay import replay
 from replicator.log.slots import slot_key
@@ -93,7 +93,7 @@ def test_a_writer_does_not_find_its_commit_above_the_seal(log: WorkloadLog, stor
 
 def test_two_writers_of_one_term_are_told_apart(log: WorkloadLog, store: CloudStore) -> None:
     put(log, 1, 1, attempt="a")
-    with pytest.raises(Sealed, match="attempt a"):
+    with pytest.raises(HeightTaken, match="attempt a"):
         put(log_on(store), 1, 1, attempt="b")
 
 

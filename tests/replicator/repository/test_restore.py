@@ -84,9 +84,10 @@ def test_a_failed_receipt_outweighs_an_ok_until_the_same_verifier_takes_it_back(
     there = repository()
     accepted = ship(push(1, 10), checkpoint(tmp_path / "a", 10), there)
     verify(there, "gpt", accepted, "west")
-    there.receipts.write("gpt", accepted.slot, "decoded", "east", record="r", ok=False, reason="bad")
+    record = there.log("gpt").slot(accepted.slot).digest
+    there.receipts.write("gpt", accepted.slot, "decoded", "east", record=record, ok=False, reason="bad")
     assert there.receipts.levels("gpt", accepted.slot, ("stored", "decoded")) == {"stored": True, "decoded": False}
-    there.receipts.write("gpt", accepted.slot, "decoded", "east", record="r", ok=True)
+    there.receipts.write("gpt", accepted.slot, "decoded", "east", record=record, ok=True)
     assert there.receipts.levels("gpt", accepted.slot, ("decoded",)) == {"decoded": True}
 
 

@@ -11,6 +11,7 @@ from replicator.repository import blocks
 from replicator.repository.restore import restore
 from replicator.repository.select import select
 from replicator.repository.ship import ship
+from replicator.repository.snapshot import take_snapshot
 from replicator.repository.verify import check_decoded, check_stored
 from replicator.stores.cloud import memory_store
 from replicator.stores.faults import FaultyStore
@@ -88,8 +89,6 @@ def test_a_commit_waits_for_every_ranks_part_and_takes_them_of_one_attempt_only(
     left = checkpoint(tmp_path / "left", 10)
     (tmp_path / "right").mkdir()
     (tmp_path / "right" / "shard").write_bytes(b"r" * 1000)
-    from replicator.repository.snapshot import take_snapshot
-
     right = take_snapshot(tmp_path / "right", ["shard"])
     assert ship(push(1, 10, attempt="a1", rank=0, world=2), left, there) is None
     assert ship(push(1, 10, attempt="a2", rank=1, world=2), right, there) is None
@@ -106,6 +105,28 @@ def test_a_file_that_changes_while_it_is_shipped_is_noticed(tmp_path):
     with pytest.raises(SourceChanged):
         ship(push(1, 10), snapshot, there)
     assert there.log("gpt").view().accepted == {}
+
+
+def test_one_attempt_ships_one_content_of_a_step(tmp_path):
+    there = repository()
+    ship(push(1, 10), checkpoint(tmp_path / "a", 10), there)
+    with pytest.raises(SourceChanged, match="already shipped other contents"):
+        ship(push(1, 10), checkpoint(tmp_path / "b", 10, seed=2), there)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_one_rank_ships_one_content_of_a_step_in_an_attempt(tmp_path, whole):
+    there = repository()
+    left = checkpoint(tmp_path / "left", 10)
+    (tmp_path / "right").mkdir()
+    (tmp_path / "right" / "shard").write_bytes(b"r" * 1000)
+    right = take_snapshot(tmp_path / "right", ["shard"])
+    ship(push(1, 10, rank=0, world=2), left, there)
+    if whole:
+        ship(push(1, 10, rank=1, world=2), right, there)
+        assert ship(push(1, 10, rank=0, world=2), left, there) is not None
+    with pytest.raises(SourceChanged, match="already shipped other contents"):
+        ship(push(1, 10, rank=0, world=2), checkpoint(tmp_path / "other", 10, seed=2), there)
 
 
 def test_a_push_that_leans_on_a_checkpoint_dropped_meanwhile_does_not_commit(tmp_path):

@@ -129,12 +129,14 @@ def test_a_checkpoint_with_nan_is_committed_as_suspect_and_is_no_recovery_point(
 
 def test_a_destination_that_is_away_holds_nobody_up_and_gets_it_when_it_is_back(tmp_path, stores):
     (tmp_path / "east").mkdir()
-    (tmp_path / "stores" / "west").rename(tmp_path / "away")
     with running(config(tmp_path)):
         save(tmp_path, 10)
-        until(lambda: steps(tmp_path, "east") == [10])
-        (tmp_path / "away").rename(tmp_path / "stores" / "west")
         until(lambda: steps(tmp_path, "west") == [10])
+        (tmp_path / "stores" / "west").rename(tmp_path / "away")
+        save(tmp_path, 20)
+        until(lambda: steps(tmp_path, "east") == [10, 20])
+        (tmp_path / "away").rename(tmp_path / "stores" / "west")
+        until(lambda: steps(tmp_path, "west") == [10, 20])
 
 
 def test_a_sealed_writer_is_refused_and_offers_nothing_more(tmp_path, stores):

@@ -31,6 +31,19 @@ def test_a_bucket_and_prefix_are_named_in_the_store_s_url() -> None:
     assert open_store("s3://acme-ckpt/team/a/?region=eu-central-1").url == "s3://acme-ckpt/team/a"
 
 
+def test_a_url_that_is_refused_does_not_print_what_may_be_secret_in_it() -> None:
+    for url in (
+        "s3://key:HUNTER2@bucket/p?secret_access_key=HUNTER2",
+        "ftp://me:HUNTER2@host/f",
+        "file://me:HUNTER2@h/f",
+    ):
+        with pytest.raises(StoreError) as refused:
+            open_store(url)
+        assert "HUNTER2" not in f"{refused.value} {refused.value.hint}"
+    with pytest.raises(StoreError, match=r"^s3://bucket/p: .*given: secret_access_key"):
+        open_store("s3://bucket/p?secret_access_key=HUNTER2")
+
+
 def test_a_scheme_without_a_store_is_refused_with_what_to_use_instead() -> None:
     with pytest.raises(StoreError, match="no store for ftp") as refused:
         open_store("ftp://host/folder")

@@ -1,0 +1,48 @@
+"""What the keeper removes, no other checkpoint needs."""
+
+from __future__ import annotations
+
+import os
+
+from replicator.repository.repository import Repository
+from replicator.repository.ship import ship
+from replicator.repository.snapshot import take_snapshot
+from replicator.repository.verify import check_decoded, verify
+from replicator.service.keeping import Keeping
+from replicator.stores.cloud import memory_store
+from replicator.stores.faults import FaultyStore
+from tests.replicator.repository.rig import push, repository
+
+
+def test_a_checkpoint_saved_anew_while_its_first_save_is_let_go_stays_whole(tmp_path):
+    store = memory_store()
+    west = repository(store)
+    for name in ("a", "b"):
+        (tmp_path / name).write_bytes(os.urandom(200_000))
+    first, both = take_snapshot(tmp_path, ["a"]), take_snapshot(tmp_path, ["a", "b"])
+    ship(push(1, 10, attempt="1", salt=b"1" * 16), first, west)
+    verify(west, "gpt", ship(push(2, 20, attempt="2", salt=b"2" * 16), both, west), "west")
+
+    class WriterInBetween:
+        """The run was rolled back and saves its first state anew, right before the keeper's first deletion."""
+
+        done = False
+
+        def before(self, verb: str, key: str) -> None:
+            if verb == "delete" and not self.done:
+                self.done = True
+                ship(push(3, 30, attempt="3", salt=b"3" * 16), first, Repository("west", store))
+
+        def after(self, verb: str, key: str) -> None:
+            pass
+
+        def filter(self, key: str, body: bytes) -> bytes:
+            return body
+
+    between = WriterInBetween()
+    keeper = Repository("west", FaultyStore(store, between))
+    Keeping(keeper, "gpt", "west", keep=1, grace_s=0, poll_s=1).let_go()
+    assert between.done
+    fresh = Repository("west", store)
+    verdict = check_decoded(fresh, fresh.log("gpt").view().accepted[(1, 3)])
+    assert verdict.ok, verdict.reason
