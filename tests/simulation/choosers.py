@@ -67,14 +67,3 @@ class Exhaustive:
         taken, among = self.path[depth]
         assert among == len(options), "the run is not determined by its choices"
         return options[taken]
-
-
-@dataclass(slots=True)
-class Replayed:
-    """Exactly these choices, then the first there is."""
-
-    choices: list[Choice]
-
-    def choose(self, options: Sequence[Choice], last: str) -> Choice:
-        wanted = self.choices.pop(0) if self.choices else options[0]
-        return wanted if wanted in options else options[0]

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.simulation.choosers import Exhaustive
 from tests.simulation.invariants import violations
 from tests.simulation.schedule import Budget, Scheduler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from tests.simulation.schedule import Actor
     from tests.simulation.world import World
 
-People = "Callable[[World], Mapping[str, Callable[[Actor], None]]]"
+People = Callable[[Any], Mapping[str, Callable[[Any], None]]]
+"""Of a world: who takes part, by name, and what each does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +28,7 @@ class Explored:
 
 def explore(
     make: Callable[[], World],
-    people: Callable[[World], Mapping[str, Callable[[Actor], None]]],
+    people: People,
     *,
     faults: int = 0,
     stops: int = 0,

@@ -27,6 +27,7 @@ def violations(world: World, scheduler: Scheduler) -> list[str]:
         view = world.view(name)
         found += _no_zombie_is_accepted(world, name, view)
         found += _what_stands_is_whole(world, name, view)
+        found += _pins_and_bases_held(world, name, view)
     found += _acknowledged_is_kept(world)
     found += _replay_accepts_what_assignments_accept(world)
     found += _what_was_decided_stays_decided(world)
@@ -95,9 +96,26 @@ def _what_stands_is_whole(world: World, name: str, view: LogView) -> list[str]:
         for pack in accepted.where.packs
         if f"packs/{pack.digest}" not in there
     ]
-    if view.dropped and not view.accepted:
+    if view.dropped and not view.accepted and not _was_left_behind(world, name):
         found.append(f"{name}: the last recovery point was dropped")
     return found
+
+
+def _pins_and_bases_held(world: World, name: str, view: LogView) -> list[str]:
+    found = [
+        f"{name}: {key} is pinned as {pin} and was dropped" for pin, key in view.pins.items() if key in view.dropped
+    ]
+    entries = world.log(None, name).entries()
+    for key, accepted in view.accepted.items():
+        base = accepted.where.base
+        if base is not None and base.key() not in replay(entries[: accepted.slot - 1]).accepted:
+            found.append(f"{name}: {key} stands on {base.key()}, which did not stand when it was committed")
+    return found
+
+
+def _was_left_behind(world: World, name: str) -> bool:
+    """Whether a term ended without it: what it kept for its newest then counts no more, by consent."""
+    return any(name not in {ref.repository for ref in each.seals} for each in world.assignments()[1:])
 
 
 def _acknowledged_is_kept(world: World) -> list[str]:

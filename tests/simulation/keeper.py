@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from replicator.log.entries import Drop
     from replicator.log.replay import LogView
     from tests.simulation.schedule import Actor
-    from tests.simulation.store import SimStore
+    from tests.simulation.store import SimStore, Still
 
 KEEP = 1
 TROUBLE = (Sealed, NotOpen, OutcomeUnknown, StoreUnavailable, TermRegressed)
 
 
 def keeper(world: World, name: str, *, rounds: int = 2) -> Callable[[Actor], None]:
-    """Keeps the newest; drops the rest by winning a slot; deletes bytes after every push and restore before it ended."""
+    """Keeps the newest; drops the rest by winning a slot; deletes bytes when every push before it ended."""
 
     def live(actor: Actor) -> None:
         if world.bug == "re-check, then delete":
@@ -77,8 +77,8 @@ def _recheck_then_delete(world: World, actor: Actor, name: str) -> None:
         return
 
 
-def restorer(world: World, name: str, *, oldest: bool = True) -> Callable[[Actor], None]:
-    """Pins a checkpoint, reads its packs, lets go of it."""
+def restorer(world: World, name: str, *, holds: bool = False) -> Callable[[Actor], None]:
+    """Pins the oldest checkpoint, reads its packs, lets go of it unless it `holds` it."""
 
     def live(actor: Actor) -> None:
         log, store = world.log(actor, name), world.store(actor, name)
@@ -87,24 +87,21 @@ def restorer(world: World, name: str, *, oldest: bool = True) -> Callable[[Actor
             view = log.view()
             if not view.accepted:
                 return
-            chosen = view.in_order()[0 if oldest else -1]
+            chosen = view.in_order()[0]
             log.pin(actor.name, chosen.what.id(), reason="restore", term=view.term)
             _read(world, store, actor, [pack.digest for pack in chosen.where.packs])
-            log.unpin(actor.name, term=view.term)
+            if not holds:
+                log.unpin(actor.name, term=view.term)
         except (NothingToRestore, *TROUBLE):
             return
 
     return live
 
 
-def _read(world: World, store: SimStore, actor: Actor, packs: list[str]) -> None:
-    task = f"restore {actor.name}"
-    world.busy.add(task)
-    try:
-        for pack in packs:
-            try:
-                store.get(f"packs/{pack}")
-            except KeyMissing:
-                world.broken_restores.append(f"{actor.name} pinned a checkpoint and did not find its pack {pack}")
-    finally:
-        world.busy.discard(task)
+def _read(world: World, store: SimStore | Still, actor: Actor, packs: list[str]) -> None:
+    """Under its pin, however long it takes: no grace protects it."""
+    for pack in packs:
+        try:
+            store.get(f"packs/{pack}")
+        except KeyMissing:
+            world.broken_restores.append(f"{actor.name} pinned a checkpoint and did not find its pack {pack}")

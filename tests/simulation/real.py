@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from drstack.errors import OperationConflict, StepFailed, WitnessUnreachable
 from drstack.recovery import sealing
+from drstack.recovery.plan import Need
 from drstack.recovery.world import World as Ports
 from drstack.witness.assignment import Assignment as RealAssignment
 from drstack.witness.assignment import WorkloadAssignment
 from drstack.witness.witness import Witness
 from replicator.errors import Sealed, StoreError
+from replicator.repository.format import initialise
 from replicator.repository.repository import Repository
 from tests.simulation.world import FIRST_WRITER, WITNESS, WORKLOAD, Assignment, World
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from tests.simulation.schedule import Actor
 
 ENVIRONMENT = "env"
+NEED = Need(rpo_s=1e9, rto_s=1e9, demanded=(), ranks=1)
+"""No receipts are demanded: nothing here has bytes that could be verified."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,10 @@ class RealWorld(World):
         self.faults = ("lost",)
 
     def found(self, acknowledge: tuple[str, ...]) -> Assignment:
+        for name in self.repositories:
+            initialise(
+                self.store(None, name), environment=ENVIRONMENT, witness=None, clock=lambda: 0.0, token=lambda: "nobody"
+            )
         part = WorkloadAssignment(writer=FIRST_WRITER, term=1, acknowledge=acknowledge)
         self.real_witness(None).assign(RealAssignment(number=1, workloads={WORKLOAD: part}, cause="create"))
         return self.assignments()[0]
@@ -85,19 +93,19 @@ def _promote_once(
     reachable = [name for name, each in repositories.items() if _answers(each)]
     operation = f"{actor.name if actor else 'nobody'}-{attempt}"
     plan: dict[str, Any] = {
-        "target": target, "base": current.number,
+        "target": target, "by": "simulation", "reason": "simulation", "base": current.number,
         "consents": [("unknown-loss", name) for name in part.acknowledge if name not in reachable],
         "workloads": [{
-            "name": WORKLOAD, "term": part.term, "seal": reachable, "commit": (1, 1),
+            "name": WORKLOAD, "writer": part.writer, "term": part.term, "seal": reachable, "commit": (1, 1),
             "acknowledge": list(acknowledge or part.acknowledge),
         }],
     }  # fmt: skip
     ports: Any = Ports(
-        environment=ENVIRONMENT, witness=witness, sites={}, repositories=repositories, needs={}, clock=lambda: 0.0,
+        environment=ENVIRONMENT, witness=witness, sites={}, repositories=repositories, needs={WORKLOAD: NEED}, clock=lambda: 0.0,
         sleep=lambda _: None, progress=None,  # type: ignore[arg-type]
     )  # fmt: skip
     sealed = sealing.seal_all(ports, plan, operation)
-    made = sealing.assign(ports, plan, sealed, operation, "simulation", "simulation")
+    made = sealing.assign(ports, plan, sealing.chosen(plan, sealed), operation)
     sealing.open_all(ports, made, plan)
 
 

@@ -6,7 +6,9 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tests.simulation.careless import copier, stale_keeper, zombie
 from tests.simulation.choosers import Seeded
+from tests.simulation.features import reached
 from tests.simulation.invariants import summary, violations
 from tests.simulation.keeper import keeper, restorer
 from tests.simulation.operator import ModelWorld, operator
@@ -30,18 +32,16 @@ BUGS = (
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
+    """`reached`: which of the things that make a run worth making happened in it."""
+
     seed: int
     found: list[str]
     story: Callable[[], str]
-    acks: int
-    terms: int
-    faults: int
-    stops: int
+    reached: frozenset[str]
 
     def told(self) -> str:
-        return f"seed {self.seed} (run it alone with DRSTACK_SEED={self.seed}):\n{self.story()}\n" + "\n".join(
-            self.found
-        )
+        told = [f"seed {self.seed} (it alone: DRSTACK_SEED={self.seed})", self.story(), *self.found]
+        return "\n".join(told)
 
 
 def run(seed: int, bug: str = "", kind: type[World] = ModelWorld) -> Outcome:
@@ -52,15 +52,14 @@ def run(seed: int, bug: str = "", kind: type[World] = ModelWorld) -> Outcome:
     budget = Budget(faults=chance.choice([0, 1, 3, 6]), stops=chance.choice([0, 0, 1, 2]))
     scheduler = Scheduler(Seeded(seed), budget)
     _people(chance, world, scheduler, receipts=bug == "receipts-only seal" or chance.random() < 0.2)
+    _strangers(chance, world, scheduler)
     _weather(chance, world, scheduler)
-    faults, stops = budget.faults, budget.stops
     scheduler.run()
     found = violations(world, scheduler)
-    assignments = world.assignments()
+    assignments = list(world.assignments())
     return Outcome(
-        seed, found, lambda: scheduler.story() + "\n" + summary(assignments), len(world.acks), len(assignments),
-        faults - budget.faults, stops - budget.stops,
-    )  # fmt: skip
+        seed, found, lambda: scheduler.story() + "\n" + summary(assignments), frozenset(reached(world, scheduler))
+    )
 
 
 def _people(chance: random.Random, world: World, scheduler: Scheduler, *, receipts: bool) -> None:
@@ -80,6 +79,20 @@ def _people(chance: random.Random, world: World, scheduler: Scheduler, *, receip
         scheduler.add("keeper", keeper(world, "N"))
         if chance.random() < 0.5:
             scheduler.add("restorer", restorer(world, "N"))
+
+
+def _strangers(chance: random.Random, world: World, scheduler: Scheduler) -> None:
+    if world.bug == "sparse slots":
+        return
+    if chance.random() < 0.3:
+        heights = tuple(chance.sample([1, 2, 3, 51, 52, 53], 3))
+        scheduler.add("zombie", zombie(world, chance.choice(world.repositories), heights))
+    if chance.random() < 0.2:
+        scheduler.add("stale", stale_keeper(world, "N"))
+        scheduler.add("reader", restorer(world, "N", holds=True))
+    if len(world.repositories) > 1 and chance.random() < 0.2:
+        source, target = chance.sample(world.repositories, 2)
+        scheduler.add("copier", copier(world, source, target))
 
 
 def _weather(chance: random.Random, world: World, scheduler: Scheduler) -> None:

@@ -30,6 +30,9 @@ class SparseSlots:
         numbers = sorted(int(key.rpartition("/")[2]) for key in self._store.list(self._prefix))
         return tuple(decode(self._store.get(slot_key(self._prefix, n)), self._prefix, n) for n in numbers)
 
+    def record(self, n: int) -> Record:
+        return self.read()[n - 1]
+
     def append(self, decide: Callable[[tuple[Record, ...]], tuple[str, Mapping[str, Any]] | None]) -> Record | None:
         while True:
             records = self.read()

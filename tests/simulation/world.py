@@ -84,7 +84,7 @@ class World:
         self.known: dict[str, list[Assignment]] = {}
         """Per actor, the assignments that it believes stand."""
         self.busy: set[str] = set()
-        """Pushes and restores under way."""
+        """Pushes under way."""
         self.broken_restores: list[str] = []
         self._assignments: list[Assignment] = []
         self._views: dict[str, tuple[int, LogView]] = {}

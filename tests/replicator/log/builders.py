@@ -70,3 +70,7 @@ def ids(*pairs: tuple[int, int]) -> set[CommitId]:
 
 def log_on(store: ObjectStore, workload: str = WORKLOAD) -> WorkloadLog:
     return WorkloadLog(store, workload, clock=lambda: 7.0, token=tokens(), sleep=lambda _: None)
+
+
+def put(log: WorkloadLog, term: int, height: int, *, attempt: str = "a", base: tuple[int, int] | None = None) -> int:
+    return log.commit(what(term, height, attempt=attempt), lambda _: where(base), term=term).slot

@@ -1,0 +1,98 @@
+"""Small cases, in every schedule there is and with every fault in every place (larger ones with DRSTACK_SOAK=1)."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from replicator.model import PackRef, What, Where
+from tests.simulation.exhaustive import explore
+from tests.simulation.keeper import keeper, restorer
+from tests.simulation.operator import ModelWorld, operator
+from tests.simulation.world import WORKLOAD
+from tests.simulation.writer import writer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.simulation.exhaustive import People
+
+soak = pytest.mark.skipif(os.environ.get("DRSTACK_SOAK") != "1", reason="takes minutes: DRSTACK_SOAK=1")
+CAST: dict[str, Callable[[ModelWorld], object]] = {
+    "east": lambda world: writer(world, "east", commits=1, terms=1),
+    "delta": lambda world: writer(world, "east", commits=1, terms=1, deltas=True),
+    "operator": lambda world: operator(world, "west", tries=1),
+    "rival": lambda world: operator(world, "west", tries=1),
+    "stubborn": lambda world: operator(world, "west", tries=2),
+    "stubborn rival": lambda world: operator(world, "west", tries=2),
+    "keeper": lambda world: keeper(world, "N", rounds=1),
+    "restorer": lambda world: restorer(world, "N"),
+}
+
+
+def cast(*names: str) -> People:
+    people = {name: "east" if name == "delta" else name for name in names}
+    return lambda world: {people[name]: CAST[name](world) for name in names}  # type: ignore[return-value]
+
+
+def empty(bug: str = "") -> ModelWorld:
+    return ModelWorld(("N",), ("N",), bug=bug)
+
+
+def with_two_checkpoints(bug: str = "") -> ModelWorld:
+    world = empty(bug)
+    for height in (1, 2):
+        pack = PackRef(digest=f"old-{height}", size_bytes=1)
+        world.objects["N"][f"packs/{pack.digest}"] = b"bytes"
+        what = What(
+            workload=WORKLOAD, name="c", term=1, height=height, step=height, attempt="east", root=f"old-{height}",
+            size_bytes=1, files=1, saved_at=0.0,
+        )  # fmt: skip
+        where = Where(manifest=pack, packs=(pack,), shipped_bytes=1)
+        world.log(None, "N").commit(what, lambda _, where=where: where, term=1)
+    return world
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize(
+    ("make", "people", "faults", "stops", "at_least"),
+    [
+        (empty, cast("east", "operator"), 0, 1, 200),
+        (empty, cast("east", "operator"), 1, 0, 400),
+        (empty, cast("operator", "rival"), 0, 1, 200),
+        (with_two_checkpoints, cast("keeper", "restorer"), 0, 1, 30),
+        (with_two_checkpoints, cast("keeper", "restorer"), 1, 0, 100),
+        (with_two_checkpoints, cast("keeper", "delta"), 1, 0, 100),
+        (with_two_checkpoints, cast("keeper", "operator"), 0, 1, 100),
+        pytest.param(empty, cast("east", "operator"), 1, 1, 4000, marks=soak),
+        pytest.param(empty, cast("east", "operator"), 2, 0, 4000, marks=soak),
+        pytest.param(empty, cast("stubborn", "stubborn rival"), 0, 1, 4000, marks=soak),
+        pytest.param(empty, cast("east", "operator", "rival"), 0, 0, 4000, marks=soak),
+        pytest.param(with_two_checkpoints, cast("keeper", "restorer", "delta"), 0, 0, 500, marks=soak),
+    ],
+)
+def test_no_schedule_of_a_small_case_breaks_a_promise(
+    make: Callable[[], ModelWorld], people: People, faults: int, stops: int, at_least: int
+) -> None:
+    explored = explore(make, people, faults=faults, stops=stops)
+    assert explored.found == [], explored.story
+    assert explored.runs >= at_least
+
+
+@pytest.mark.parametrize(
+    ("bug", "make", "people", "sign"),
+    [
+        ("list-then-put", empty, cast("east", "operator"), "was acknowledged and"),
+        ("sparse slots", empty, cast("east", "operator"), "was acknowledged and"),
+        ("reuse of a lost slot's decision", empty, cast("east", "stubborn", "stubborn rival"), "names slot"),
+        ("re-check, then delete", with_two_checkpoints, cast("keeper", "restorer"), "did not find its pack"),
+    ],
+)
+def test_a_planted_bug_has_a_schedule_in_a_small_case(
+    bug: str, make: Callable[[str], ModelWorld], people: People, sign: str
+) -> None:
+    explored = explore(lambda: make(bug), people)
+    assert any(sign in each for each in explored.found), explored

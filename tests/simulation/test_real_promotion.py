@@ -1,0 +1,57 @@
+"""drstack's own witness, seals, assignments and opens among the simulation's writers, zombies, keepers and cuts."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from drstack.recovery import sealing
+from replicator.model import CommitId
+from tests.replicator.log.builders import what, where
+from tests.simulation.real import RealWorld
+from tests.simulation.scenario import run
+from tests.simulation.world import WORKLOAD
+
+SOAK = os.environ.get("DRSTACK_SOAK") == "1"
+SEEDS = range(20_000 if SOAK else 600)
+
+
+NAMES = """heads name heights, not checkpoints: a writer that lost its spool while a repository was away gives a height
+again, and each repository keeps its own checkpoint under that name. Heads would have to carry the root or digest."""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600 if SOAK else 300)
+def test_drstack_s_own_promotion_keeps_the_promises_under_every_seed() -> None:
+    reached: set[str] = set()
+    for seed in SEEDS:
+        outcome = run(seed, kind=RealWorld)
+        reached |= outcome.reached
+        assert outcome.found == [], outcome.told()
+    wanted = {"three terms", "a loss was consented to", "an assignment was lost to another", "somebody was killed"}
+    assert reached >= {*wanted, "an answer was lost", "an acknowledgement in a later term", "the set was changed"}
+
+
+def test_a_promotion_that_lists_instead_of_sealing_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def list_only(world: object, plan: dict[str, object], operation: str) -> dict[str, object]:
+        heads: dict[str, int] = {}
+        for name in plan["workloads"][0]["seal"]:  # type: ignore[index]
+            heads |= world.repositories[name].log("gpt").view().heads()  # type: ignore[attr-defined]
+        row = {"seals": [], "heads": heads, "commit": [1, 1], "step": 1, "saved_at": 0.0, "source": "N"}
+        return {"workloads": {"gpt": row}, "detail": ""}
+
+    monkeypatch.setattr(sealing, "seal_all", list_only)
+    found = [each for seed in range(200) for each in run(seed, kind=RealWorld).found]
+    assert any("was acknowledged and" in each for each in found)
+
+
+@pytest.mark.xfail(strict=True, reason=NAMES)
+def test_two_checkpoints_given_one_name_in_two_repositories_do_not_both_stand_after_a_promotion() -> None:
+    world = RealWorld(("N", "M"), ("N",))
+    for name, attempt in (("M", "east-before"), ("N", "east-again")):
+        contents = what(1, 1, attempt=attempt, workload=WORKLOAD)
+        world.log(None, name).commit(contents, lambda _: where(), term=1)
+    world.promote(None, "west", None, 1)
+    roots = {world.log(None, name).view().accepted[CommitId(1, 1)].what.root for name in ("N", "M")}
+    assert len(roots) == 1
