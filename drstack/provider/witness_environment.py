@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pydantic import field_validator
+
 from drstack.errors import WitnessUnreachable, WitnessUnsound
 from drstack.provider.environment import DeclaredWorkload, found_environment
 from drstack.provider.kind import DRIFT, Created, Inputs, Kind
@@ -20,6 +22,16 @@ if TYPE_CHECKING:
 class WorkloadInputs(Inputs):
     writer: Name
     acknowledge: tuple[Name, ...] = ()
+
+    @field_validator("acknowledge")
+    @classmethod
+    def _nobody_waits_yet(cls, acknowledge: tuple[str, ...]) -> tuple[str, ...]:
+        """RPO 0 is never silently asynchronous (DESIGN, rule 5): until a save waits, it cannot be declared."""
+        if acknowledge:
+            raise ValueError(
+                f"no save waits for {', '.join(acknowledge)} in this version: declare an rpo above 0 and `acknowledge: none`"
+            )
+        return acknowledge
 
 
 class EnvironmentInputs(Inputs):
