@@ -209,5 +209,6 @@ def _consents(plans: tuple[WorkloadPlan, ...], needs: Mapping[str, Need], given:
         if beyond or unknown:
             if not given.reason:
                 raise ConsentRequired("a loss beyond the objective needs a reason", hint="Add: --reason '…'")
-            used.append(("unknown-loss" if unknown else "data-loss", f"{given.data_loss_s:g}"))
+            away = ", ".join(sorted({name for plan in plans for name in plan.unreachable}))
+            used.append(("unknown-loss", away or "any") if unknown else ("data-loss", f"{given.data_loss_s:g}"))
     return tuple(used)

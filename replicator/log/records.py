@@ -54,10 +54,10 @@ def seal_envelope(payload: object) -> bytes:
 def open_envelope(stored: bytes, where: str) -> dict[str, Any]:
     """The payload of an envelope. RecordCorrupt, naming `where`, if it is not one."""
     try:
-        envelope = cast("dict[str, Any]", json.loads(stored))
+        envelope = cast("dict[str, Any]", _parse(stored))
         if envelope["payloadType"] != PAYLOAD_TYPE:
             raise RecordCorrupt(f"{where}: payload type {envelope['payloadType']!r} is not one of ours")
-        payload: object = json.loads(base64.b64decode(envelope["payload"], validate=True))
+        payload = _parse(base64.b64decode(envelope["payload"], validate=True))
     except (ValueError, KeyError, TypeError, RecursionError, binascii.Error) as error:
         raise RecordCorrupt(f"{where}: not a record ({error})") from error
     if not isinstance(payload, dict):
@@ -93,6 +93,22 @@ def decode(stored: bytes, log: str, n: int) -> Record:
     if payload.get("log") != log or record.n != n:
         raise RecordCorrupt(f"{where}: holds the record of {payload.get('log')}/{record.n}")
     return record
+
+
+def _parse(text: bytes) -> object:
+    """JSON that every reader understands alike: no field twice, no NaN, no Infinity."""
+    return json.loads(text, object_pairs_hook=_once, parse_constant=_refuse)
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        raise ValueError("a field is there twice")
+    return fields
+
+
+def _refuse(constant: str) -> object:
+    raise ValueError(f"{constant} is not JSON")
 
 
 def _typed(payload: Mapping[str, Any], name: str, *types: type) -> Any:

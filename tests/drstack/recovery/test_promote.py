@@ -192,7 +192,8 @@ def test_an_acknowledging_repository_out_of_reach_is_unknown_loss_and_needs_cons
         promote(rig.world(), "west", BY)
     end = promote(rig.world(), "west", Given(by="test", data_loss_s=float("inf"), reason="east burnt down"))
     assert end["result"] == "promoted"
-    assert rig.witness().current().consents[0].kind == "unknown-loss"
+    consent = rig.witness().current().consents[0]
+    assert (consent.kind, consent.value, consent.reason) == ("unknown-loss", "east", "east burnt down")
 
 
 def test_refuses_a_standby_that_is_away_or_too_small(rig):

@@ -101,6 +101,19 @@ def test_what_is_no_record_blocks_and_crashes_nothing(stored: bytes) -> None:
         decode(stored, LOG, 3)
 
 
+@pytest.mark.parametrize("payload", [
+    b'{"log":"log/gpt","n":3,"n":3,"previous":null,"attempt":"t","kind":"seal","at":1,"body":{}}',
+    b'{"log":"log/gpt","n":3,"previous":null,"attempt":"t","kind":"seal","at":1,"body":{"term":1,"term":2}}',
+    b'{"log":"log/gpt","n":3,"previous":null,"attempt":"t","kind":"seal","at":NaN,"body":{}}',
+    b'{"log":"log/gpt","n":3,"previous":null,"attempt":"t","kind":"drop","at":1,"body":{"bytes_after":-Infinity}}',
+])  # fmt: skip
+def test_what_two_readers_could_understand_differently_blocks(payload: bytes) -> None:
+    encoded = base64.b64encode(payload).decode()
+    stored = json.dumps({"payloadType": PAYLOAD_TYPE, "payload": encoded, "signatures": []}).encode()
+    with pytest.raises(RecordCorrupt):
+        decode(stored, LOG, 3)
+
+
 @given(st.binary(max_size=200) | values.map(lambda value: json.dumps(value).encode()) | values.map(envelope))
 def test_no_bytes_do_anything_but_block(stored: bytes) -> None:
     with pytest.raises(RecordCorrupt):

@@ -1,4 +1,4 @@
-"""An HTTP proxy in front of a real server that loses what it is told to lose: requests, answers, or both for ever."""
+"""An HTTP proxy in front of a real server that loses requests or answers, or flips a bit on the way, as it is told."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Loss = Literal["none", "answer", "request", "silence"]
+Loss = Literal["none", "answer", "request", "silence", "damage"]
 
 
 class LossyProxy:
@@ -37,6 +37,8 @@ class LossyProxy:
                 if loss in ("request", "silence"):
                     self._hang_up()
                     return
+                if loss == "damage":
+                    body = body[:-1] + bytes([body[-1] ^ 1])
                 upstream = http.client.HTTPConnection(urlsplit(endpoint).netloc, timeout=10)
                 with contextlib.closing(upstream):
                     upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from replicator.errors import KeyMissing, OutcomeUnknown
+from replicator.errors import KeyExists, KeyMissing, OutcomeUnknown, StoreError
 from replicator.log.claim import claim
 from replicator.log.slots import SlotLog
 from tests.replicator.stores.contract import fresh_names
@@ -16,6 +16,7 @@ from tests.replicator.stores.s3_servers import S3Server, credentials, moto, vers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from replicator.stores.cloud import CloudStore
 
@@ -88,6 +89,22 @@ def test_requests_that_never_arrive_leave_nothing_and_are_sent_again(
         claim(store, "log/w/2", b"mine", tries=2, sleep=lambda _: None)
     with pytest.raises(KeyMissing):
         direct.get("log/w/2")
+
+
+@pytest.mark.server
+def test_a_body_damaged_on_the_way_is_not_stored_and_is_sent_again(tmp_path: Path) -> None:
+    with credentials(), versity(tmp_path) as server, LossyProxy(server.endpoint).running() as proxy:
+        bucket = name()
+        server.make_bucket(bucket)
+        store = server.store(bucket, endpoint=proxy.endpoint, timeout_s=1.0)
+        proxy.then = "damage"
+        with pytest.raises(StoreError) as refused:
+            store.create("packs/aa/x", b"x" * 100_000)
+        assert not isinstance(refused.value, KeyExists)
+        with pytest.raises(KeyMissing):
+            server.store(bucket).get("packs/aa/x")
+        proxy.then = "none"
+        assert claim(store, "packs/aa/x", b"x" * 100_000, sleep=lambda _: None).ours
 
 
 def test_silence_ends_within_the_timeouts(store: CloudStore, proxy: LossyProxy) -> None:
