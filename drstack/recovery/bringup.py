@@ -83,8 +83,9 @@ class BringUp:
         name = f"promotion-{self.journal.identity}-{commit}"
         repository.log(workload).pin(name, commit, reason=f"promotion to {self.plan['target']}", term=term)
 
-    def unpin(self) -> None:
-        """Let go of this operation's pins. What cannot be reached keeps them; they hold nothing up."""
+    def unpin(self) -> list[str]:
+        """Let go of this operation's pins. Returns why some stay, where a repository cannot be written."""
+        kept: list[str] = []
         for workload in self._moving:
             for repository in self.world.repositories.values():
                 try:
@@ -92,8 +93,9 @@ class BringUp:
                     view = log.view()
                     for name in [n for n in view.pins if n.startswith(f"promotion-{self.journal.identity}-")]:
                         log.unpin(name, term=view.term)
-                except ReplicatorError:
-                    continue
+                except ReplicatorError as error:
+                    kept.append(f"pins stay in {repository.name}: {error}")
+        return kept
 
     def restore(self) -> Doc:
         """Restore every workload's recovery point to where its trainer looks, walking down a ladder.

@@ -114,10 +114,12 @@ class Promotion:
         return BringUp(self._world, self._journal, self._plan, self._workloads(), made)
 
     def _reconcile(self) -> Doc:
-        self._bring_up().unpin()
+        kept = self._bring_up().unpin()
         if self._world.reconcile is None:
-            return {"detail": "left to the next: drstack up " + str(self._plan["environment"])}
-        return {"detail": self._world.reconcile(str(self._plan["target"]))}
+            told = "left to the next: drstack up " + str(self._plan["environment"])
+        else:
+            told = self._world.reconcile(str(self._plan["target"]))
+        return {"detail": "; ".join([told, *kept])}
 
     def _end(self) -> Doc:
         return {

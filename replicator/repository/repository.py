@@ -9,7 +9,7 @@ import secrets
 import time
 from typing import TYPE_CHECKING
 
-from replicator.errors import DataCorrupt, KeyMissing, StoreUnavailable
+from replicator.errors import DataCorrupt, KeyMissing
 from replicator.log.records import digest
 from replicator.log.workload import WorkloadLog
 from replicator.repository.format import Format, read_format
@@ -18,7 +18,7 @@ from replicator.repository.packs import manifest_key
 from replicator.repository.receipts import Receipts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from replicator.log.replay import Accepted
     from replicator.model import CommitId, Level, PackRef
@@ -77,13 +77,6 @@ class Repository:
         """Workloads that have a log here, as LIST shows them."""
         return sorted({key.split("/")[1] for key in self.store.list("log") if key.count("/") == 2})  # noqa: PLR2004
 
-    def attested(self, workload: str, demanded: tuple[Level, ...]) -> list[tuple[Accepted, Mapping[Level, bool]]]:
-        """Commits that stand, newest first, each with which of the demanded receipts it has."""
-        found: list[tuple[Accepted, Mapping[Level, bool]]] = []
-        for accepted in reversed(self.log(workload).view().in_order()):
-            found.append((accepted, self.receipts.levels(workload, accepted.slot, demanded)))
-        return found
-
 
 def newest_recovery_point(
     repository: Repository, workload: str, demanded: tuple[Level, ...], *, at_most: CommitId | None = None
@@ -94,13 +87,4 @@ def newest_recovery_point(
             continue
         if all(repository.receipts.levels(workload, accepted.slot, demanded).values()):
             return accepted
-    return None
-
-
-def reachable(repository: Repository) -> str | None:
-    """None if the repository answers, else why not."""
-    try:
-        repository.format()
-    except StoreUnavailable as error:
-        return str(error)
     return None

@@ -15,25 +15,13 @@ from drstack.recovery.operation import begin, unfinished
 from drstack.recovery.plan import Given, plan_promotion
 from drstack.recovery.promote import Promotion
 from drstack.witness.assignment import Assignment
-from replicator.errors import StoreUnavailable
 from replicator.service.keeping import Keeping
 from replicator.stores.faults import FaultyStore
 from tests.drstack.recovery.test_promote import Killed
-from tests.drstack.recovery.world import Rig
+from tests.drstack.recovery.world import Away, Rig
 
 BY = Given(by="test")
 ANY_LOSS = Given(by="test", data_loss_s=float("inf"), reason="east is gone")
-
-
-class Away:
-    def before(self, verb: str, key: str) -> None:
-        raise StoreUnavailable("black hole")
-
-    def after(self, verb: str, key: str) -> None:
-        pass
-
-    def filter(self, key: str, body: bytes) -> bytes:
-        return body
 
 
 @pytest.fixture
@@ -256,6 +244,15 @@ def test_a_run_that_ends_well_before_it_could_be_proved_does_not_keep_the_operat
     rig.sites["west"].ends_after = 2
     rig.sites["west"].steps = itertools.count(1)
     assert promote(rig.world(), "west", BY)["result"] == "promoted"
+
+
+def test_pins_that_cannot_be_let_go_are_told(rig):
+    rig.save(10)
+    with dying_at("reconcile"):
+        promote(rig.world(), "west", BY)
+    corrupt(rig, "east", 2)
+    assert promote(rig.world(), "west", BY)["result"] == "promoted"
+    assert "pins stay in east" in rig.witness().journal(1, 1).outcome("reconcile")["detail"]
 
 
 def test_pins_of_a_promotion_are_gone_when_it_has_ended(rig):

@@ -10,9 +10,9 @@ from drstack.errors import ConsentRequired, NotReady, OperationConflict, PlanSta
 from drstack.recovery.conduct import plan_only, promote
 from drstack.recovery.plan import PHASES, Given, Need
 from drstack.recovery.promote import EXECUTED
-from replicator.errors import Sealed, StoreUnavailable
+from replicator.errors import Sealed
 from replicator.stores.faults import FaultyStore
-from tests.drstack.recovery.world import NEED, Rig
+from tests.drstack.recovery.world import NEED, Away, Rig
 
 BY = Given(by="test")
 
@@ -176,16 +176,6 @@ def test_an_acknowledging_repository_out_of_reach_is_unknown_loss_and_needs_cons
     current = rig.witness().current()
     part = current.workloads["gpt"].model_copy(update={"acknowledge": ("east",)})
     rig.witness().assign(current.model_copy(update={"number": 2, "workloads": {"gpt": part}, "cause": "extend"}))
-
-    class Away:
-        def before(self, verb: str, key: str) -> None:
-            raise StoreUnavailable("black hole")
-
-        def after(self, verb: str, key: str) -> None:
-            pass
-
-        def filter(self, key: str, body: bytes) -> bytes:
-            return body
 
     rig.wrap = lambda name, store: FaultyStore(store, Away()) if name == "east" else store
     with pytest.raises(ConsentRequired, match="unknown loss"):

@@ -13,6 +13,7 @@ from drstack.recovery.ports import Fence, JobObservation, SiteObservation
 from drstack.recovery.world import World
 from drstack.witness.assignment import Assignment, WorkloadAssignment
 from drstack.witness.witness import Witness
+from replicator.errors import StoreUnavailable
 from replicator.repository.format import initialise
 from replicator.repository.repository import Repository, random_token
 from replicator.repository.ship import Push, ship
@@ -96,6 +97,19 @@ class Quiet:
 
     def end(self, phase: str, seconds: float, detail: str) -> None:
         pass
+
+
+class Away:
+    """Faults of a store that never answers."""
+
+    def before(self, verb: str, key: str) -> None:
+        raise StoreUnavailable("black hole")
+
+    def after(self, verb: str, key: str) -> None:
+        pass
+
+    def filter(self, key: str, body: bytes) -> bytes:
+        return body
 
 
 @dataclass
