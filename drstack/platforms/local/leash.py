@@ -19,7 +19,8 @@ from drstack.platforms.local.supervisor import Supervisor
 from drstack.platforms.local.waiting import Deadline
 
 LOOK_S = 1.0
-SHUTDOWN_S = 1.0
+SHUTDOWN_S = 0.5
+KILL_S = 5.0
 
 
 def wait_for_the_end(fifo: Path) -> None:
@@ -60,7 +61,7 @@ def end_site(folder: SiteFolder) -> None:
         Deadline(SHUTDOWN_S).until(lambda: not any(seen.ours for seen in processes.of_site(folder)))
     except ActuatorFailed as error:
         print(f"leash: {error}", file=sys.stderr)  # noqa: T201 — supervisord keeps it as the log
-    processes.end(folder, deadline_s=SHUTDOWN_S, spare_family=False)
+    processes.end(folder, deadline_s=KILL_S, spare_family=False)
 
 
 if __name__ == "__main__":
