@@ -1,9 +1,9 @@
 """Run a command that cannot outlive its caller: `python -m drstack.reconcile.leash --watch-fd N -- COMMAND`.
 
 The Pulumi engine leaves its language hosts and plugins behind when it is killed, and itself when its caller is. The
-leash holds the command in a session of its own and ends all of it (SIGINT to the command, wait, SIGTERM, SIGKILL to
-every process of the run) when the pipe at fd N reaches its end, since only the caller holds the other end; when the
-FIFO named by DRSTACK_LEASH does; or when the leash is signalled. Invariant: when the leash has exited, no process of
+leash holds the command in a session of its own and ends all of it (SIGINT to the command, wait, SIGKILL to it, then
+SIGTERM and SIGKILL to what is left of the run) when the pipe at fd N reaches its end, since only the caller holds the
+other end; when the FIFO named by DRSTACK_LEASH does; or when the leash is signalled. Invariant: when the leash has exited, no process of
 the run is left (`processes` says who belongs to a run); its exit code is the command's, 128 + n for signal n.
 """
 
@@ -86,11 +86,17 @@ class Leash:
         return bool(ended)
 
     def _end_all(self, child: subprocess.Popen[bytes]) -> None:
-        deadline = time.monotonic() + (STRAGGLER_S if child.poll() is not None else 0)
+        by_itself = child.poll() is not None
+        if not by_itself:
+            # Before its plugins: an engine that sees a plugin die in a create takes that for a create that failed,
+            # and drops from the state the operation by which a repair would look for what was made.
+            child.kill()
+            child.wait()
+        deadline = time.monotonic() + (STRAGGLER_S if by_itself else 0)
         while members(self.run_id, child.pid) and time.monotonic() < deadline:
             time.sleep(POLL_S)
         end(lambda: members(self.run_id, child.pid))
-        if child.poll() is None:  # no /proc on this machine
+        if not by_itself:  # what /proc does not tell, on a machine without it
             send_to_group(child.pid, signal.SIGKILL)
 
 

@@ -120,6 +120,29 @@ def test_a_command_that_ignores_every_request_is_killed(tmp_path: Path):
     assert of_run("stubborn") == []
 
 
+def test_an_engine_never_lives_to_see_a_plugin_die(tmp_path: Path):
+    """It would take that for a create that failed, and forget what the plugin may have made."""
+    stubborn = program(
+        tmp_path,
+        """
+        import pathlib, signal, subprocess, sys, time
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: None)
+        plugin = subprocess.Popen([sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"])
+        plugin.wait()
+        pathlib.Path(sys.argv[1]).write_text("the create failed")
+        """,
+    )
+    command = [*LEASH, "--patience", "0.3", "--", sys.executable, stubborn, tmp_path / "state"]
+    leash = subprocess.Popen(command, stdout=subprocess.PIPE, env=os.environ | {RUN_ID: "engine"})
+    assert leash.stdout is not None
+    leash.stdout.readline()
+    leash.send_signal(signal.SIGINT)
+    assert leash.wait(15) == 128 + 9
+    assert not (tmp_path / "state").exists()
+    assert of_run("engine") == []
+
+
 def test_what_the_command_left_behind_is_ended_with_it():
     background = 'python3 -c "import time; time.sleep(600)" & exit 5'
     done = subprocess.run(
