@@ -3,8 +3,9 @@
 The Pulumi engine leaves its language hosts and plugins behind when it is killed, and itself when its caller is. The
 leash holds the command in a session of its own and ends all of it (SIGINT to the command, wait, SIGKILL to it, then
 SIGTERM and SIGKILL to what is left of the run) when the pipe at fd N reaches its end, since only the caller holds the
-other end; when the FIFO named by DRSTACK_LEASH does; or when the leash is signalled. Invariant: when the leash has exited, no process of
-the run is left (`processes` says who belongs to a run); its exit code is the command's, 128 + n for signal n.
+other end; when the FIFO named by DRSTACK_LEASH does; or when the leash is signalled. Invariant: when the leash has
+exited, no process of the run is left (`processes` says who belongs to a run); its exit code is the command's, 128 + n
+for signal n.
 """
 
 from __future__ import annotations
