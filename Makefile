@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := setup
 .NOTPARALLEL:
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help setup engine servers demo lint quick test check lock clean
+.PHONY: help setup engine servers sdk demo lint quick test check lock clean
 
 new_enough := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 pythons := python3 python3.14 python3.13 python3.12 python3.11
@@ -23,6 +23,9 @@ engine: setup ## finds, fetches or builds the Pulumi engine
 
 servers: setup ## builds the servers that tests run against
 	@$(PYTHON) -m tools.servers
+
+sdk: setup ## SDKs of the provider and the components for Go, Node.js and Python, into sdk/
+	@$(PYTHON) -m tools.sdk $(ARGS)
 
 demo: setup engine ## a disaster and the recovery from it, on this machine
 	@$(venv)/drstack demo $(ARGS)
@@ -47,5 +50,5 @@ lock: ## compiles requirements.lock anew; ARGS=--upgrade raises versions
 	@$(PYTHON) -m tools.setup.lock $(ARGS)
 
 clean: ## removes what was made in the checkout, .venv too; keeps the cache, stacks and their state
-	rm -rf .venv .venv-uv .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist .drstack/engine.json .drstack/setup.lock
+	rm -rf .venv .venv-uv .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist sdk .drstack/engine.json .drstack/setup.lock
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
