@@ -17,7 +17,9 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
 from drstack.reconcile.leash import ORPHAN_PATIENCE_S, PATIENCE_S, STRAGGLER_S
-from drstack.reconcile.processes import KILL_S, TERM_S
+from drstack.reconcile.processes import KILL_S, RUN_ID, TERM_S, end, members
+from drstack.reconcile.processes import command as arguments
+from drstack.reconcile.survivors import is_engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -62,6 +64,7 @@ def run_leashed(
             code = _follow(process, time.monotonic() + timeout_s, tick)
         finally:
             _stop(process)
+            _end_unleashed(environ.get(RUN_ID))
         return Finished(code, _text(printed), _text(complained))
 
 
@@ -87,6 +90,14 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.send_signal(signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(ORPHAN_PATIENCE_S + ENDING_S)
+
+
+def _end_unleashed(run_id: str | None) -> None:
+    """End a run whose leash was killed: the engine before its plugins, for the reason that `leash` gives."""
+    if run_id is None:
+        return
+    end(lambda: [process for process in members(run_id) if is_engine(arguments(process.pid))], first=signal.SIGKILL)
+    end(lambda: members(run_id))
 
 
 def _text(file: IO[bytes]) -> str:

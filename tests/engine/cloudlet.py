@@ -1,7 +1,8 @@
 """A provider as clouds' are: each create makes another disk, under an id that nobody can tell beforehand.
 
 The disks are files in the folder that CLOUDLET names. What the file `hang` there holds (create-before, create-after,
-update-after, delete-before) is where the next such call stops for good, after writing `reached`.
+update-after, delete-before) is where the next such call stops for good, after writing `reached`. CLOUDLET_SLOW_S is how
+long a create takes before its disk is there, and again after that.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pulumi.provider.experimental import server
 from pulumi.provider.experimental.property_value import PropertyValue
 
 WORLD = Path(os.environ["CLOUDLET"])
+SLOW_S = float(os.environ.get("CLOUDLET_SLOW_S", "0"))
 SCHEMA = {"name": "cloudlet", "version": "0.0.1", "resources": {"cloudlet:index:Disk": {}}}
 
 
@@ -53,8 +55,10 @@ class Cloudlet(protocol.Provider):
         if request.preview:
             return protocol.CreateResponse(resource_id="", properties=wrapped(values))
         await hang("create-before")
+        await asyncio.sleep(SLOW_S)
         made = self._made(values)
         (WORLD / "disks" / made).write_text(json.dumps(values))
+        await asyncio.sleep(SLOW_S)
         await hang("create-after")
         return protocol.CreateResponse(resource_id=made, properties=wrapped(values))
 

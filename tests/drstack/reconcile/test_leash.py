@@ -211,3 +211,20 @@ def test_an_error_of_the_caller_ends_the_command(tmp_path: Path):
     with pytest.raises(RuntimeError):
         run_leashed(["sleep", "600"], cwd=tmp_path, environ=os.environ | {RUN_ID: "failing"}, timeout_s=30, tick=fail)
     assert of_run("failing") == []
+
+
+def test_a_leash_that_is_killed_leaves_nothing_behind_either(tmp_path: Path):
+    ready = tmp_path / "ready"
+
+    def kill_the_leash() -> None:
+        if ready.exists():
+            for process in processes():
+                if process.parent == os.getpid() and variables(process.pid).get(RUN_ID) == "unleashed":
+                    os.kill(process.pid, signal.SIGKILL)
+
+    ended = run_leashed(
+        [sys.executable, "-c", FAMILY, str(ready)], cwd=tmp_path, environ=os.environ | {RUN_ID: "unleashed"},
+        timeout_s=60, tick=kill_the_leash,
+    )  # fmt: skip
+    assert ended.code == -signal.SIGKILL
+    assert of_run("unleashed") == []
