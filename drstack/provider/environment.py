@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from drstack.witness.witness import Witness
 
 _REPAIR = "docs/operations/witness.md tells how to put the witness back from the `open` entries of the repositories."
+_FOREIGN = f"If it is another environment's, give the site of this one a `folder` of its own. Else {_REPAIR}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +62,13 @@ def decide(
     ahead = max(repositories, key=lambda each: each.term, default=None)
     if ahead is not None and ahead.term > number:
         raise WitnessUnsound(
-            f"witness {witness} ends at assignment {number}; {ahead.url} has opened term {ahead.term}", hint=_REPAIR
+            f"witness {witness} ends at assignment {number}; {ahead.url} has opened term {ahead.term}",
+            hint=_REPAIR if current else _FOREIGN,
         )
     if current is None:
         knowing = [each.url for each in repositories if each.environment is not None] or list(descriptors)
         if knowing:
-            raise WitnessUnsound(f"witness {witness} is empty, but {knowing[0]} knows the environment", hint=_REPAIR)
+            raise WitnessUnsound(f"witness {witness} is empty, but {knowing[0]} knows an environment", hint=_FOREIGN)
         workloads = {name: _opened(each, 1) for name, each in declared.items()}
         return Decision("create", Assignment(number=1, workloads=workloads, cause="create"))
     new = {name: _opened(each, number + 1) for name, each in declared.items() if name not in current.workloads}
