@@ -11,6 +11,7 @@ from drstack.cli.demo import demo
 from drstack.cli.env import env
 from drstack.cli.exit_codes import exit_codes
 from drstack.cli.promote import promote
+from drstack.cli.report import report
 from drstack.cli.schema import schema
 from drstack.cli.status import status
 from drstack.cli.up import up
@@ -34,6 +35,7 @@ app.add_typer(checkpoints, name="checkpoints", rich_help_panel=_EVERYDAY)
 app.command(rich_help_panel=_EVERYDAY)(check)
 app.command(rich_help_panel=_EVERYDAY)(up)
 app.command(rich_help_panel=_EVERYDAY)(env)
+app.command(rich_help_panel=_EVERYDAY)(report)
 app.command(rich_help_panel=_EVERYDAY)(schema)
 app.command("exit-codes", rich_help_panel=_EVERYDAY)(exit_codes)
 app.command(rich_help_panel=_TRY)(demo)
