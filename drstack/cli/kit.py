@@ -67,9 +67,13 @@ def _check(path: Path, max_age: str, *, json: bool) -> None:
     from drstack.kit.check import check
     from drstack.spec import parse_duration
 
+    try:
+        max_age_s = parse_duration(max_age)
+    except ValueError as error:
+        raise typer.BadParameter(f"--max-age {max_age}: write {error}") from error
     told = manifest.read(shelf.newest(path.absolute()))
     now = _now(told.environment)
-    verdict = check(path.absolute(), now=now, at=time.time(), max_age_s=parse_duration(max_age), say=_say)
+    verdict = check(path.absolute(), now=now, at=time.time(), max_age_s=max_age_s, say=_say)
     if json:
         sys.stdout.write(json_.dumps(_document(verdict)) + "\n")
     if verdict.faults:

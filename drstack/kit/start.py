@@ -33,6 +33,7 @@ READY = "ready"
 INSTALL_TIMEOUT_S = 900.0
 PROBE_TIMEOUT_S = 120.0
 _CHUNK = 1 << 20
+_LISTED = {"size", "sha256", "executable"}
 _SAID_EVERY_S = 2.0
 
 
@@ -70,6 +71,11 @@ def read_manifest(kit: Path) -> dict[str, Any]:
     told = cast("dict[str, Any]", body)
     if told.get("kit") != FORMAT or not isinstance(told.get("files"), dict):
         raise ValueError(f"not a manifest of kit format {FORMAT}")
+    shapes = {"environment": str, "site": str, "root": str, "platform": dict, "engine": dict}
+    lacking = [name for name, shape in shapes.items() if not isinstance(told.get(name), shape)]
+    lacking += [name for name, listed in told["files"].items() if not set(listed) >= _LISTED]
+    if lacking:
+        raise ValueError(f"incomplete: {', '.join(lacking)}")
     return told
 
 
@@ -178,6 +184,9 @@ def _project(kit: Path, into: Path, manifest: dict[str, Any]) -> None:
     project = into / "project"
     shutil.rmtree(project, ignore_errors=True)
     shutil.copytree(kit / "project", project)
+    for name, listed in manifest["files"].items():
+        if listed["executable"] and name.startswith("project/"):
+            (into / name).chmod(0o755)
     engine = kit / "engine"
     if not engine.is_dir():
         return

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import os
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -175,7 +176,7 @@ def _put_engine(engine: EngineTools, target: Path) -> None:
     for name in _HOSTS:
         program = (engine.bin / name).resolve()
         if program.is_file():
-            wheels.copy(program, target / name)
+            shutil.copy2(program, target / name)
     if not (target / "pulumi-language-python").is_file():
         raise KitNotMade(
             f"{engine.bin} has no pulumi-language-python of its own",

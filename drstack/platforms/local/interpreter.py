@@ -30,6 +30,12 @@ def of_site(folder: SiteFolder, caller: str = sys.executable) -> str:
         return caller
 
 
+def gone(folder: SiteFolder) -> bool:
+    """Whether the recorded interpreter cannot run any more, so that nothing of the site could be started."""
+    known = _recorded(folder.interpreter)
+    return known is not None and not os.access(known, os.X_OK)
+
+
 def _recorded(note: Path) -> str | None:
     with suppress(FileNotFoundError):
         return note.read_text().strip() or None

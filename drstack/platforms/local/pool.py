@@ -55,11 +55,15 @@ def ensure_pool(folder: SiteFolder, bounds: Bounds, *, initial_slots: int | None
         )
     supervisor = Supervisor(folder)
     write_json(folder.bounds, {**asdict(bounds)})
-    write_text(folder.programs / "pool.conf", programs.slots(folder, bounds.maximum, of_site(folder)))
+    write_programs(folder, bounds)
     supervisor.reread()
     down = not _running(supervisor.programs())
     desired = change(folder, lambda now: _settled(now, bounds, initial_slots, writes, down=down))
     settle(folder, 0 if desired.fenced is not None else desired.slots, deadline_s=READY_S)
+
+
+def write_programs(folder: SiteFolder, bounds: Bounds) -> None:
+    write_text(folder.programs / "pool.conf", programs.slots(folder, bounds.maximum, of_site(folder)))
 
 
 def _settled(

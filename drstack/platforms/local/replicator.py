@@ -31,7 +31,7 @@ def ensure_replicator(folder: SiteFolder, config: ServiceConfig) -> None:
     changed = read_json(folder.replicator_config) != told
     if changed:
         write_text(folder.replicator_config, json.dumps(told, indent=2) + "\n")
-    write_text(folder.programs / "replicator.conf", programs.replicator(folder, of_site(folder)))
+    write_program(folder)
     supervisor = Supervisor(folder)
     supervisor.reread()
     if _fenced(folder) is not None:
@@ -39,6 +39,10 @@ def ensure_replicator(folder: SiteFolder, config: ServiceConfig) -> None:
     if changed:
         stop_replicator(folder, deadline_s=READY_S)
     start_replicator(folder, deadline_s=READY_S)
+
+
+def write_program(folder: SiteFolder) -> None:
+    write_text(folder.programs / "replicator.conf", programs.replicator(folder, of_site(folder)))
 
 
 def start_replicator(folder: SiteFolder, *, deadline_s: float) -> None:
