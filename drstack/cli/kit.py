@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -55,7 +56,7 @@ def kit(
         return
     sys.stdout.write(
         f"{placed}: {len(told.files)} files, {size / 1e6:.0f} MB, for a promotion of {told.environment} to {told.site}\n"
-        f"  in an incident: python3 {placed / 'start.py'}\n"
+        f"  in an incident: python3 {shlex.quote(str(placed / 'start.py'))}\n"
     )
 
 

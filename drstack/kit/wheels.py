@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from drstack.kit.closure import Pin
 
 DOWNLOAD_TIMEOUT_S = 1800.0
+_ASIDE = ".new-"
 
 
 def cache_folder(environ: Mapping[str, str] = os.environ) -> Path:
@@ -47,7 +49,10 @@ def wheels_for(pins: Sequence[Pin], cache: Path, say: Callable[[str], None]) -> 
     missing = [pin for pin in pins if cached(pin, cache, tags) is None]
     if missing:
         say(f"downloading {len(missing)} wheels; {len(pins) - len(missing)} are in {cache}")
-        with tempfile.TemporaryDirectory(prefix=".new-", dir=cache) as folder:
+        for left in cache.glob(f"{_ASIDE}*"):
+            if time.time() - left.stat().st_mtime > DOWNLOAD_TIMEOUT_S:
+                shutil.rmtree(left, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix=_ASIDE, dir=cache) as folder:
             _download(missing, Path(folder), say)
             for path in Path(folder).glob("*.whl"):
                 path.replace(cache / path.name)
