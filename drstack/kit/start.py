@@ -9,6 +9,7 @@ to type next. Run it again at any time: what is ready stays. Exit codes: 0 ready
 from __future__ import annotations
 
 import argparse
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -18,6 +19,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import venv
 from pathlib import Path
@@ -159,15 +161,31 @@ def _environment(kit: Path, into: Path) -> None:
     offline = ["--isolated", "--disable-pip-version-check", "--no-cache-dir", "install", "--quiet", "--no-compile"]
     chosen = ["--no-index", "--no-deps", "--only-binary", ":all:", "--require-hashes"]
     wheels = ["--find-links", str(kit / "wheels"), "-r", str(kit / "requirements.txt")]
-    done = subprocess.run(
-        [python, str(pip / "pip"), *offline, *chosen, *wheels],
-        env={name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "PYTHON"))},
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=INSTALL_TIMEOUT_S, check=False,
-    )  # fmt: skip
-    if done.returncode:
-        raise subprocess.SubprocessError(f"pip: {(done.stderr or done.stdout).strip()[-600:]}")
+    _watched([python, str(pip / "pip"), *offline, *chosen, *wheels])
     if not _runs(into):
         raise subprocess.SubprocessError(f"{python} cannot import drstack")
+
+
+def _watched(command: list[str]) -> None:
+    """Run pip, telling that it still works. SubprocessError with its last words."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "PYTHON"))}
+    began = time.monotonic()
+    with tempfile.TemporaryFile("w+") as told:
+        process = subprocess.Popen(command, env=clean, stdin=subprocess.DEVNULL, stdout=told, stderr=told)
+        try:
+            while process.poll() is None:
+                if time.monotonic() - began > INSTALL_TIMEOUT_S:
+                    raise subprocess.SubprocessError(f"pip did not end within {INSTALL_TIMEOUT_S:.0f} s")
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(_SAID_EVERY_S)
+                    continue
+                _say(f"installing: {time.monotonic() - began:.0f} s")
+        finally:
+            process.kill()
+            process.wait()
+        if process.returncode:
+            told.seek(0)
+            raise subprocess.SubprocessError(f"pip: {told.read().strip()[-600:]}")
 
 
 def _runs(into: Path) -> bool:

@@ -128,6 +128,7 @@ def test_a_standby_is_promoted_from_the_kit_alone(project, tmp_path):
     kit = Path(told["path"])
     assert kit == project.site("west").path / "kit" / "1"
     assert drstack(project, "kit", "--check", str(kit.parent)).startswith(f"{kit}: whole")
+    assert "ready/drstack promote local --to west\n" in (kit / "RUNBOOK.md").read_text()
     secret = (project.root / "passphrase").read_bytes().strip()
     assert [path for path in kit.rglob("*") if path.is_file() and secret in path.read_bytes()] == []
 

@@ -93,8 +93,6 @@ def test_a_changed_bound_and_found_drift_are_differences():
 
 
 def test_an_interpreter_of_a_job_is_one_that_can_be_run(tmp_path):
-    from drstack.provider.job import Job
-
     given = {"folder": str(tmp_path), "workload": "gpt", "command": ["python"], "ranks": 1, "checkpoints": "c"}
     for python in ("python3", str(tmp_path / "none"), str(tmp_path)[1:]):
         _, failures = check_inputs(Job(), {}, {**given, "python": python})
