@@ -37,6 +37,8 @@ class GpuClusterArgs:
     maximum: pulumi.Input[int]
     initial: pulumi.Input[int | None]
     devices: pulumi.Input[str] = "cpu"
+    python: pulumi.Input[str | None] = None
+    """Interpreter of the jobs; None leaves it as it was when the site was made."""
     jobs: Mapping[str, ClusterJob] = field(default_factory=dict[str, ClusterJob])
 
 
@@ -68,6 +70,7 @@ class GpuCluster(pulumi.ComponentResource):
                 env=each.job.env,
                 checkpoints=each.checkpoints,
                 initially_running=each.initially_running,
+                python=args.python,
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[pool]),
             )
         self.nodes = pulumi.Output.from_input(args.maximum)

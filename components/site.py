@@ -74,6 +74,7 @@ class Site(pulumi.ComponentResource):
                 maximum=platform.slots,
                 initial=roles.apply(lambda found: local.initial_slots(found, full, standby)),
                 devices=platform.devices,
+                python=platform.python,
                 jobs=_jobs(declared, roles),
             ),
             after_store,

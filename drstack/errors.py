@@ -15,7 +15,10 @@
     ├── SiteOwned               29  another stack owns the site (drstack.platforms.local.ownership)
     ├── EngineFailed            30  the Pulumi engine failed, or could not be had
     ├── DemoFailed              31  the demo ran and a check of it did not hold
-    └── NotReady                32  the standby cannot take over as it is
+    ├── NotReady                32  the standby cannot take over as it is
+    ├── KitUnusable             36  a recovery kit is damaged, or for another kind of machine
+    ├── KitStale                37  a recovery kit is whole, and no longer what the environment says, or too old
+    └── KitNotMade              38  a recovery kit could not be written or made ready; older ones stay
 Codes 40 and up are the replicator's (replicator.errors); 0 to 9 keep Pulumi's meaning.
 """
 
@@ -84,3 +87,17 @@ class DemoFailed(DrstackError):
 
 class NotReady(DrstackError):
     exit_code = 32
+
+
+class KitUnusable(DrstackError):
+    exit_code = 36
+    hint = "Write a new one: drstack kit ENV; until then take the kit before this one."
+
+
+class KitStale(DrstackError):
+    exit_code = 37
+    hint = "Write a new one: drstack kit ENV."
+
+
+class KitNotMade(DrstackError):
+    exit_code = 38

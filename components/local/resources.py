@@ -161,6 +161,7 @@ class Job(pulumi.CustomResource):
         env: pulumi.Input[Mapping[str, str]],
         checkpoints: pulumi.Input[str],
         initially_running: pulumi.Input[bool | None],
+        python: pulumi.Input[str | None],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         given = {
@@ -173,6 +174,7 @@ class Job(pulumi.CustomResource):
             "env": env,
             "checkpoints": checkpoints,
             "initiallyRunning": initially_running,
+            "python": python,
         }
         super().__init__("drstack:local:Job", name, given, opts)
 

@@ -1,4 +1,4 @@
-"""drstack:local:Job: what a workload runs at a site.
+"""drstack:local:Job: what a workload runs at a site, and which Python runs it.
 
 Invariant: a changed definition counts from the next start; neither it nor `initiallyRunning` starts, stops or
 restarts what runs (DESIGN, rule 10).
@@ -6,6 +6,7 @@ restarts what runs (DESIGN, rule 10).
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from pydantic import Field
 from drstack.platforms.local import jobs
 from drstack.platforms.local.desired import Desired, Program, change, read_desired
 from drstack.platforms.local.folder import SiteFolder, site_folder
+from drstack.platforms.local.interpreter import of_site
 from drstack.provider.kind import DRIFT, Created, Failure, Inputs, Kind
 from drstack.provider.sites import Folder, Name, identify, present
 
@@ -35,6 +37,7 @@ class JobInputs(Inputs):
     env: dict[str, str] = Field(default_factory=dict[str, str])
     checkpoints: str
     initially_running: bool | None = None
+    python: str | None = None
 
 
 class Job(Kind[JobInputs]):
@@ -50,6 +53,9 @@ class Job(Kind[JobInputs]):
             failures.append(Failure("module", "either a module or a command is expected"))
         if isinstance(path, str) and (path.startswith("/") or ".." in path.split("/")):
             failures.append(Failure("checkpoints", f"is {path!r}: a folder below the site's is expected"))
+        python = inputs.get("python")
+        if isinstance(python, str) and not (python.startswith("/") and os.access(python, os.X_OK)):
+            failures.append(Failure("python", f"is {python!r}: the absolute path of an interpreter is expected"))
         return failures
 
     def create(self, inputs: JobInputs) -> Created:
@@ -81,7 +87,8 @@ class Job(Kind[JobInputs]):
 
 
 def _definition(inputs: JobInputs) -> jobs.JobDefinition:
-    program = Program(inputs.module, inputs.command, inputs.args, inputs.env, inputs.checkpoints)
+    python = inputs.python or of_site(site_folder(inputs.folder))
+    program = Program(inputs.module, inputs.command, inputs.args, inputs.env, inputs.checkpoints, python)
     return jobs.JobDefinition(inputs.workload, inputs.ranks, program)
 
 

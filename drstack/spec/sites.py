@@ -52,6 +52,13 @@ class LocalSite(_Site):
     devices: Literal["cpu", "auto"] = Field(
         default="cpu", description="`cpu`, or `auto`: GPUs where there are any.", examples=["cpu"]
     )
+    python: str | None = derived(
+        None,
+        "the Python that made the site",
+        pattern=r"^/.",
+        description="Interpreter of the site's training environment, an absolute path; it runs the jobs here.",
+        examples=["/opt/train/bin/python"],
+    )
 
 
 class _CloudSite(_Site):

@@ -84,7 +84,7 @@ class Project:
         """What the command printed; in a session of its own, ended after TIMEOUT_S."""
         command = [str(self._engine.pulumi), *arguments, "--non-interactive", "--color", "never"]
         process = subprocess.Popen(
-            command, cwd=self.folder, env=self._environ(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            command, cwd=self.folder, env=self.environ(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, start_new_session=True,
         )  # fmt: skip
         try:
@@ -119,7 +119,7 @@ class Project:
         for site in ("east", "west"):
             teardown.end_processes(self.site(site), deadline_s=5)
 
-    def _environ(self) -> dict[str, str]:
+    def environ(self) -> dict[str, str]:
         hidden = ("PULUMI_", "DRSTACK_", "VIRTUAL_ENV")
         return {
             **{name: value for name, value in os.environ.items() if not name.startswith(hidden)},

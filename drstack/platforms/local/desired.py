@@ -27,6 +27,8 @@ class Program:
     args: tuple[str, ...]
     env: Mapping[str, str]
     checkpoints: str
+    python: str | None = None
+    """Interpreter of the module, and of a command that begins with `python`; None: the slot's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,7 @@ def parse_program(body: Mapping[str, Any]) -> Program:
         args=tuple(body["args"]),
         env=dict(body["env"]),
         checkpoints=body["checkpoints"],
+        python=body.get("python"),
     )
 
 

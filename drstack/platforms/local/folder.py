@@ -73,6 +73,11 @@ class SiteFolder:
         return self.run / "supervisord.conf"
 
     @property
+    def interpreter(self) -> Path:
+        """Names the Python that runs the site's programs."""
+        return self.run / "python"
+
+    @property
     def socket_note(self) -> Path:
         """Holds the path of supervisord's socket, which depends on who started it."""
         return self.run / "socket"

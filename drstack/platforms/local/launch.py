@@ -42,11 +42,12 @@ def plan_launch(
     """`resume_step` None leaves the choice to the trainer; `device` None hides all GPUs."""
     checkpoints = str(folder.checkpoints(job.program.checkpoints))
     metrics = str(folder.metrics(workload))
+    python = job.program.python or sys.executable
     if job.program.module is not None:
         given = ("--checkpoints", checkpoints, "--metrics", metrics)
-        argv = (sys.executable, "-m", job.program.module, *given, *job.program.args)
+        argv = (python, "-m", job.program.module, *given, *job.program.args)
     else:
-        argv = (*_resolved(job.program.command), *job.program.args)
+        argv = (*_resolved(job.program.command, python), *job.program.args)
     env = {
         **inherited,
         "OMP_NUM_THREADS": "1",
@@ -91,6 +92,6 @@ def gpus_present() -> int:
         return 0
 
 
-def _resolved(command: tuple[str, ...]) -> tuple[str, ...]:
-    """`python` means the interpreter that runs the site, whatever PATH says."""
-    return (sys.executable, *command[1:]) if Path(command[0]).name in ("python", "python3") else command
+def _resolved(command: tuple[str, ...], python: str) -> tuple[str, ...]:
+    """`python` means the job's interpreter, whatever PATH says."""
+    return (python, *command[1:]) if Path(command[0]).name in ("python", "python3") else command

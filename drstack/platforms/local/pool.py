@@ -6,7 +6,6 @@ in here; a bound below it is refused (DESIGN, rule 10).
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from drstack.errors import ActuatorFailed
 from drstack.platforms.local import programs
 from drstack.platforms.local.atomic import read_json, write_json, write_text
 from drstack.platforms.local.desired import Desired, change, read_desired
+from drstack.platforms.local.interpreter import of_site
 from drstack.platforms.local.logs import tail
 from drstack.platforms.local.supervisor import Supervisor
 from drstack.platforms.local.waiting import Deadline
@@ -55,11 +55,15 @@ def ensure_pool(folder: SiteFolder, bounds: Bounds, *, initial_slots: int | None
         )
     supervisor = Supervisor(folder)
     write_json(folder.bounds, {**asdict(bounds)})
-    write_text(folder.programs / "pool.conf", programs.slots(folder, bounds.maximum, sys.executable))
+    write_programs(folder, bounds)
     supervisor.reread()
     down = not _running(supervisor.programs())
     desired = change(folder, lambda now: _settled(now, bounds, initial_slots, writes, down=down))
     settle(folder, 0 if desired.fenced is not None else desired.slots, deadline_s=READY_S)
+
+
+def write_programs(folder: SiteFolder, bounds: Bounds) -> None:
+    write_text(folder.programs / "pool.conf", programs.slots(folder, bounds.maximum, of_site(folder)))
 
 
 def _settled(

@@ -6,13 +6,13 @@ Invariant: it is restarted only when what it is told changed.
 from __future__ import annotations
 
 import json
-import sys
 from typing import TYPE_CHECKING
 
 from drstack.errors import ActuatorFailed
 from drstack.platforms.local import programs
 from drstack.platforms.local.atomic import read_json, write_text
 from drstack.platforms.local.desired import read_desired
+from drstack.platforms.local.interpreter import of_site
 from drstack.platforms.local.logs import tail
 from drstack.platforms.local.supervisor import Supervisor
 from drstack.platforms.local.waiting import Deadline
@@ -31,7 +31,7 @@ def ensure_replicator(folder: SiteFolder, config: ServiceConfig) -> None:
     changed = read_json(folder.replicator_config) != told
     if changed:
         write_text(folder.replicator_config, json.dumps(told, indent=2) + "\n")
-    write_text(folder.programs / "replicator.conf", programs.replicator(folder, sys.executable))
+    write_program(folder)
     supervisor = Supervisor(folder)
     supervisor.reread()
     if _fenced(folder) is not None:
@@ -39,6 +39,10 @@ def ensure_replicator(folder: SiteFolder, config: ServiceConfig) -> None:
     if changed:
         stop_replicator(folder, deadline_s=READY_S)
     start_replicator(folder, deadline_s=READY_S)
+
+
+def write_program(folder: SiteFolder) -> None:
+    write_text(folder.programs / "replicator.conf", programs.replicator(folder, of_site(folder)))
 
 
 def start_replicator(folder: SiteFolder, *, deadline_s: float) -> None:

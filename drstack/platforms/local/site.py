@@ -16,8 +16,10 @@ from drstack.platforms.local.attempts import read_attempt
 from drstack.platforms.local.desired import Desired, DesiredJob, change, read_desired
 from drstack.platforms.local.fence import fence
 from drstack.platforms.local.folder import site_folder
+from drstack.platforms.local.interpreter import gone
 from drstack.platforms.local.metrics import read_run
 from drstack.platforms.local.pool import read_bounds, running_slots, settle
+from drstack.platforms.local.renewal import RENEW_S, renew_programs
 from drstack.platforms.local.replicator import start_replicator
 from drstack.platforms.local.supervisor import Supervisor
 from drstack.platforms.local.waiting import Deadline
@@ -101,6 +103,8 @@ class LocalSite:
 
         with _named(self.name):
             change(self._folder, decide)
+            if gone(self._folder):
+                renew_programs(self._folder, bounds, deadline_s=deadline.left_s(RENEW_S))
             if self._folder.replicator_config.exists():
                 start_replicator(self._folder, deadline_s=deadline.left_s())
             settle(self._folder, slots, deadline_s=deadline.left_s())

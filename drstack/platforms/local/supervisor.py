@@ -9,7 +9,6 @@ import http.client
 import os
 import socket
 import subprocess
-import sys
 import xmlrpc.client
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from drstack.errors import ActuatorFailed
 from drstack.platforms.local import processes, programs
 from drstack.platforms.local.atomic import locked, write_text
 from drstack.platforms.local.folder import SiteFolder, socket_path
+from drstack.platforms.local.interpreter import of_site
 from drstack.platforms.local.waiting import Deadline
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Supervisor:
         if fifo is None:
             leash.unlink(missing_ok=True)
         else:
-            write_text(leash, programs.leash(self._folder, fifo, sys.executable))
+            write_text(leash, programs.leash(self._folder, fifo, of_site(self._folder)))
         with locked(self._folder.socket_note):
             if self.answers():
                 self.reread()
@@ -78,7 +78,7 @@ class Supervisor:
     def _spawn(self, environ: Mapping[str, str]) -> None:
         hidden = ("PULUMI_", "DRSTACK_LEASH", "DRSTACK_RUN_ID")
         kept = {name: value for name, value in environ.items() if not name.startswith(hidden)}
-        command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._folder.supervisor_config)]
+        command = [of_site(self._folder), "-m", "supervisor.supervisord", "-c", str(self._folder.supervisor_config)]
         try:
             done = subprocess.run(
                 command,

@@ -1,5 +1,7 @@
 """Checks and diffs are pure: no folder, no engine."""
 
+import sys
+
 import pytest
 
 from drstack.provider.checkpoint_repository import CheckpointRepository
@@ -88,3 +90,12 @@ def test_a_changed_bound_and_found_drift_are_differences():
     state = {**check_inputs(WorkerPool(), {}, POOL)[0], "drift": []}
     assert differences(WorkerPool(), state, check_inputs(WorkerPool(), POOL, POOL | {"maxSlots": 6})[0]) == ["maxSlots"]
     assert differences(WorkerPool(), state | {"drift": ["slot-1 is EXITED"]}, POOL | {"devices": "cpu"}) == ["drift"]
+
+
+def test_an_interpreter_of_a_job_is_one_that_can_be_run(tmp_path):
+    given = {"folder": str(tmp_path), "workload": "gpt", "command": ["python"], "ranks": 1, "checkpoints": "c"}
+    for python in ("python3", str(tmp_path / "none"), str(tmp_path)[1:]):
+        _, failures = check_inputs(Job(), {}, {**given, "python": python})
+        assert [failure.property for failure in failures] == ["python"], python
+    assert check_inputs(Job(), {}, {**given, "python": sys.executable})[1] == []
+    assert check_inputs(Job(), {}, given)[1] == []

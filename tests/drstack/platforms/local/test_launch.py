@@ -51,3 +51,10 @@ def test_a_slot_has_the_gpu_of_its_number_where_there_is_one():
     assert [device_of(slot, (0, 1), "auto", 2) for slot in (0, 1)] == [0, 1]
     assert device_of(0, (0,), "cpu", 2) is None
     assert launch(device=1).env["CUDA_VISIBLE_DEVICES"] == "1"
+
+
+def test_a_declared_interpreter_runs_the_module_and_a_python_command():
+    declared = replace(MODULE, python="/opt/train/bin/python")
+    assert launch(replace(JOB, program=declared)).argv[0] == "/opt/train/bin/python"
+    command = replace(declared, module=None, command=("python3", "-m", "x"))
+    assert launch(replace(JOB, program=command)).argv[:2] == ("/opt/train/bin/python", "-m")
