@@ -37,7 +37,7 @@ CREDENTIALS: dict[Vendor, str] = {
     " managed identity, or AZURE_STORAGE_KEY.",
 }
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,221}")
-_SECRET = re.compile(r"key|secret|token|sig|sas|passw|credential|auth", re.IGNORECASE)
+_SECRET = re.compile(r"(key|secret|token|sig|sas|passw|credential|auth)(?!.*(id|path|type)$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,10 @@ _MEMORY: dict[str, ObjectStore] = {}
 
 def open_store(url: str) -> ObjectStore:
     """The store behind `url`, with retries. A plain path counts as a folder. Opening does not ask the store."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise StoreError("this is no URL of a store: its host cannot be read", hint=_USE) from error
     if parts.scheme in ("", "file"):
         return LocalStore(_folder(url).absolute())
     if parts.scheme == "memory":

@@ -77,7 +77,7 @@ def test_a_slip_is_refused_with_what_is_wrong_and_what_to_write(url: str, why: s
 
 
 def test_every_fault_of_a_url_is_told_at_once() -> None:
-    with pytest.raises(StoreError, match="no user and password.*given: zone.*no #"):
+    with pytest.raises(StoreError, match=r"no user and password.*given: zone.*no #"):
         open_store("gs://me@bucket?zone=1#x")
 
 
