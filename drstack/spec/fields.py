@@ -85,7 +85,9 @@ def _address(url: str, expected: str | None) -> str:
     if expected is not None:
         plain = re.fullmatch(r"[A-Za-z0-9._/-]+", url)
         raise PydanticCustomError(
-            "url", "{expected}", {"expected": expected, "got": shown_url(url)} | ({"remedy": f"write file:{url}"} if plain else {})
+            "url",
+            "{expected}",
+            {"expected": expected, "got": shown_url(url)} | ({"remedy": f"write file:{url}"} if plain else {}),
         )
     return url
 

@@ -45,15 +45,15 @@ def url_fault(url: str, schemes: tuple[str, ...]) -> str | None:
         return f"an address of the form {choice}"
     if parts.scheme not in schemes:
         return f"an address of the form {choice}"
-    if parts.scheme == "memory":
-        return None
     if _carries_credentials(parts):
         return "an address without user, password or keys, which come from the environment (docs/stores.md)"
-    if parts.scheme != "file":
-        return None if parts.netloc else f"{parts.scheme}:// and the name of a bucket, container or host"
-    if parts.netloc or parts.query or parts.fragment or not parts.path or "\0" in unquote(parts.path):
-        return "file: and a folder, without host or query, such as file:witness or file:///srv/witness"
-    return None
+    if parts.scheme == "file":
+        named = not (parts.netloc or parts.query or parts.fragment or not parts.path or "\0" in unquote(parts.path))
+        return (
+            None if named else "file: and a folder, without host or query, such as file:witness or file:///srv/witness"
+        )
+    named = bool(parts.netloc) or parts.scheme == "memory"
+    return None if named else f"{parts.scheme}:// and the name of a bucket, container or host"
 
 
 def witness_fault(url: str) -> str | None:

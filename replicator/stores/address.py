@@ -83,7 +83,7 @@ def bucket_faults(url: str) -> tuple[list[str], bool]:
     unknown = sorted({_shown_name(name, value) for name, value in given if name not in known})
     if unknown:
         wrong.append(f"not an option among {', '.join(known)} (given: {', '.join(unknown)})")
-    names = [known[name] for name, value in given if name in known]
+    names = [known[name] for name, _ in given if name in known]
     if len(names) > len(set(names)) or any(not value for name, value in given if name in known):
         wrong.append("an option stands twice or without a value")
     if parts.fragment:

@@ -27,7 +27,9 @@ def test_a_relative_folder_is_resolved_against_the_root(url, resolved):
     assert resolve_url(resolved, Path("/elsewhere")) == resolved
 
 
-@pytest.mark.parametrize("url", ["s3://b/p?region=r", "gs://b", "az://c", "memory://", "azblob://c?storage_account=a", "https://api.x"])
+@pytest.mark.parametrize(
+    "url", ["s3://b/p?region=r", "gs://b", "az://c", "memory://", "azblob://c?storage_account=a", "https://api.x"]
+)
 def test_other_stores_pass_as_they_are(url):
     assert resolve_url(url, ROOT) == url
 
@@ -46,7 +48,8 @@ def test_a_relative_root_means_the_working_folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "url", ["s3://k:HUNTER2@b", "gs://b?token=HUNTER2", "azblob://c?storage_account=a&sas_token=HUNTER2", "s3://HUNTER2@["]
+    "url",
+    ["s3://k:HUNTER2@b", "gs://b?token=HUNTER2", "azblob://c?storage_account=a&sas_token=HUNTER2", "s3://HUNTER2@["],
 )
 def test_credentials_in_an_address_are_refused_and_not_told(url):
     with pytest.raises(DrstackError) as refused:

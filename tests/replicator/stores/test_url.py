@@ -56,7 +56,9 @@ def test_a_scheme_without_a_store_is_refused_with_what_to_use_instead() -> None:
         assert form in str(refused.value.hint)
 
 
-@pytest.mark.parametrize("url", ["file://data/repository", "s3://?region=x", "s3:///prefix", "s3://bucket?regoin=x", "s3://["])
+@pytest.mark.parametrize(
+    "url", ["file://data/repository", "s3://?region=x", "s3:///prefix", "s3://bucket?regoin=x", "s3://["]
+)
 def test_a_slip_in_a_url_is_refused_and_not_taken_for_another_place(url: str) -> None:
     with pytest.raises(StoreError) as refused:
         open_store(url)
