@@ -40,7 +40,11 @@ def explain(error: ErrorDetails, source: Source) -> Fault:
         tagged = tagged[:-1]
     if kind.startswith("union_tag"):
         path, tagged = (*path, "platform"), (*tagged, "platform")
-    got, expected, remedy = "nothing" if kind in {"missing", "union_tag_not_found"} else shown(error["input"]), "", ""
+    got, expected, remedy = (
+        "nothing" if kind in {"missing", "union_tag_not_found"} else shown(context.get("got", error["input"])),
+        "",
+        "",
+    )
     name = str(tagged[-1]) if tagged else ""
     if kind == "extra_forbidden":
         got, (expected, remedy) = f"an unknown field {name!r}", _unknown(path[:-1], name)

@@ -28,7 +28,7 @@ from drstack.spec.quantities import (
     parse_rate,
     parse_size,
 )
-from drstack.spec.urls import STATE_SCHEMES, WITNESS_SCHEMES, url_fault
+from drstack.spec.urls import STATE_SCHEMES, shown_url, url_fault, witness_fault
 
 LABEL = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 
@@ -74,19 +74,20 @@ def _words(value: object) -> object:
 
 
 def _witness(url: str) -> str:
-    return _address(url, WITNESS_SCHEMES)
+    return _address(url, witness_fault(url))
 
 
 def _state(url: str) -> str:
-    return _address(url, STATE_SCHEMES)
+    return _address(url, url_fault(url, STATE_SCHEMES))
 
 
-def _address(url: str, schemes: tuple[str, ...]) -> str:
-    expected = url_fault(url, schemes)
+def _address(url: str, expected: str | None) -> str:
     if expected is not None:
         plain = re.fullmatch(r"[A-Za-z0-9._/-]+", url)
         raise PydanticCustomError(
-            "url", "{expected}", {"expected": expected} | ({"remedy": f"write file:{url}"} if plain else {})
+            "url",
+            "{expected}",
+            {"expected": expected, "got": shown_url(url)} | ({"remedy": f"write file:{url}"} if plain else {}),
         )
     return url
 

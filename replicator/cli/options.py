@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from replicator.repository.repository import Repository
 
 Repo = Annotated[
-    str, typer.Option("--repo", help="Repository: file:///FOLDER or s3://BUCKET/PREFIX?region=…&endpoint=…")
+    str,
+    typer.Option(
+        "--repo",
+        help="Repository: file:///FOLDER, s3://BUCKET/PREFIX?region=…, gs://BUCKET or az://CONTAINER?account=…",
+    ),
 ]
 Repos = Annotated[list[str], typer.Option("--repo", help="Repository URL; repeat it to ship to several at once.")]
 Workload = Annotated[str | None, typer.Option("--workload", help="Which workload; needed where there are several.")]

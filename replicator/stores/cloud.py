@@ -1,12 +1,12 @@
-"""S3 and memory through obstore, translated to the store contract.
+"""Buckets and memory through obstore, translated to the store contract.
 
-Every request has a timeout. A create whose answer was lost is OutcomeUnknown; obstore's own retries may turn
-such a create into "exists", which `replicator.log.claim` reads back like any other.
+Every request has a timeout that fits its size. A create whose answer was lost is OutcomeUnknown, and so is one that
+the store put off because of another (409 of S3 and Google); obstore's own retries may turn such a create into
+"exists", which `replicator.log.claim` reads back like any other.
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import obstore
@@ -17,33 +17,51 @@ from obstore.exceptions import (
     PreconditionError,
     UnauthenticatedError,
 )
-from obstore.store import MemoryStore, S3Store
+from obstore.store import MemoryStore
 
 from replicator.errors import KeyExists, KeyMissing, OutcomeUnknown, StoreError, StoreUnavailable
+from replicator.stores.clients import Clients, Patience
 from replicator.stores.store import check_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator
+
+    from obstore import PutResult
+    from obstore.store import AzureStore, GCSStore, S3Store
 
 _EXISTS = (AlreadyExistsError, PreconditionError, FileExistsError)
 _REFUSED = (PermissionDeniedError, UnauthenticatedError, PermissionError)
+_NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "container does not exist", "bucket does not exist")
+_NO_RANGE = ("416 ", "Invalid range", "InvalidRange")
 
 
 class CloudStore:
     """An obstore store under the contract of `ObjectStore`."""
 
-    def __init__(self, store: S3Store | MemoryStore, url: str) -> None:
-        self._store = store
+    def __init__(
+        self,
+        clients: Clients[S3Store] | Clients[GCSStore] | Clients[AzureStore] | Clients[MemoryStore],
+        url: str,
+        *,
+        confirm: Callable[[PutResult, bytes], None] | None = None,
+    ) -> None:
+        """`confirm` compares what the store says it holds with what was sent, where the store itself does not."""
+        self._clients = clients
         self._url = url
+        self._confirm = confirm
 
     @property
     def url(self) -> str:
         return self._url
 
     def create(self, key: str, body: bytes) -> None:
+        sent = bytes(body)
+        client = self._clients.writing(len(sent))
         try:
-            obstore.put(self._store, check_key(key), bytes(body), mode="create", use_multipart=False)
+            stored = obstore.put(client, check_key(key), sent, mode="create", use_multipart=False)
         except _EXISTS as error:
+            if _was_put_off(error):
+                raise OutcomeUnknown(f"{self._url}: creating {key}: {_first_line(error)}") from error
             raise KeyExists(f"{key} exists in {self._url}") from error
         except _REFUSED as error:
             raise StoreError(f"{self._url}: not allowed to create {key}: {_first_line(error)}") from error
@@ -51,10 +69,12 @@ class CloudStore:
             raise self._bucket_gone(error) from error
         except (BaseError, OSError) as error:
             raise OutcomeUnknown(f"{self._url}: creating {key}: {_first_line(error)}") from error
+        if self._confirm is not None:
+            self._confirm(stored, sent)
 
     def get(self, key: str) -> bytes:
         try:
-            return bytes(obstore.get(self._store, check_key(key)).bytes())
+            return bytes(obstore.get(self._clients.reading(), check_key(key)).bytes())
         except (BaseError, OSError) as error:
             raise self._reading(error, key) from error
 
@@ -63,7 +83,7 @@ class CloudStore:
             self.size(key)
             return b""
         try:
-            return bytes(obstore.get_range(self._store, check_key(key), start=offset, length=length))
+            return bytes(obstore.get_range(self._clients.reading(), check_key(key), start=offset, length=length))
         except (BaseError, OSError) as error:
             if _names_the_range(error) and offset >= self.size(key):
                 return b""
@@ -71,7 +91,7 @@ class CloudStore:
 
     def size(self, key: str) -> int:
         try:
-            return obstore.head(self._store, check_key(key))["size"]
+            return obstore.head(self._clients.reading(), check_key(key))["size"]
         except FileNotFoundError:
             return self._size_by_get(key)
         except (BaseError, OSError) as error:
@@ -79,7 +99,7 @@ class CloudStore:
 
     def list(self, prefix: str) -> Iterator[str]:
         try:
-            pages = obstore.list(self._store, prefix=check_key(prefix) + "/")  # pyright: ignore[reportUnknownMemberType]
+            pages = obstore.list(self._clients.reading(), prefix=check_key(prefix) + "/")  # pyright: ignore[reportUnknownMemberType]
             for page in pages:
                 for meta in page:
                     yield meta["path"]
@@ -88,7 +108,7 @@ class CloudStore:
 
     def delete(self, key: str) -> None:
         try:
-            obstore.delete(self._store, check_key(key))
+            obstore.delete(self._clients.reading(), check_key(key))
         except FileNotFoundError as error:
             if _names_the_bucket(error):
                 raise self._bucket_gone(error) from error
@@ -98,7 +118,7 @@ class CloudStore:
     def _size_by_get(self, key: str) -> int:
         """An answer to HEAD has no body that could tell a missing bucket from a missing object."""
         try:
-            return obstore.get(self._store, key).meta["size"]
+            return obstore.get(self._clients.reading(), key).meta["size"]
         except (BaseError, OSError) as error:
             raise self._reading(error, key) from error
 
@@ -117,37 +137,22 @@ class CloudStore:
 
 def memory_store() -> CloudStore:
     """A store that lives as long as the object does."""
-    return CloudStore(MemoryStore(), "memory://")
+    store = MemoryStore()
+    return CloudStore(Clients(lambda _limits, _retries: store, Patience()), "memory://")
 
 
-def s3_store(bucket: str, prefix: str, options: Mapping[str, str], timeout_s: float) -> CloudStore:
-    """A bucket, or the part of it below `prefix`.
-
-    Options: `region`, `endpoint`; credentials as the AWS SDKs find them.
-    """
-    config: dict[str, str] = {"checksum_algorithm": "sha256"}
-    if "region" in options:
-        config["region"] = options["region"]
-    if "endpoint" in options:
-        config["endpoint"] = options["endpoint"]
-        config["virtual_hosted_style_request"] = "false"
-    plain = options.get("endpoint", "").startswith("http://")
-    store = S3Store(
-        bucket,
-        prefix=prefix or None,
-        config=config,  # pyright: ignore[reportArgumentType]
-        client_options={"timeout": f"{timeout_s:g}s", "connect_timeout": "5s", "allow_http": plain},
-        retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=timeout_s)},
-    )
-    return CloudStore(store, f"s3://{bucket}/{prefix}".rstrip("/"))
+def _was_put_off(error: Exception) -> bool:
+    """409 means that another request for the key is under way; only Azure says by it that the blob is there."""
+    text = str(error)
+    return "409 Conflict" in text and "BlobAlreadyExists" not in text
 
 
 def _names_the_bucket(error: Exception) -> bool:
-    return "NoSuchBucket" in str(error)
+    return any(name in str(error) for name in _NO_BUCKET)
 
 
 def _names_the_range(error: Exception) -> bool:
-    return "416" in str(error) or "Invalid range" in str(error)
+    return any(name in str(error) for name in _NO_RANGE)
 
 
 def _first_line(error: Exception) -> str:

@@ -1,42 +1,39 @@
-"""One URL names a store: `file:///folder`, `s3://bucket/prefix?region=…&endpoint=…`, `memory://name`."""
+"""One URL names a store: a folder, a bucket of S3, Google or Azure (`replicator.stores.address`), `memory://name`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from replicator.errors import StoreError
+from replicator.stores.address import FORMS, VENDORS, bucket_address, without_secrets
+from replicator.stores.clients import Patience
 from replicator.stores.local import LocalStore
 from replicator.stores.retry import RetryingStore
 
 if TYPE_CHECKING:
+    from replicator.stores.address import BucketAddress
     from replicator.stores.store import ObjectStore
 
-_REQUEST_TIMEOUT_S = 30.0
-_S3_OPTIONS = ("endpoint", "region")
-_USE = "Use file:///FOLDER or s3://BUCKET/PREFIX?region=REGION."
+_PATIENCE = Patience()
+_USE = f"Use file:///FOLDER, {', '.join(list(FORMS.values())[:-1])} or {FORMS['az']}."
 _MEMORY: dict[str, ObjectStore] = {}
 
 
 def open_store(url: str) -> ObjectStore:
     """The store behind `url`, with retries. A plain path counts as a folder. Opening does not ask the store."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise StoreError("this is no URL of a store: its host cannot be read", hint=_USE) from error
     if parts.scheme in ("", "file"):
         return LocalStore(_folder(url).absolute())
     if parts.scheme == "memory":
         return _memory(parts.netloc)
-    if parts.scheme == "s3":
-        from replicator.stores.cloud import s3_store  # noqa: PLC0415 - heavy
-
-        options = dict(parse_qsl(parts.query))
-        if not parts.netloc or options.keys() - set(_S3_OPTIONS):
-            given = f" (given: {', '.join(sorted(options))})" if options else ""
-            raise StoreError(
-                f"{_shown(url)}: not a bucket with options among {', '.join(_S3_OPTIONS)}{given}", hint=_USE
-            )
-        return RetryingStore(s3_store(parts.netloc, parts.path.strip("/"), options, _REQUEST_TIMEOUT_S))
-    raise StoreError(f"{_shown(url)}: no store for {parts.scheme}://", hint=_USE)
+    if parts.scheme in VENDORS:
+        return RetryingStore(_bucket(bucket_address(url)))
+    raise StoreError(f"{without_secrets(url)}: no store for {parts.scheme}://", hint=_USE)
 
 
 def make_folder(url: str) -> None:
@@ -49,14 +46,25 @@ def make_folder(url: str) -> None:
 def _folder(url: str) -> Path:
     parts = urlsplit(url)
     if parts.netloc not in ("", "localhost"):
-        raise StoreError(f"{_shown(url)}: {parts.hostname} is a host here; a folder's URL has three slashes", hint=_USE)
+        raise StoreError(
+            f"{without_secrets(url)}: {parts.hostname} is a host here; a folder's URL has three slashes", hint=_USE
+        )
     return Path(unquote(parts.path) if parts.scheme else url).expanduser()
 
 
-def _shown(url: str) -> str:
-    """The URL without what may be secret: user and password, and the values of its options."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+def _bucket(address: BucketAddress) -> ObjectStore:
+    # imported here: heavy, and only what is needed
+    if address.vendor == "gs":
+        from replicator.stores.gcs import gcs_store  # noqa: PLC0415
+
+        return gcs_store(address, _PATIENCE)
+    if address.vendor == "az":
+        from replicator.stores.azure import azure_store  # noqa: PLC0415
+
+        return azure_store(address, _PATIENCE)
+    from replicator.stores.s3 import s3_store  # noqa: PLC0415
+
+    return s3_store(address, _PATIENCE)
 
 
 def _memory(name: str) -> ObjectStore:

@@ -127,6 +127,14 @@ def test_the_message_holds_every_fault_and_the_next_command():
     assert raised.value.exit_code == 21
 
 
+@pytest.mark.parametrize("field", ["witness", "state"])
+def test_a_credential_in_an_address_is_a_fault_that_does_not_show_it(field):
+    with pytest.raises(EnvironmentInvalid) as raised:
+        parsed(f"{field}: s3://AKIAX:HUNTER2@acme?secret_key=HUNTER2")
+    assert "HUNTER2" not in f"{raised.value} {raised.value.faults}"
+    assert "which come from the environment" in str(raised.value)
+
+
 def test_a_name_that_stands_twice_is_a_fault_at_the_second():
     fault = faults_of(LOCAL + "state: file:other\n")["state"]
     assert fault.line == 13

@@ -109,7 +109,7 @@ def test_a_commit_answers_even_if_it_is_gone_by_the_time_of_the_answer(store: Cl
                 log_on(store).append(lambda _: drop(1, (1, 1)))
 
     log_on(store).open(opened(1))
-    assert put(log_on(DropsAtOnce(store._store, store.url)), 1, 1) == 2
+    assert put(log_on(DropsAtOnce(store._clients, store.url)), 1, 1) == 2
     assert set(log_on(store).view().dropped) == {CommitId(1, 1)}
 
 

@@ -1,4 +1,4 @@
-"""An HTTP proxy in front of a real server that loses requests or answers, or flips a bit on the way, as it is told."""
+"""An HTTP proxy in front of a real server that loses requests or answers, puts them off, or flips a bit, as it is told."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Loss = Literal["none", "answer", "request", "silence", "damage"]
+Loss = Literal["none", "answer", "request", "silence", "damage", "conflict"]
+"""`conflict` is S3's 409: another conditional write of the key is under way, and this one was not done."""
 
 
 class LossyProxy:
@@ -36,6 +37,13 @@ class LossyProxy:
                     time.sleep(3.0)
                 if loss in ("request", "silence"):
                     self._hang_up()
+                    return
+                if loss == "conflict":
+                    self.send_response_only(409, "Conflict")
+                    said = b"<Error><Code>ConditionalRequestConflict</Code></Error>"
+                    self.send_header("Content-Length", str(len(said)))
+                    self.end_headers()
+                    self.wfile.write(said)
                     return
                 if loss == "damage":
                     body = body[:-1] + bytes([body[-1] ^ 1])

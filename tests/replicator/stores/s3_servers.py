@@ -1,16 +1,11 @@
-"""S3 servers for tests: moto inside this process, versitygw as a process of its own, on free loopback ports."""
+"""S3 servers for tests: moto inside this process, versitygw and MinIO as processes, on free loopback ports."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
 import os
-import signal
-import socket
-import subprocess
-import time
-import urllib.error
-import urllib.request
+import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,16 +13,21 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from replicator.stores.cloud import CloudStore, s3_store
+from replicator.stores.address import BucketAddress
+from replicator.stores.clients import Patience
+from replicator.stores.s3 import s3_store
+from tests.replicator.stores.processes import free_port, running
 from tools.notrun import not_run
-from tools.servers import ServerUnavailable, versitygw
+from tools.servers import ServerUnavailable, minio, versitygw
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
-ACCESS, SECRET, REGION = "AKIATEST", "secretsecret", "us-east-1"
-START_TIMEOUT_S = 30.0
+    from replicator.stores.cloud import CloudStore
+
+ACCESS, SECRET, REGION = "AKIA" + secrets.token_hex(8).upper(), secrets.token_hex(20), "us-east-1"
 REQUEST_TIMEOUT_S = 10.0
 
 
@@ -41,9 +41,16 @@ class S3Server:
         ).create_bucket(Bucket=name)
 
     def store(
-        self, bucket: str, prefix: str = "", *, endpoint: str = "", timeout_s: float = REQUEST_TIMEOUT_S
+        self,
+        bucket: str,
+        prefix: str = "",
+        *,
+        endpoint: str = "",
+        timeout_s: float = REQUEST_TIMEOUT_S,
+        patience: Patience | None = None,
     ) -> CloudStore:
-        return s3_store(bucket, prefix, {"region": REGION, "endpoint": endpoint or self.endpoint}, timeout_s)
+        address = BucketAddress("s3", bucket, prefix, region=REGION, endpoint=endpoint or self.endpoint)
+        return s3_store(address, patience or Patience(answer_s=timeout_s))
 
 
 @contextlib.contextmanager
@@ -77,42 +84,36 @@ def versity(folder: Path) -> Iterator[S3Server]:
         program = versitygw.binary()
     except ServerUnavailable as error:
         not_run(str(error))
-    data, versions, port = folder / "data", folder / "versions", free_port()
+    data, versions, endpoint = folder / "data", folder / "versions", f"127.0.0.1:{free_port()}"
     data.mkdir()
     versions.mkdir()
     command = [
-        str(program), "--port", f"127.0.0.1:{port}", "--region", REGION, "--health", "/health",
+        str(program), "--port", endpoint, "--region", REGION, "--health", "/health",
         "posix", "--versioning-dir", str(versions), str(data),
     ]  # fmt: skip
-    environment = {"PATH": os.environ["PATH"], "ROOT_ACCESS_KEY": ACCESS, "ROOT_SECRET_KEY": SECRET}
-    with (folder / "versitygw.log").open("wb") as log:
-        process = subprocess.Popen(command, env=environment, cwd=folder, stdout=log, stderr=log)
-        try:
-            _wait_until_healthy(f"http://127.0.0.1:{port}/health", process, folder / "versitygw.log")
-            yield S3Server(f"http://127.0.0.1:{port}")
-        finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+    root = {"ROOT_ACCESS_KEY": ACCESS, "ROOT_SECRET_KEY": SECRET}
+    with running(command, folder, healthy=f"http://{endpoint}/health", environment=root):
+        yield S3Server(f"http://{endpoint}")
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+@contextlib.contextmanager
+def minio_server(folder: Path) -> Iterator[S3Server]:
+    """One drive. NOT RUN where the program cannot be had."""
+    try:
+        program = minio.SERVER.binary()
+    except ServerUnavailable as error:
+        not_run(str(error))
+    data, endpoint = folder / "data", f"127.0.0.1:{free_port()}"
+    data.mkdir()
+    command = [str(program), "server", "--quiet", "--address", endpoint, str(data)]
+    root = {
+        "MINIO_ROOT_USER": ACCESS, "MINIO_ROOT_PASSWORD": SECRET, "MINIO_REGION": REGION,
+        "MINIO_UPDATE": "off", "MINIO_BROWSER": "off",
+    }  # fmt: skip
+    with running(command, folder, healthy=f"http://{endpoint}/minio/health/ready", environment=root):
+        yield S3Server(f"http://{endpoint}")
 
 
-def _wait_until_healthy(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            break
-        try:
-            with urllib.request.urlopen(url, timeout=1):
-                return
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
-            time.sleep(0.02)
-    raise AssertionError(f"versitygw did not start: {log.read_text()}")
+PROCESSES: dict[str, Callable[[Path], AbstractContextManager[S3Server]]] = {
+    "versitygw": versity, "minio": minio_server,
+}  # fmt: skip

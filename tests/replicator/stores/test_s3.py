@@ -1,4 +1,4 @@
-"""S3 on two servers: moto everywhere, versitygw (real signatures and checksums) where it can be had."""
+"""S3 on three servers: moto everywhere, versitygw and MinIO (real signatures and checksums) where they can be had."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import pytest
 from replicator.errors import KeyExists, KeyMissing, OutcomeUnknown, StoreError, StoreUnavailable
 from replicator.log.claim import claim
 from tests.replicator.stores.contract import AwayContract, StoreContract, fresh_names
-from tests.replicator.stores.s3_servers import S3Server, credentials, free_port, moto, versity
+from tests.replicator.stores.processes import free_port
+from tests.replicator.stores.s3_servers import S3Server, credentials, minio_server, moto, versity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,6 +32,12 @@ def versity_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Serve
         yield server
 
 
+@pytest.fixture(scope="module")
+def one_minio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    with credentials(), minio_server(tmp_path_factory.mktemp("minio")) as server:
+        yield server
+
+
 class OnMoto:
     @pytest.fixture
     def server(self, moto_server: S3Server) -> S3Server:
@@ -42,6 +49,13 @@ class OnVersity:
     @pytest.fixture
     def server(self, versity_server: S3Server) -> S3Server:
         return versity_server
+
+
+@pytest.mark.server
+class OnMinio:
+    @pytest.fixture
+    def server(self, one_minio: S3Server) -> S3Server:
+        return one_minio
 
 
 class Bucket:
@@ -95,7 +109,7 @@ class TestMotoWithoutBucket(OnMoto, NoBucket, AwayContract):
     pass
 
 
-class TestVersity(OnVersity, Bucket, StoreContract):
+class RealSignatures:
     @pytest.mark.parametrize("key", ["gone/a"])
     def test_a_wrong_secret_is_refused_and_nothing_is_called_missing(
         self, bare: ObjectStore, key: str, monkeypatch: pytest.MonkeyPatch, reopen: Callable[[], ObjectStore]
@@ -109,11 +123,23 @@ class TestVersity(OnVersity, Bucket, StoreContract):
             assert not isinstance(refused.value, KeyMissing | KeyExists | OutcomeUnknown)
 
 
+class TestVersity(OnVersity, Bucket, RealSignatures, StoreContract):
+    pass
+
+
 class TestVersityPrefix(OnVersity, PartOfABucket, StoreContract):
     pass
 
 
 class TestVersityWithoutBucket(OnVersity, NoBucket, AwayContract):
+    pass
+
+
+class TestMinio(OnMinio, Bucket, RealSignatures, StoreContract):
+    pass
+
+
+class TestMinioWithoutBucket(OnMinio, NoBucket, AwayContract):
     pass
 
 

@@ -107,6 +107,24 @@ def test_a_body_damaged_on_the_way_is_not_stored_and_is_sent_again(tmp_path: Pat
         assert claim(store, "packs/aa/x", b"x" * 100_000, sleep=lambda _: None).ours
 
 
+def test_a_write_that_was_put_off_is_neither_won_nor_lost_until_it_was_read(
+    store: CloudStore, direct: CloudStore, proxy: LossyProxy
+) -> None:
+    proxy.then = "conflict"
+    with pytest.raises(OutcomeUnknown):
+        store.create("log/w/1", b"mine")
+    with pytest.raises(KeyMissing):
+        direct.get("log/w/1")
+
+    def calm(_: float) -> None:
+        proxy.then = "none"
+
+    assert claim(store, "log/w/1", b"mine", sleep=calm).ours
+    proxy.then = "conflict"
+    direct.create("log/w/2", b"theirs")
+    assert claim(store, "log/w/2", b"mine", sleep=lambda _: None).found == b"theirs"
+
+
 def test_silence_ends_within_the_timeouts(store: CloudStore, proxy: LossyProxy) -> None:
     proxy.then = "silence"
     started = time.monotonic()

@@ -47,10 +47,18 @@ def test_a_url_that_is_refused_does_not_print_what_may_be_secret_in_it() -> None
 def test_a_scheme_without_a_store_is_refused_with_what_to_use_instead() -> None:
     with pytest.raises(StoreError, match="no store for ftp") as refused:
         open_store("ftp://host/folder")
-    assert refused.value.hint == "Use file:///FOLDER or s3://BUCKET/PREFIX?region=REGION."
+    for form in (
+        "file:///FOLDER",
+        "s3://BUCKET/PREFIX?region=REGION",
+        "gs://BUCKET/PREFIX",
+        "az://CONTAINER/PREFIX?acc",
+    ):
+        assert form in str(refused.value.hint)
 
 
-@pytest.mark.parametrize("url", ["file://data/repository", "s3://?region=x", "s3:///prefix", "s3://bucket?regoin=x"])
+@pytest.mark.parametrize(
+    "url", ["file://data/repository", "s3://?region=x", "s3:///prefix", "s3://bucket?regoin=x", "s3://["]
+)
 def test_a_slip_in_a_url_is_refused_and_not_taken_for_another_place(url: str) -> None:
     with pytest.raises(StoreError) as refused:
         open_store(url)
