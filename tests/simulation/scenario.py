@@ -52,6 +52,8 @@ def run(seed: int, bug: str = "", kind: type[World] = ModelWorld) -> Outcome:
     chance = random.Random(f"scenario {seed}")
     repositories = chance.choice([("N",), ("N", "M"), ("N", "M")])
     acknowledge = chance.choice([("N",), repositories])
+    if bug in FORGETFUL:
+        repositories, acknowledge = ("N", "M"), ("N",)
     world = kind(repositories, acknowledge, bug=bug)
     budget = Budget(faults=chance.choice([0, 1, 3, 6]), stops=chance.choice([0, 0, 1, 2]))
     scheduler = Scheduler(Seeded(seed), budget)

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 soak = pytest.mark.skipif(os.environ.get("DRSTACK_SOAK") != "1", reason="takes minutes: DRSTACK_SOAK=1")
 CAST: dict[str, Callable[[ModelWorld], object]] = {
-    "east": lambda world: writer(world, "east", commits=1, terms=1),
+    "east": lambda world: writer(world, "east", commits=1, terms=1, order=tuple(reversed(world.repositories))),
     "delta": lambda world: writer(world, "east", commits=1, terms=1, deltas=True),
+    "east-again": lambda world: writer(world, "east", commits=1, terms=1, order=("N", "M")),
     "operator": lambda world: operator(world, "west", tries=1),
     "rival": lambda world: operator(world, "west", tries=1),
     "stubborn": lambda world: operator(world, "west", tries=2),
@@ -39,6 +40,20 @@ def cast(*names: str) -> People:
 
 def empty(bug: str = "") -> ModelWorld:
     return ModelWorld(("N",), ("N",), bug=bug)
+
+
+def torn_apart(bug: str = "", acknowledge: tuple[str, ...] = ("N",)) -> ModelWorld:
+    """The writer that comes after one that forgot does not see the second repository, which the first began with."""
+    world = ModelWorld(("N", "M"), acknowledge, bug=bug)
+    world.cut.add(("east-again", "M"))
+    return world
+
+
+def with_one_out_of_reach(bug: str = "") -> ModelWorld:
+    """Nor does the operator; whoever comes after it does."""
+    world = torn_apart(bug)
+    world.cut.add(("operator", "M"))
+    return world
 
 
 def with_two_checkpoints(bug: str = "") -> ModelWorld:
@@ -67,6 +82,10 @@ def with_two_checkpoints(bug: str = "") -> ModelWorld:
         (with_two_checkpoints, cast("keeper", "restorer"), 1, 0, 100),
         (with_two_checkpoints, cast("keeper", "delta"), 1, 0, 100),
         (with_two_checkpoints, cast("keeper", "operator"), 0, 1, 100),
+        (with_one_out_of_reach, cast("east", "east-again", "operator"), 0, 0, 100),
+        (torn_apart, cast("east", "east-again"), 0, 1, 100),
+        pytest.param(torn_apart, cast("east", "east-again", "operator"), 0, 0, 4000, marks=soak),
+        pytest.param(with_one_out_of_reach, cast("east", "east-again", "operator"), 0, 1, 4000, marks=soak),
         pytest.param(empty, cast("east", "operator"), 1, 1, 4000, marks=soak),
         pytest.param(empty, cast("east", "operator"), 2, 0, 4000, marks=soak),
         pytest.param(empty, cast("stubborn", "stubborn rival"), 0, 1, 4000, marks=soak),
@@ -89,6 +108,8 @@ def test_no_schedule_of_a_small_case_breaks_a_promise(
         ("sparse slots", empty, cast("east", "operator"), "was acknowledged and"),
         ("reuse of a lost slot's decision", empty, cast("east", "stubborn", "stubborn rival"), "names slot"),
         ("re-check, then delete", with_two_checkpoints, cast("keeper", "restorer"), "did not find its pack"),
+        ("heads without counters", torn_apart, cast("east", "east-again", "operator"), "names two checkpoints"),
+        ("no word from those that acknowledge", torn_apart, cast("east", "east-again", "operator"), "was acknowledged"),
     ],
 )
 def test_a_planted_bug_has_a_schedule_in_a_small_case(
