@@ -18,7 +18,7 @@ from replicator.repository.ship import Push, ship
 from replicator.repository.snapshot import take_snapshot
 from replicator.repository.verify import verify
 from replicator.stores.faults import FaultyStore
-from tests.drstack.recovery.test_interruptions import find_again, lose
+from tests.drstack.recovery.test_interruptions import dying_at, find_again, lose
 from tests.drstack.recovery.test_promote import KillAfter, Killed
 from tests.drstack.recovery.world import NEED, Rig
 
@@ -94,6 +94,8 @@ def test_those_of_a_repository_that_acknowledges_stand_whoever_is_promoted(rig):
     acknowledge(rig, "east")
     end = promote(rig.world(), "west", BY)
     assert (steps(rig, "east"), steps(rig, "west")) == ([10, 20, 30], [10])
+    chosen = rig.witness().journals(2)[0].outcome("seal")["workloads"]["gpt"]
+    assert (chosen["commit"], chosen["step"], chosen["source"]) == ([1, 3], 30, "east")
     assert end["workloads"][0]["step"] == 30
     assert rig.sites["west"].starts[0][1] == 30
 
@@ -134,12 +136,28 @@ def test_a_repository_that_is_back_but_not_brought_up_is_not_heard_with_what_is_
     lose(rig, "east")
     promote(rig.world(), "west", BY)
     find_again(rig, "east")
+    plan = plan_only(rig.world(), "east", BY)
+    assert (plan.workloads[0].step, plan.workloads[0].source, plan.workloads[0].void) == (35, "west", ())
     end = promote(rig.world(), "east", BY)
     assert end["workloads"][0]["step"] == 35
     assert (steps(rig, "east"), steps(rig, "west")) == ([10], [10, 25, 35])
     assert rig.sites["east"].starts[0][1] == 35
     part = rig.witness().current().workloads["gpt"]
     assert [(run.first, run.counter) for run in part.counters["1"]] == [(1, "before"), (2, "after")]
+
+
+def test_a_repository_that_comes_back_in_the_middle_is_no_rung_with_what_is_another_s_name(rig):
+    forgotten(rig)
+    lose(rig, "east")
+    with dying_at("pin"):
+        promote(rig.world(), "west", BY)
+    find_again(rig, "east")
+    view = rig.repository("west").log("gpt").view()
+    for pack in view.accepted[CommitId(1, 3)].where.packs:
+        rig.stores["west"].delete(f"packs/{pack.digest[:2]}/{pack.digest}")
+    assert promote(rig.world(), "west", BY)["workloads"][0]["step"] == 25
+    (row,) = rig.witness().journals(1)[0].outcome("restore")["restored"]
+    assert [told.split(":")[0] for told in row["passed_over"]] == ["step 35 in west"]
 
 
 def test_what_a_returned_repository_alone_holds_of_the_same_counter_stands(rig):
