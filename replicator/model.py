@@ -60,10 +60,17 @@ class What(Frozen):
     """Unix seconds at which the last file of the checkpoint was written."""
     parent: Id | None = None
     """What the run continued from when it was last started, as far as the writer knows."""
+    counter: str | None = Field(default=None, min_length=1, exclude_if=lambda counter: counter is None)
+    """Random id of the one process that gave the height out, and gives it to nothing else; None where several may."""
     findings: tuple[Finding, ...] = ()
 
     def id(self) -> CommitId:
         return CommitId(self.term, self.height)
+
+    @property
+    def counted_by(self) -> str:
+        """What tells this from another checkpoint under the same (term, height): its counter, else its contents."""
+        return self.counter or self.root
 
     @property
     def suspect(self) -> bool:

@@ -95,6 +95,8 @@ def _summary(end: dict[str, Any], to: str) -> str:
             f"  {workload['name']}: resumed from step {workload['step']}; lost {workload['rpo_s']:.1f} s of work "
             f"(objective {workload['rpo_objective_s']:g} s)"
         )
+        for void in workload.get("void", ()):
+            lines.append(f"    void: {void['commit']} (step {void['step']}) in {void['repository']}: {void['reason']}")
     lines.append(
         f"  back after {end['rto_s']:.1f} s; fence: {', '.join(f['site'] + ' ' + f['grade'] for f in end['fences'])}"
     )

@@ -31,6 +31,7 @@ from drstack.recovery.admission import bring_up_to
 from drstack.recovery.conduct import promote
 from drstack.recovery.plan import Given
 from drstack.spec.jobs import LocalJob
+from replicator.log.covering import uncovered
 from replicator.repository.verify import verify
 
 if TYPE_CHECKING:
@@ -187,12 +188,12 @@ class Demo:
         tail = zombie.own_tail(view)
         self._offers.extend(tail)
         self._voice.say(f"{lost}'s own log is sealed and opened anew: {len(tail)} of its commits are void")
-        allowed = current.workloads[workload].heads
+        opening = current.opening(workload)
         standing = [
             key
             for name in (lost, target)
-            for key in world.repositories[name].log(workload).view().accepted
-            if key.term < current.workloads[workload].term and key.height > allowed.get(str(key.term), 0)
+            for key, accepted in world.repositories[name].log(workload).view().accepted.items()
+            if uncovered(opening, accepted.what) is not None
         ]
         return len(standing), len(torn)
 

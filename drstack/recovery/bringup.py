@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from drstack.errors import StepFailed
 from drstack.recovery.facts import repository_fact
 from replicator.errors import DestinationOccupied, ReplicatorError
+from replicator.log.covering import uncovered
 from replicator.model import CommitId
 from replicator.repository.restore import restore
 
@@ -174,6 +175,7 @@ class BringUp:
         chosen, bound_s = CommitId(*workload["commit"]), workload["loss_bound_s"]
         failed_at = self.plan.get("failed_at") or self.plan["facts_at"]
         oldest = -math.inf if bound_s is None else failed_at - bound_s
+        opening = self.assignment.opening(workload["name"])
         rungs: list[Rung] = []
         for name in [workload["source"], *(n for n in sorted(self.world.repositories) if n != workload["source"])]:
             repository = self.world.repositories[name]
@@ -181,7 +183,7 @@ class BringUp:
                 continue
             for commit, found in repository.log(workload["name"]).view().accepted.items():
                 within = commit == chosen or (commit < chosen and found.what.saved_at >= oldest)
-                if within and not found.what.suspect:
+                if within and not found.what.suspect and uncovered(opening, found.what) is None:
                     rungs.append((repository, found))
         return sorted(rungs, key=lambda rung: rung[1].what.id(), reverse=True)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from drstack.errors import EnvironmentUnknown, WitnessUnsound
 from replicator.errors import ReplicatorError
+from replicator.log.covering import uncovered
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from drstack.recovery.ports import Site, SiteObservation
     from drstack.witness.assignment import Assignment
     from drstack.witness.witness import Witness
+    from replicator.log.entries import Open
     from replicator.model import CommitId, Level
     from replicator.repository.repository import Repository
 
@@ -160,21 +162,23 @@ def repository_fact(
     demanded: Sequence[Level],
     assignment: Assignment,
     opened: Sequence[str] = (),
+    opening: Open | None = None,
 ) -> RepositoryFact:
     """One repository's word about one workload. `opened`: repositories known to have opened the current term.
 
-    A repository that missed the current term is heard only as far as the assignment covers it: what it holds of earlier
-    terms above the heads named there is the tail of a writer that was replaced (rule 3).
+    It is heard only as far as `opening` covers it, the assignment's if none is given: what a repository that missed an
+    `open` holds besides is the tail of a writer that was replaced, or was given a name that is another's (rule 3).
     """
     name, url = repository.name, repository.store.url
     part = assignment.workloads[workload]
+    opening = opening or assignment.opening(workload)
     try:
         repository.format()
         view = repository.log(workload).view()
         newest: list[CommitFact] = []
         for accepted in reversed(view.in_order()):
             what = accepted.what
-            if what.term < part.term and what.height > part.heads.get(str(what.term), 0):
+            if uncovered(opening, what) is not None:
                 continue
             levels = repository.receipts.levels(workload, accepted.slot, tuple(demanded))
             held: tuple[Level, ...] = tuple(level for level in demanded if levels[level])

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from drstack.errors import ConsentRequired, NotReady, OperationConflict, PromotionRefused
+from drstack.recovery.contest import contested
 from replicator.log.records import canonical, digest
 
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ class WorkloadPlan:
     acknowledge: tuple[str, ...]
     suspended: tuple[str, ...]
     """Sites that should confirm checkpoints in the new term and are out of reach: confirmation is off until they are back."""
+    void: tuple[str, ...]
+    """Checkpoints that will not stand: another of the same name counts before them (as far as facts go)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +107,16 @@ def recovery_point(
 ) -> tuple[CommitFact, str] | None:
     """The greatest (term, height) with every demanded receipt, and a repository where it has them (rule 14).
 
-    Where several have it, it is taken from `prefer`.
+    Where several have it, it is taken from `prefer`. What is about to be void is none (`contest.py`).
     """
     best: tuple[CommitFact, str] | None = None
-    for repository in workload.repositories.values():
-        if not repository.reachable or repository.rolled_back:
-            continue
+    heard = {name: fact for name, fact in workload.repositories.items() if fact.reachable and not fact.rolled_back}
+    void = contested(heard, workload.acknowledge, prefer)
+    for repository in heard.values():
         for commit in repository.newest:
             sound = not commit.suspect and set(demanded) <= set(commit.receipts)
+            if (repository.name, commit.id) in void:
+                continue
             better = best is None or commit.id > best[0].id or (commit.id == best[0].id and repository.name == prefer)
             if sound and better:
                 best = (commit, repository.name)
@@ -194,6 +199,7 @@ def _plan_workload(each: WorkloadFact, target: str, need: Need, given: Given, no
         each.writer == target,
         tuple(name for name in need.acknowledge if name not in unreachable),
         tuple(name for name in need.acknowledge if name in unreachable),
+        tuple(f"{commit} in {name}" for name, commit in sorted(contested(each.repositories, each.acknowledge, target))),
     )  # fmt: skip
 
 

@@ -1,8 +1,8 @@
 """The part of a promotion that decides: seals, the recovery point among what is sealed, the assignment, then opens.
 
 Seals come before the assignment that names them (DESIGN, rule 4). The recovery point is chosen anew once the logs are
-sealed: what was committed after the plan counts, and nothing can be committed any more. A slot of the assignment that is
-lost makes everything here void.
+sealed: what was committed after the plan counts, and nothing can be committed any more; of two checkpoints under one
+name, one stands (`contest.py`). A slot of the assignment that is lost makes everything here void.
 """
 
 from __future__ import annotations
@@ -12,19 +12,26 @@ from typing import TYPE_CHECKING, Any
 
 from drstack.errors import OperationConflict, StepFailed, WitnessUnsound
 from drstack.recovery.admission import bring_up_to
+from drstack.recovery.contest import by_preference
 from drstack.recovery.facts import WorkloadFact, repository_fact
 from drstack.recovery.plan import recovery_point
 from drstack.witness.assignment import Assignment, Consent, WorkloadAssignment
 from replicator.errors import ReplicatorError
-from replicator.log.entries import SealRef
+from replicator.log.counters import Run
+from replicator.log.covering import settle, uncovered
+from replicator.log.entries import Open, SealRef
 from replicator.model import Id
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from drstack.recovery.ports import Fence
     from drstack.recovery.world import World
+    from replicator.log.replay import LogView
 
 Doc = dict[str, Any]
 _FENCE_S = 5.0
+_FEW = 3
 
 
 def fence_all(world: World, plan: Doc) -> Doc:
@@ -53,19 +60,26 @@ def seal_all(world: World, plan: Doc, operation: str) -> Doc:
     sealed = {w["name"]: _seal_workload(world, plan, w, operation, before) for w in plan["workloads"]}
     left_out = sorted({f"{name}: {why}" for row in sealed.values() for name, why in row["left_out"].items()})
     points = [f"{name} from step {row['step']} in {row['source']}" for name, row in sealed.items()]
-    return {"workloads": sealed, "detail": "; ".join([*points, *(f"not sealed: {each}" for each in left_out)])}
+    void = [_told(name, row["void"]) for name, row in sealed.items() if row["void"]]
+    return {"workloads": sealed, "detail": "; ".join([*points, *void, *(f"not sealed: {each}" for each in left_out)])}
+
+
+def _told(name: str, void: list[Doc]) -> str:
+    few = ", ".join(f"{row['commit']} in {row['repository']}" for row in void[:_FEW])
+    more = f" and {len(void) - _FEW} more" if len(void) > _FEW else ""
+    return f"{name}: void from now on: {few}{more}"
 
 
 def _seal_workload(world: World, plan: Doc, workload: Doc, operation: str, before: Assignment) -> Doc:
     name, part = workload["name"], before.workloads[workload["name"]]
     seals: list[Doc] = []
     left_out: dict[str, str] = {}
-    heads = {term: height for term, height in part.heads.items() if int(term) < part.term}
+    views: dict[str, LogView] = {}
     for site in workload["seal"]:
         try:
             log = world.repositories[site].log(name)
             slot = log.seal(workload["term"], reason=f"promotion to {plan['target']}", operation=operation)
-            height = log.view().heads().get(str(part.term), 0)
+            views[site] = log.view()
         except ReplicatorError as error:
             if site == plan["target"] or (site in part.acknowledge and not _unknown_loss_accepted(plan)):
                 raise OperationConflict(
@@ -74,21 +88,44 @@ def _seal_workload(world: World, plan: Doc, workload: Doc, operation: str, befor
             left_out[site] = str(error)
             continue
         seals.append({"repository": site, "slot": slot.n, "digest": slot.digest})
-        if height:
-            heads[str(part.term)] = max(height, heads.get(str(part.term), 0))
-    return {"seals": seals, "heads": heads, "left_out": left_out, **_choose(world, plan, workload, seals, before)}
+    opening = _opening(plan, part, views)
+    counters = {term: [run.model_dump() for run in runs] for term, runs in opening.counters.items()}
+    return {
+        "seals": seals, "heads": opening.heads, "counters": counters, "left_out": left_out,
+        "void": _void(opening, views), **_choose(world, plan, workload, opening, before, tuple(views)),
+    }  # fmt: skip
+
+
+def _opening(plan: Doc, part: WorkloadAssignment, sealed: Mapping[str, LogView]) -> Open:
+    """What the new term's `open` will say of earlier ones. Of terms before the one that ends it was said already."""
+    heads = {term: height for term, height in part.heads.items() if int(term) < part.term}
+    counters = {term: runs for term, runs in part.counters.items() if int(term) < part.term}
+    order = by_preference(sealed, part.acknowledge, plan["target"])
+    head, runs = settle(sealed[name].counted(part.term) for name in order)
+    if head:
+        heads[str(part.term)], counters[str(part.term)] = head, runs
+    return Open(term=int(plan["base"]) + 1, writer=plan["target"], heads=heads, counters=counters)
+
+
+def _void(opening: Open, sealed: Mapping[str, LogView]) -> list[Doc]:
+    """What stands in the sealed repositories until the new term is opened there."""
+    return [
+        {"repository": name, "commit": str(each.what.id()), "step": each.what.step, "reason": reason}
+        for name, view in sorted(sealed.items())
+        for each in view.in_order()
+        if (reason := uncovered(opening, each.what)) is not None
+    ]
 
 
 def _unknown_loss_accepted(plan: Doc) -> bool:
     return any(kind == "unknown-loss" for kind, _ in plan["consents"])
 
 
-def _choose(world: World, plan: Doc, workload: Doc, seals: list[Doc], before: Assignment) -> Doc:
+def _choose(world: World, plan: Doc, workload: Doc, opening: Open, before: Assignment, sealed: tuple[str, ...]) -> Doc:
     name = workload["name"]
     demanded = world.needs[name].demanded
     facts = {
-        seal["repository"]: repository_fact(world.repositories[seal["repository"]], name, demanded, before)
-        for seal in seals
+        each: repository_fact(world.repositories[each], name, demanded, before, opening=opening) for each in sealed
     }
     fact = WorkloadFact(name, workload["writer"], workload["term"], (), facts)
     best = recovery_point(fact, demanded, prefer=plan["target"])
@@ -120,7 +157,9 @@ def assign(world: World, plan: Doc, workloads: list[Doc], operation: str) -> Ass
             serves={site: (0 if site == old.writer else weight) for site, weight in old.serves.items()},
             acknowledge=tuple(workload["acknowledge"]),
             seals=tuple(SealRef.model_validate(ref) for ref in workload["seals"]),
-            head=Id(term=workload["commit"][0], height=workload["commit"][1]), heads=workload["heads"], keys=old.keys,
+            head=Id(term=workload["commit"][0], height=workload["commit"][1]), heads=workload["heads"],
+            counters={t: tuple(map(Run.model_validate, runs)) for t, runs in workload.get("counters", {}).items()},
+            keys=old.keys,
         )  # fmt: skip
     by, reason = str(plan.get("by", "")), plan.get("reason") or ""
     consents = tuple(Consent(kind=kind, value=value, reason=reason, by=by) for kind, value in plan["consents"])

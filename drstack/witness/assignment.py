@@ -9,6 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from replicator.log.counters import Runs
 from replicator.log.entries import Open, SealRef
 from replicator.model import Id
 
@@ -33,6 +34,8 @@ class WorkloadAssignment(Frozen):
     """The recovery point that the new term starts from; None where there is none."""
     heads: dict[str, int] = Field(default_factory=dict)
     """Per earlier term, the highest height that stands: the union of what the sealed logs accept."""
+    counters: dict[str, Runs] = Field(default_factory=dict, exclude_if=lambda counters: not counters)
+    """Per earlier term, who counted its heights: of two checkpoints given one name, which one stands."""
     keys: tuple[str, ...] = ()
     """Names of the keys that may sign in this term; empty under suite `none`."""
 
@@ -68,6 +71,7 @@ class Assignment(Frozen):
             writer=part.writer,
             acknowledge=part.acknowledge,
             heads=part.heads,
+            counters=part.counters,
             assignment=self.opened_by(workload),
         )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from replicator.errors import RecordCorrupt
+from replicator.log.counters import Runs
 from replicator.log.records import canonical
 from replicator.model import Frozen, Id, What, Where
 
@@ -44,6 +45,8 @@ class Open(Frozen):
     acknowledge: tuple[str, ...] = ()
     heads: dict[Term, Height] = Field(default_factory=dict)
     """Per earlier term (decimal), the highest height that stands; commits of those terms above it are void."""
+    counters: dict[Term, Runs] = Field(default_factory=dict, exclude_if=lambda counters: not counters)
+    """Per earlier term, who counted its heights: commits that another counted are void. A term left out: all stand."""
     assignment: dict[str, Any] | None = None
     """The witness's record that this entry copies; None in a repository without an environment."""
 

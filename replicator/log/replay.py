@@ -1,7 +1,7 @@
 """What a repository log says: which commits stand, which are void and why. A pure function of the entries.
 
-Seals void what comes after them, `open` admits a term, heads of an `open` void the uncovered tail of earlier terms,
-a drop takes effect where it stands, and a commit on a dropped base is void (DESIGN, rules 3, 6 and 14).
+Seals void what comes after them, `open` admits a term and voids what it does not cover of earlier ones, a drop takes
+effect where it stands, and a commit on a dropped base is void (DESIGN, rules 3, 6 and 14).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from replicator.log.covering import uncovered
 from replicator.log.entries import Commit, Compact, Drop, Entry, Open, Pin, Seal, Unpin
 
 if TYPE_CHECKING:
@@ -73,6 +74,11 @@ class LogView:
             highest[key.term] = max(highest.get(key.term, 0), key.height)
         return {str(term): height for term, height in sorted(highest.items())}
 
+    def counted(self, term: int) -> dict[int, str]:
+        """Each height of `term` that stands or stood here before it was dropped, and who counted it."""
+        known = [*self.accepted.values(), *(gone for gone, _ in self.dropped.values())]
+        return {each.what.height: each.what.counted_by for each in known if each.what.term == term}
+
 
 @dataclass(slots=True)
 class _State:
@@ -131,8 +137,9 @@ def _commit_refusal(state: _State, entry: Commit) -> str | None:
         return f"{key} is there already"
     if key.term > entry.term:
         return f"{key} is of a later term than its entry"
-    if key.term < entry.term and key.height > state.opened[entry.term].heads.get(str(key.term), 0):
-        return f"the open of term {entry.term} does not cover {key}"
+    left_out = uncovered(state.opened[entry.term], entry.what)
+    if left_out is not None:
+        return left_out
     base = entry.where.base
     if base is not None and base.key() not in state.accepted:
         return f"its base {base.key()} does not stand here"
@@ -190,12 +197,10 @@ def _apply(state: _State, slot: int, entry: Entry) -> None:
 
 
 def _void_uncovered(state: _State, entry: Open) -> None:
-    for key in sorted(state.accepted):
-        if key.height > entry.heads.get(str(key.term), 0):
-            gone = state.accepted.pop(key)
-            reason = f"the open of term {entry.term} does not cover it"
-            state.void.append(Void(gone.slot, "commit", reason, key))
-    for key in sorted(state.dropped):
-        if key.height > entry.heads.get(str(key.term), 0):
-            gone, _ = state.dropped.pop(key)
-            state.void.append(Void(gone.slot, "commit", f"the open of term {entry.term} does not cover it", key))
+    there = {**state.accepted, **{key: gone for key, (gone, _) in state.dropped.items()}}
+    for key in sorted(there):
+        reason = uncovered(entry, there[key].what)
+        if reason is not None:
+            state.accepted.pop(key, None)
+            state.dropped.pop(key, None)
+            state.void.append(Void(there[key].slot, "commit", reason, key))

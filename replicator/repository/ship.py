@@ -43,6 +43,8 @@ class Push:
     findings: tuple[Finding, ...] = ()
     rank: int = 0
     world: int = 1
+    counter: str | None = None
+    """Who gave the height out (`What.counter`); None for a part of several: whoever sees them all commits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +221,8 @@ def _commit(push: Push, parts: list[Part], repository: Repository) -> Accepted:
         workload=push.workload, name=push.name, term=push.term, height=push.height, step=push.step, attempt=push.attempt,
         root=manifests.root(manifest.files), size_bytes=sum(file.size_bytes for file in manifest.files),
         files=len(manifest.files), saved_at=max(part.saved_at for part in parts),
-        parent=Id(term=parent.term, height=parent.height) if parent else None, findings=push.findings,
+        parent=Id(term=parent.term, height=parent.height) if parent else None, counter=push.counter,
+        findings=push.findings,
     )  # fmt: skip
     bases = [part.base for part in parts if part.base is not None]
     base = Id(term=min(bases).term, height=min(bases).height) if bases else None

@@ -86,7 +86,7 @@ class Intake:
             push = Push(
                 workload=self.workload, name=candidate.path.name, term=term, height=self._next_height(term, last),
                 step=step, attempt=self.token(), salt=bytes.fromhex(self.token())[:16], saved_at=snapshot.saved_at,
-                parent=last, findings=findings,
+                parent=last, findings=findings, counter=self.spool.counter,
             )  # fmt: skip
             return self.spool.admit(making, push, signature, snapshot)
 

@@ -3,6 +3,9 @@
 An entry appears whole, by a rename, with everything that a push needs to be the same push after a restart: attempt,
 salt, height, files and their root. A destination that has it, or will never take it, leaves a mark; with all marks
 the entry goes. One lock covers listing with marks, numbering, refusing and letting go.
+
+Each time that a spool is taken up it counts heights under a new counter: should its memory be lost or be an older copy,
+what it gives out anew is not taken for what was given out before.
 """
 
 from __future__ import annotations
@@ -57,10 +60,15 @@ class Entry:
 
 
 class Spool:
-    """The entries of one workload, below `folder`. `trouble`: which entry could not be read at the last listing."""
+    """The entries of one workload, below `folder`. `trouble`: which entry could not be read at the last listing.
+
+    `counter` is this object's, and no other's: see `What.counter`.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._root = folder
+        self.counter = secrets.token_hex(8)
+        self._given: dict[int, int] = {}
         self.lock = threading.RLock()
         self.trouble: str | None = None
         self._snapshots: dict[Path, Snapshot] = {}
@@ -115,11 +123,12 @@ class Spool:
             "workload": push.workload, "name": push.name, "term": push.term, "height": push.height, "step": push.step,
             "attempt": push.attempt, "salt": push.salt.hex(), "saved_at": push.saved_at, "parent": push.parent,
             "findings": [finding.model_dump() for finding in push.findings], "signature": signature,
-            "files": names, "root": whole,
+            "files": names, "root": whole, "counter": push.counter,
         }  # fmt: skip
         _write_durably(making / _PUSH, json.dumps(body).encode())
         folder = self._root / f"{push.term}.{push.height}-{push.attempt[:8]}"
         with self.lock:
+            self._given[push.term] = max(push.height, self._given.get(push.term, 0))
             making.rename(folder)
             _sync(self._root)
             self._remember(push, signature)
@@ -139,7 +148,9 @@ class Spool:
                 self.discard(making)
                 return None
             height = max(above, self.last_height(entry.push.term)) + 1
-            push = replace(entry.push, height=height, attempt=token(), salt=bytes.fromhex(token())[:16])
+            push = replace(
+                entry.push, height=height, attempt=token(), salt=bytes.fromhex(token())[:16], counter=self.counter
+            )
             made = self.admit(making, push, entry.signature, snapshot)
             self.finish(entry)
         return made
@@ -180,7 +191,8 @@ class Spool:
         """The highest height that this spool ever gave out in `term`."""
         with self.lock:
             given = [entry.push.height for entry in self.entries() if entry.push.term == term]
-            return max([int(self._memory().get("heights", {}).get(str(term), 0)), *given])
+            remembered = int(self._memory().get("heights", {}).get(str(term), 0))
+            return max([remembered, self._given.get(term, 0), *given])
 
     def born(self, term: int) -> None:
         """Remember at the first look that `term` was open: an earlier spool of this site may have numbered in it."""
@@ -239,7 +251,7 @@ def _read(folder: Path) -> Entry:
             workload=body["workload"], name=body["name"], term=body["term"], height=body["height"], step=body["step"],
             attempt=body["attempt"], salt=bytes.fromhex(body["salt"]), saved_at=body["saved_at"],
             parent=CommitId(*parent) if parent else None,
-            findings=tuple(Finding.model_validate(finding) for finding in body["findings"]),
+            findings=tuple(Finding.model_validate(finding) for finding in body["findings"]), counter=body.get("counter"),
         )  # fmt: skip
         return Entry(folder, push, body["signature"], tuple(body["files"]), body["root"])
     except (ValueError, KeyError, TypeError, OSError) as error:

@@ -1,4 +1,4 @@
-"""How the golden repository was made, once: python tests/golden/make.py FOLDER. It is not made anew by the tests."""
+"""How the golden repositories were made, once: python tests/golden/make.py FOLDER. Tests do not make them anew."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import itertools
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from safetensors.numpy import save
 
-from replicator.log.entries import Drop, Open
+from replicator.log.counters import Run
+from replicator.log.entries import Commit, Drop, Open
 from replicator.model import CommitId, Finding, Id
 from replicator.repository.format import initialise
 from replicator.repository.repository import Repository
@@ -18,6 +20,9 @@ from replicator.repository.ship import Push, ship
 from replicator.repository.snapshot import take_snapshot
 from replicator.repository.verify import verify
 from replicator.stores.local import LocalStore
+
+if TYPE_CHECKING:
+    from replicator.log.replay import Accepted
 
 NAN = (Finding(reason="nan", tensor="w", evidence="1 NaN"),)
 
@@ -36,37 +41,71 @@ def source(folder: Path, step: int) -> Path:
     return path
 
 
-def make(target: Path, sources: Path) -> None:
+def new(target: Path) -> Repository:
     target.mkdir(parents=True)
     tokens, ticks = itertools.count(1), itertools.count(1)
     made = Repository(
         "west", LocalStore(target), clock=lambda: 1000.0 + next(ticks), token=lambda: f"{next(tokens):032x}"
     )
     initialise(made.store, environment=None, witness=None, clock=made.clock, token=made.token)
+    return made
+
+
+def push(
+    made: Repository,
+    sources: Path,
+    commit: tuple[int, int],
+    step: int,
+    *,
+    findings: tuple[Finding, ...] = (),
+    counter: str | None = None,
+) -> Accepted:
+    folder = source(sources, step)
+    snapshot = take_snapshot(folder, ["model.safetensors", "note.txt"])
+    name = f"{commit[0]}.{commit[1]}"
+    wanted = Push(
+        "gpt", folder.name, *commit, step, name, name.encode().ljust(16, b"."), float(step), None, findings,
+        counter=counter,
+    )  # fmt: skip
+    accepted = ship(wanted, snapshot, made)
+    assert accepted is not None
+    verify(made, "gpt", accepted, "west")
+    return accepted
+
+
+def make(target: Path, sources: Path) -> None:
+    made = new(target)
     log = made.log("gpt")
-
-    def push(term: int, height: int, step: int, findings: tuple[Finding, ...] = ()) -> None:
-        folder = source(sources, step)
-        snapshot = take_snapshot(folder, ["model.safetensors", "note.txt"])
-        name = f"{term}.{height}"
-        wanted = Push(
-            "gpt", folder.name, term, height, step, name, name.encode().ljust(16, b"."), float(step), None, findings
-        )
-        accepted = ship(wanted, snapshot, made)
-        assert accepted is not None
-        verify(made, "gpt", accepted, "west")
-
     log.open(Open(term=1, writer="east"))
-    push(1, 1, 10)
-    push(1, 2, 20)
+    push(made, sources, (1, 1), 10)
+    push(made, sources, (1, 2), 20)
     log.pin("keep", CommitId(1, 1), reason="golden", term=1)
-    push(1, 3, 30)
+    push(made, sources, (1, 3), 30)
     log.seal(1, reason="golden promotion")
     log.open(Open(term=2, writer="west", heads={"1": 2}))
-    push(2, 1, 40)
-    push(2, 2, 50, NAN)
+    push(made, sources, (2, 1), 40)
+    push(made, sources, (2, 2), 50, findings=NAN)
     log.append(lambda _: Drop(term=2, commits=(Id(term=1, height=2),), bytes_after=9e9, reason="golden"))
 
 
+def make_counted(target: Path, peer: Path, sources: Path) -> None:
+    """A repository that was away, while its writer gave height 3 out again: to a checkpoint that a peer holds."""
+    made, other = new(target), new(peer)
+    log = made.log("gpt")
+    for each in (log, other.log("gpt")):
+        each.open(Open(term=1, writer="east"))
+    for height in (1, 2, 3):
+        push(made, sources, (1, height), 10 * height, counter="before")
+    again = push(other, sources, (1, 3), 35, counter="after")
+    log.seal(1, reason="golden promotion")
+    runs = (Run(first=1, counter="before"), Run(first=3, counter="after"))
+    log.open(Open(term=2, writer="west", heads={"1": 3}, counters={"1": runs}))
+    for key in [key for kind in ("packs", "manifests") for key in other.store.list(kind)]:
+        made.store.create(key, other.store.get(key))
+    log.append(lambda _: Commit(term=2, what=again.what, where=again.where))
+
+
 if __name__ == "__main__":
-    make(Path(sys.argv[1]) / "repository", Path(sys.argv[1]) / "sources")
+    folder = Path(sys.argv[1])
+    make(folder / "repository", folder / "sources")
+    make_counted(folder / "counted", folder / "peer", folder / "counted-sources")

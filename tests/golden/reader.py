@@ -48,11 +48,21 @@ def key(identity: dict) -> tuple[int, int]:
     return identity["term"], identity["height"]
 
 
+def voids(opening: dict, what: dict) -> bool:
+    """Whether an open voids a commit of an earlier term: above the head, or counted by another than its run says."""
+    term, height = str(what["term"]), what["height"]
+    if height > opening["heads"].get(term, 0):
+        return True
+    runs = [run for run in opening.get("counters", {}).get(term, []) if run["first"] <= height]
+    return bool(runs) and runs[-1]["counter"] != what.get("counter", what["root"])
+
+
 def standing(log: list[tuple[str, dict]]) -> dict[tuple[int, int], dict]:
     """Commits that stand, by (term, height): the six rules of the page."""
     opened = sealed = 0
+    opening: dict = {}
     stand: dict[tuple[int, int], dict] = {}
-    dropped: set[tuple[int, int]] = set()
+    dropped: dict[tuple[int, int], dict] = {}
     pins: dict[str, tuple[int, int]] = {}
     for kind, body in log:
         term = body["term"]
@@ -62,16 +72,17 @@ def standing(log: list[tuple[str, dict]]) -> dict[tuple[int, int], dict]:
             continue
         elif kind == "open":
             if term > opened:
-                opened = term
-                covered = {int(t): height for t, height in body["heads"].items()}
-                stand = {k: c for k, c in stand.items() if k[0] >= term or k[1] <= covered.get(k[0], 0)}
-                dropped = {k for k in dropped if k[0] >= term or k[1] <= covered.get(k[0], 0)}
+                opened, opening = term, body
+                stand = {k: c for k, c in stand.items() if not voids(opening, c["what"])}
+                dropped = {k: c for k, c in dropped.items() if not voids(opening, c["what"])}
         elif term != opened:
             continue
         elif kind == "commit":
             base = body["where"]["base"]
             identity = key(body["what"])
             fresh = identity not in stand and identity not in dropped and identity[0] <= term
+            if identity[0] < term and voids(opening, body["what"]):
+                continue
             if fresh and (base is None or key(base) in stand):
                 stand[identity] = body
         elif kind == "pin" and key(body["commit"]) in stand:
@@ -80,8 +91,8 @@ def standing(log: list[tuple[str, dict]]) -> dict[tuple[int, int], dict]:
             pins.pop(body["name"], None)
         elif kind == "drop" and not {key(c) for c in body["commits"]} & set(pins.values()):
             for each in body["commits"]:
-                if stand.pop(key(each), None) is not None:
-                    dropped.add(key(each))
+                if (gone := stand.pop(key(each), None)) is not None:
+                    dropped[key(each)] = gone
         elif kind == "compact" and key(body["commit"]) in stand:
             stand[key(body["commit"])] = {**stand[key(body["commit"])], "where": body["where"]}
     return stand

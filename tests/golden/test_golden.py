@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from replicator.log.entries import from_record, to_record
+from replicator.log.slots import SlotLog
 from replicator.repository.repository import Repository
 from replicator.repository.restore import restore
 from replicator.repository.select import select
@@ -59,6 +61,32 @@ def test_the_golden_log_says_what_it_said(golden):
             "stored": True,
             "decoded": True,
         }
+
+
+def test_of_two_checkpoints_under_one_name_both_readers_restore_the_one_that_its_open_names(tmp_path):
+    shutil.copytree(HERE / "counted", tmp_path / "golden")
+    repository = Repository("west", LocalStore(tmp_path / "golden"))
+    view = repository.log("gpt").view()
+    assert [(str(key), each.what.step) for key, each in view.accepted.items()] == [
+        ("1.1", 10),
+        ("1.2", 20),
+        ("1.3", 35),
+    ]
+    assert [(void.slot, void.reason) for void in view.void] == [(4, "the open of term 2 names another checkpoint 1.3")]
+    done = subprocess.run(
+        [sys.executable, str(HERE / "reader.py"), str(tmp_path / "golden"), "gpt", str(tmp_path / "second")],
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert done.stdout.strip() == "35"
+    restore(repository, select(repository, "gpt", "latest"), tmp_path / "ours")
+    assert contents(tmp_path / "second") == contents(tmp_path / "ours") == contents(source(tmp_path / "made", 35))
+
+
+@pytest.mark.parametrize("folder", ["repository", "counted"])
+def test_records_of_older_versions_are_written_by_this_one_as_they_were_read(folder):
+    log = SlotLog(LocalStore(HERE / folder), "log/gpt", clock=lambda: 0.0, token=lambda: "")
+    for record in log.read():
+        assert to_record(from_record(record, "log/gpt")) == (record.kind, record.body)
 
 
 @pytest.mark.parametrize("folder", ["packs", "manifests", "log"])

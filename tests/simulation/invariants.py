@@ -31,6 +31,7 @@ def violations(world: World, scheduler: Scheduler) -> list[str]:
     found += _acknowledged_is_kept(world)
     found += _replay_accepts_what_assignments_accept(world)
     found += _what_was_decided_stays_decided(world)
+    found += _one_name_one_content(world)
     return found
 
 
@@ -141,17 +142,28 @@ def _unknown_losses(world: World, ack: Ack) -> set[str]:
 
 
 def _replay_accepts_what_assignments_accept(world: World) -> list[str]:
-    """Of the term that an assignment ended, each sealed log keeps what stood below its seal, and the heads say so."""
+    """Of the term that an assignment ended, each sealed log keeps what stood below its seal, and the heads say so.
+
+    Unless another sealed log held another checkpoint under that name: one of them goes, never both.
+    """
     found: list[str] = []
     for assignment in world.assignments()[1:]:
         ended = assignment.number - 1
-        highest = 0
+        sealed = {ref: replay(world.log(None, ref.repository).entries()[: ref.slot]) for ref in assignment.seals}
+        highest = max((key.height for view in sealed.values() for key in _of_term(view, ended)), default=0)
+        stand = {
+            (key, _root(world.view(ref.repository), key)) for ref in sealed for key in _of_term(sealed[ref], ended)
+        }
         for ref in assignment.seals:
-            below = _of_term(replay(world.log(None, ref.repository).entries()[: ref.slot]), ended)
+            below = _of_term(sealed[ref], ended)
             final = _of_term(world.view(ref.repository), ended)
-            highest = max([highest, *(key.height for key in below)])
-            if not below <= final:
-                found.append(f"{ref.repository} lost {sorted(below - final)} that stood below the seal of term {ended}")
+            lost = {
+                key
+                for key in below - final
+                if not any(each == key and root not in (None, _root(sealed[ref], key)) for each, root in stand)
+            }
+            if lost:
+                found.append(f"{ref.repository} lost {sorted(lost)} that stood below the seal of term {ended}")
             if not {key for key in final - below if key.height > assignment.heads.get(str(ended), 0)} == set():
                 found.append(f"{ref.repository} accepts {sorted(final - below)} above the seal of term {ended}")
         if assignment.seals and assignment.heads.get(str(ended), 0) != highest:
@@ -172,6 +184,26 @@ def _what_was_decided_stays_decided(world: World) -> list[str]:
                     f"{name} accepts {late} although assignment {assignment.number} ended term {ended} at {head}"
                 )
     return found
+
+
+def _one_name_one_content(world: World) -> list[str]:
+    """Of terms that are over, (term, height) names one checkpoint, wherever it is."""
+    newest = world.assignments()[-1].term
+    roots: dict[CommitId, dict[str, str]] = {}
+    for name in world.repositories:
+        for key, accepted in world.view(name).accepted.items():
+            roots.setdefault(key, {})[name] = accepted.what.root
+    return [
+        f"{key} names two checkpoints: {each}"
+        for key, each in roots.items()
+        if key.term < newest and len(set(each.values())) > 1
+    ]
+
+
+def _root(view: LogView, key: CommitId) -> str | None:
+    gone = view.dropped.get(key)
+    there = view.accepted.get(key) or (gone[0] if gone else None)
+    return there.what.root if there else None
 
 
 def _of_term(view: LogView, term: int) -> set[CommitId]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from replicator.errors import OutcomeUnknown, Sealed, StoreUnavailable, TermRegressed
+from replicator.log.covering import settle
 from replicator.log.entries import SealRef
 from replicator.log.replay import replay
 from tests.simulation.world import Assignment, World, bring_up_to
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from replicator.log.records import Record
+    from replicator.log.replay import LogView
     from replicator.log.slots import SlotLog
     from tests.simulation.schedule import Actor
 
@@ -49,38 +51,48 @@ def _look_and_seal(
     world: World, actor: Actor | None, current: Assignment, target: str, acknowledge: tuple[str, ...] | None
 ) -> Assignment:
     """The assignment to be made: every reachable repository is sealed; the loss of one that may have acknowledged and
-    cannot be sealed is consented to. Heads of terms before the one that ends were decided when those ended."""
+    cannot be sealed is consented to. What earlier terms came to was decided when those ended."""
     seals: list[SealRef] = []
     unknown: list[str] = []
-    heads = dict(current.heads)
+    sealed: dict[str, LogView] = {}
     for name in world.repositories:
         try:
-            slot, accepted = _seal(world, actor, name, current.term)
+            slot, sealed[name] = _seal(world, actor, name, current.term)
         except (StoreUnavailable, OutcomeUnknown):
             unknown += [name] if name in current.acknowledge else []
             continue
         seals += slot
-        for term, height in accepted.items():
-            if term == str(current.term) or world.bug == "heads of every term taken from the seals":
-                heads[term] = max(height, heads.get(term, 0))
+    heads, counters = dict(current.heads), dict(current.counters)
+    first = () if world.bug == "no word from those that acknowledge" else current.acknowledge
+    best_first = sorted(sealed, key=lambda name: (name not in first, name))
+    head, runs = settle(_counted(world, actor, name, sealed[name], current.term) for name in best_first)
+    if head:
+        heads[str(current.term)], counters[str(current.term)] = head, runs
+    if world.bug == "heads without counters":
+        counters = {}
+    if world.bug == "heads of every term taken from the seals":
+        for view in sealed.values():
+            heads |= {term: max(height, heads.get(term, 0)) for term, height in view.heads().items()}
     return Assignment(
-        current.number + 1, target, acknowledge or current.acknowledge, tuple(seals), heads, tuple(unknown)
+        current.number + 1, target, acknowledge or current.acknowledge, tuple(seals), heads, tuple(unknown), counters
     )
 
 
-def _seal(world: World, actor: Actor | None, name: str, term: int) -> tuple[list[SealRef], Mapping[str, int]]:
-    """The seal, and the highest height per term that the log accepts below it."""
+def _seal(world: World, actor: Actor | None, name: str, term: int) -> tuple[list[SealRef], LogView]:
+    """The seal, and what the log says below it."""
     log = world.log(actor, name)
     if world.bug == "list-then-put":
-        return [], log.view().heads()
+        return [], log.view()
     slot = log.seal(term, reason="promotion", operation=actor.name if actor else "nobody")
-    ref = SealRef(repository=name, slot=slot.n, digest=slot.digest)
-    below = replay(log.entries()[: slot.n])
+    return [SealRef(repository=name, slot=slot.n, digest=slot.digest)], replay(log.entries()[: slot.n])
+
+
+def _counted(world: World, actor: Actor | None, name: str, view: LogView, term: int) -> dict[int, str]:
+    held = view.counted(term)
     if world.bug == "receipts-only seal":
         seen = {key.rpartition("/")[2] for key in world.store(actor, name).list("receipts")}
-        heights = [key.height for key in below.accepted if str(key) in seen and key.term == term]
-        return [ref], {str(term): max(heights, default=0)}
-    return [ref], below.heads()
+        return {height: counter for height, counter in held.items() if f"{term}.{height}" in seen}
+    return held
 
 
 def _assign(world: World, witness: SlotLog, facts: Assignment) -> bool:

@@ -45,7 +45,16 @@ class Read(Assignment):
 def read(source: RealAssignment) -> Read:
     part = source.workloads[WORKLOAD]
     unknown = tuple(consent.value for consent in source.consents if consent.kind == "unknown-loss")
-    return Read(source.number, part.writer, part.acknowledge, part.seals, part.heads, unknown, source.opening(WORKLOAD))
+    return Read(
+        source.number,
+        part.writer,
+        part.acknowledge,
+        part.seals,
+        part.heads,
+        unknown,
+        part.counters,
+        source.opening(WORKLOAD),
+    )
 
 
 class RealWorld(World):

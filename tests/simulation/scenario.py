@@ -27,7 +27,11 @@ BUGS = (
     "sparse slots",
     "re-check, then delete",
     "heads of every term taken from the seals",
+    "heads without counters",
+    "no word from those that acknowledge",
 )
+FORGETFUL = BUGS[-2:]
+"""Bugs that matter only where a height is given out twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,8 @@ def run(seed: int, bug: str = "", kind: type[World] = ModelWorld) -> Outcome:
     chance = random.Random(f"scenario {seed}")
     repositories = chance.choice([("N",), ("N", "M"), ("N", "M")])
     acknowledge = chance.choice([("N",), repositories])
+    if bug in FORGETFUL:
+        repositories, acknowledge = ("N", "M"), ("N",)
     world = kind(repositories, acknowledge, bug=bug)
     budget = Budget(faults=chance.choice([0, 1, 3, 6]), stops=chance.choice([0, 0, 1, 2]))
     scheduler = Scheduler(Seeded(seed), budget)
@@ -68,6 +74,11 @@ def _people(chance: random.Random, world: World, scheduler: Scheduler, *, receip
         order = tuple(chance.sample(world.repositories, len(world.repositories)))
         commits = chance.choice([1, 2, 3])
         scheduler.add(site, writer(world, site, commits=commits, deltas=deltas, receipts=receipts, order=order))
+    forgets = chance.random() < (0.8 if world.bug in FORGETFUL else 0.2)
+    for site in ("east", "west") if forgets and len(world.repositories) > 1 else ():
+        order = tuple(chance.sample(world.repositories, 2))
+        scheduler.add(f"{site}-again", writer(world, site, commits=2, deltas=deltas, order=order))
+        world.cut.add((f"{site}-again", order[-1]))
     for n in range(chance.choice([1, 1, 2, 3])):
         target = chance.choice(["west", "west", "east"])
         changed = chance.choice([None, None, world.repositories, world.repositories[-1:]])

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from replicator.model import PackRef, What, Where
+from replicator.model import CommitId, PackRef, What, Where
+from tests.replicator.log.builders import what
 from tests.simulation.exhaustive import explore
 from tests.simulation.keeper import keeper, restorer
 from tests.simulation.operator import ModelWorld, operator
-from tests.simulation.world import WORKLOAD
+from tests.simulation.world import WORKLOAD, Ack
 from tests.simulation.writer import writer
 
 if TYPE_CHECKING:
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
 
 soak = pytest.mark.skipif(os.environ.get("DRSTACK_SOAK") != "1", reason="takes minutes: DRSTACK_SOAK=1")
 CAST: dict[str, Callable[[ModelWorld], object]] = {
-    "east": lambda world: writer(world, "east", commits=1, terms=1),
+    "east": lambda world: writer(world, "east", commits=1, terms=1, order=tuple(reversed(world.repositories))),
     "delta": lambda world: writer(world, "east", commits=1, terms=1, deltas=True),
+    "east-again": lambda world: writer(world, "east", commits=1, terms=1, order=("N", "M")),
     "operator": lambda world: operator(world, "west", tries=1),
     "rival": lambda world: operator(world, "west", tries=1),
     "stubborn": lambda world: operator(world, "west", tries=2),
@@ -39,6 +41,33 @@ def cast(*names: str) -> People:
 
 def empty(bug: str = "") -> ModelWorld:
     return ModelWorld(("N",), ("N",), bug=bug)
+
+
+def torn_apart(bug: str = "") -> ModelWorld:
+    """The writer that comes after one that forgot does not see the second repository, which the first begins with."""
+    world = ModelWorld(("N", "M"), ("N",), bug=bug)
+    world.cut.add(("east-again", "M"))
+    return world
+
+
+def given_twice(bug: str = "") -> ModelWorld:
+    """1.1 is one checkpoint in N, where it was acknowledged, and another in M, of which nobody was told."""
+    world = torn_apart(bug)
+    for name, attempt in (("N", "east-again"), ("M", "east")):
+        pack = PackRef(digest=f"old-{name}", size_bytes=1)
+        world.objects[name][f"packs/{pack.digest}"] = b"bytes"
+        contents = what(1, 1, attempt=attempt, root=f"{attempt}-1.1", workload=WORKLOAD, counter=attempt)
+        where = Where(manifest=pack, packs=(pack,), shipped_bytes=1)
+        world.log(None, name).commit(contents, lambda _, where=where: where, term=1)
+    world.acks.append(Ack(CommitId(1, 1), "east-again-1.1", ("N",)))
+    return world
+
+
+def given_twice_and_one_out_of_reach(bug: str = "") -> ModelWorld:
+    """The operator does not see M either; whoever comes after it does."""
+    world = given_twice(bug)
+    world.cut.add(("operator", "M"))
+    return world
 
 
 def with_two_checkpoints(bug: str = "") -> ModelWorld:
@@ -67,6 +96,12 @@ def with_two_checkpoints(bug: str = "") -> ModelWorld:
         (with_two_checkpoints, cast("keeper", "restorer"), 1, 0, 100),
         (with_two_checkpoints, cast("keeper", "delta"), 1, 0, 100),
         (with_two_checkpoints, cast("keeper", "operator"), 0, 1, 100),
+        (torn_apart, cast("east", "east-again"), 0, 1, 100),
+        (given_twice, cast("operator"), 1, 1, 300),
+        (given_twice_and_one_out_of_reach, cast("east", "operator"), 0, 0, 30),
+        pytest.param(given_twice, cast("operator", "rival"), 0, 0, 500, marks=soak),
+        pytest.param(given_twice_and_one_out_of_reach, cast("east", "operator"), 0, 1, 300, marks=soak),
+        pytest.param(torn_apart, cast("east", "east-again", "operator"), 0, 0, 1000, marks=soak),
         pytest.param(empty, cast("east", "operator"), 1, 1, 4000, marks=soak),
         pytest.param(empty, cast("east", "operator"), 2, 0, 4000, marks=soak),
         pytest.param(empty, cast("stubborn", "stubborn rival"), 0, 1, 4000, marks=soak),
@@ -89,6 +124,8 @@ def test_no_schedule_of_a_small_case_breaks_a_promise(
         ("sparse slots", empty, cast("east", "operator"), "was acknowledged and"),
         ("reuse of a lost slot's decision", empty, cast("east", "stubborn", "stubborn rival"), "names slot"),
         ("re-check, then delete", with_two_checkpoints, cast("keeper", "restorer"), "did not find its pack"),
+        ("heads without counters", given_twice, cast("operator"), "names two checkpoints"),
+        ("no word from those that acknowledge", given_twice, cast("operator"), "was acknowledged and"),
     ],
 )
 def test_a_planted_bug_has_a_schedule_in_a_small_case(

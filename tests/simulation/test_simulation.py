@@ -27,6 +27,8 @@ SIGNS = {
     "sparse slots": "was acknowledged and",
     "re-check, then delete": "its pack",
     "heads of every term taken from the seals": "although assignment",
+    "heads without counters": "names two checkpoints",
+    "no word from those that acknowledge": "was acknowledged and",
 }
 
 

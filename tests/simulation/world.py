@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from replicator.log.counters import Run
 from replicator.log.entries import Open, SealRef
 from replicator.log.slots import SlotLog
 from replicator.log.workload import WorkloadLog
@@ -35,6 +36,7 @@ class Assignment:
     heads: Mapping[str, int] = field(default_factory=dict)
     unknown: tuple[str, ...] = ()
     """Repositories that could not be sealed: consent to an unknown loss there."""
+    counters: Mapping[str, tuple[Run, ...]] = field(default_factory=dict)
 
     @property
     def term(self) -> int:
@@ -44,12 +46,13 @@ class Assignment:
         return {
             "writer": self.writer, "acknowledge": list(self.acknowledge), "heads": dict(self.heads),
             "seals": [seal.model_dump() for seal in self.seals], "unknown": list(self.unknown),
+            "counters": {term: [run.model_dump() for run in runs] for term, runs in self.counters.items()},
         }  # fmt: skip
 
     def opening(self) -> Open:
         return Open(
             term=self.term, writer=self.writer, acknowledge=self.acknowledge, heads=dict(self.heads),
-            assignment=self.body(),
+            counters=dict(self.counters), assignment=self.body(),
         )  # fmt: skip
 
 
@@ -58,6 +61,7 @@ def assignment_of(record: Record) -> Assignment:
     return Assignment(
         record.n, body["writer"], tuple(body["acknowledge"]), tuple(SealRef(**seal) for seal in body["seals"]),
         body["heads"], tuple(body["unknown"]),
+        {term: tuple(Run(**run) for run in runs) for term, runs in body["counters"].items()},
     )  # fmt: skip
 
 

@@ -1,10 +1,13 @@
-"""The writer: reads the witness once per term, ships packs, commits, acknowledges. A replaced one is a zombie."""
+"""The writer: reads the witness once per term, ships packs, commits, acknowledges. A replaced one is a zombie.
+
+Two of one site are one that lost its memory and was started again: the second counts above what it can see.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from replicator.errors import BaseGone, NotOpen, OutcomeUnknown, Sealed, StoreUnavailable, TermRegressed
+from replicator.errors import BaseGone, HeightTaken, NotOpen, OutcomeUnknown, Sealed, StoreUnavailable, TermRegressed
 from replicator.log.claim import claim
 from replicator.model import Id, PackRef, What, Where
 from tests.simulation.world import WORKLOAD, Ack, Assignment, World, bring_up_to
@@ -111,7 +114,7 @@ def _ship(
     """Whether the repository holds the commit now. Packs first, then the entry, as a push does."""
     what = What(
         workload=WORKLOAD, name="c", term=assignment.term, height=height, step=height, attempt=actor.name, root=root,
-        size_bytes=1, files=1, saved_at=0.0,
+        size_bytes=1, files=1, saved_at=0.0, counter=actor.name,
     )  # fmt: skip
     for lean in (deltas, False):
         task = f"push {actor.name} {name} {height} {lean}"
@@ -121,7 +124,7 @@ def _ship(
             log.commit(what, lambda _, place=place: place, term=assignment.term)
         except BaseGone:
             continue
-        except (Sealed, NotOpen, TermRegressed, StoreUnavailable, OutcomeUnknown):
+        except (Sealed, NotOpen, TermRegressed, StoreUnavailable, OutcomeUnknown, HeightTaken):
             return False
         else:
             return True

@@ -22,10 +22,19 @@ def tokens(name: str = "t") -> Callable[[], str]:
     return lambda: f"{name}-{next(_COUNT)}"
 
 
-def what(term: int, height: int, *, attempt: str = "a", root: str = "", workload: str = WORKLOAD) -> What:
+def what(
+    term: int,
+    height: int,
+    *,
+    attempt: str = "a",
+    root: str = "",
+    workload: str = WORKLOAD,
+    counter: str | None = None,
+) -> What:
     return What(
         workload=workload, name=f"step-{100 * height}", term=term, height=height, step=100 * height, attempt=attempt,
         root=root or f"root-{term}-{height}-{attempt}", size_bytes=10, files=1, saved_at=float(height),
+        counter=counter,
     )  # fmt: skip
 
 
