@@ -81,7 +81,8 @@ def test_of_the_project_only_the_environment_and_its_program_go_in(source, tmp_p
     for name in ("stacks/Pulumi.other.yaml", "stacks/.env", "stacks/id_ed25519", ".env", "credentials"):
         (source / name).write_text("AWS_SECRET_ACCESS_KEY=abcdefgh\n")
     assert copied(source, tmp_path) == {
-        "Pulumi.yaml", "provider/pulumi-resource-drstack", "stacks/Pulumi.local.west.yaml", "stacks/__main__.py",
+        "Pulumi.yaml", "provider/pulumi-resource-drstack", "provider/pulumi-resource-drstack-components",
+        "stacks/Pulumi.local.west.yaml", "stacks/__main__.py",
         "stacks/environments/environment.schema.json", "stacks/environments/local.yaml",
     }  # fmt: skip
     [plugin] = yaml.safe_load((tmp_path / "project" / "Pulumi.yaml").read_text())["plugins"]["providers"]
