@@ -15,7 +15,9 @@
     ├── SiteOwned               29  another stack owns the site (drstack.platforms.local.ownership)
     ├── EngineFailed            30  the Pulumi engine failed, or could not be had
     ├── DemoFailed              31  the demo ran and a check of it did not hold
-    └── NotReady                32  the standby cannot take over as it is
+    ├── NotReady                32  the standby cannot take over as it is
+    ├── ExtraMissing            38  an optional part of drstack is needed and not installed
+    └── FilesInTheWay           39  drstack init would overwrite files (drstack.project.place)
 Codes 40 and up are the replicator's (replicator.errors); 0 to 9 keep Pulumi's meaning.
 """
 
@@ -84,3 +86,7 @@ class DemoFailed(DrstackError):
 
 class NotReady(DrstackError):
     exit_code = 32
+
+
+class ExtraMissing(DrstackError):
+    exit_code = 38
