@@ -27,7 +27,9 @@ _MODULES: dict[Extra, tuple[str, ...]] = {
 
 def missing(*extras: Extra) -> dict[Extra, tuple[str, ...]]:
     """Those of `extras` that are not installed here, with the modules that they lack."""
-    lacking = {extra: tuple(name for name in _MODULES[extra] if find_spec(name) is None) for extra in extras}
+    lacking: dict[Extra, tuple[str, ...]] = {
+        extra: tuple(name for name in _MODULES[extra] if find_spec(name) is None) for extra in extras
+    }
     return {extra: names for extra, names in lacking.items() if names}
 
 

@@ -18,12 +18,18 @@ class Ci(StrEnum):
 
 
 def init(
-    folder: Annotated[Path, typer.Argument(help="Folder of the project; new, or one that holds other things.")] = Path(),
+    folder: Annotated[
+        Path, typer.Argument(help="Folder of the project; new, or one that holds other things.")
+    ] = Path(),
     *,
-    environment: Annotated[str | None, typer.Option("--environment", metavar="NAME", help="The environment's name.")] = None,
+    environment: Annotated[
+        str | None, typer.Option("--environment", metavar="NAME", help="The environment's name.")
+    ] = None,
     strategy: Annotated[
         str | None,
-        typer.Option("--strategy", metavar="STRATEGY", help="active-passive, active-active, pilot-light or cloud-burst."),
+        typer.Option(
+            "--strategy", metavar="STRATEGY", help="active-passive, active-active, pilot-light or cloud-burst."
+        ),
     ] = None,
     site: Annotated[
         list[str] | None,
@@ -36,7 +42,9 @@ def init(
     workload: Annotated[
         list[str] | None,
         typer.Option(
-            "--workload", metavar="NAME=CLASS", help="A workload; repeat it. More fields: gpt='{class: training, rpo: 2h}'."
+            "--workload",
+            metavar="NAME=CLASS",
+            help="A workload; repeat it. More fields: gpt='{class: training, rpo: 2h}'.",
         ),
     ] = None,
     job: Annotated[
@@ -48,20 +56,26 @@ def init(
     checkpoints: Annotated[
         list[str] | None,
         typer.Option(
-            "--checkpoints", metavar="NAME=INTERVAL", help="How often a workload saves: gpt=45m, or gpt='{path: …, every: 45m}'."
+            "--checkpoints",
+            metavar="NAME=INTERVAL",
+            help="How often a workload saves: gpt=45m, or gpt='{path: …, every: 45m}'.",
         ),
     ] = None,
     witness: Annotated[
-        str | None, typer.Option("--witness", metavar="URL", help="Store outside all sites; needed unless all are local.")
+        str | None,
+        typer.Option("--witness", metavar="URL", help="Store outside all sites; needed unless all are local."),
     ] = None,
     state: Annotated[
-        str | None, typer.Option("--state", metavar="URL", help="Backend of Pulumi's state; needed unless all are local.")
+        str | None,
+        typer.Option("--state", metavar="URL", help="Backend of Pulumi's state; needed unless all are local."),
     ] = None,
     example: Annotated[
         bool, typer.Option("--example", help="A small GPT that trains on this machine; the rest has defaults then.")
     ] = False,
     ci: Annotated[Ci, typer.Option("--ci", help="Which CI file to write.")] = Ci.GITHUB,
-    name: Annotated[str | None, typer.Option("--name", help="Pulumi's name for the project; else the folder's.")] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="Pulumi's name for the project; else the folder's.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """Write a project that goes up: environment, stacks, policies, CI. Asks at a terminal for what flags leave open."""

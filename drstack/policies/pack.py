@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pulumi_policy import EnforcementLevel, Policy, PolicyPack, ReportViolation, StackValidationArgs, StackValidationPolicy
+from pulumi_policy import (
+    EnforcementLevel,
+    Policy,
+    PolicyPack,
+    ReportViolation,
+    StackValidationArgs,
+    StackValidationPolicy,
+)
 
 from drstack.errors import DrstackError
 from drstack.policies import declared, planned
@@ -48,7 +55,9 @@ def _on_file(
     judge: Callable[[Environment], Iterable[Finding]], level: EnforcementLevel, project: Path
 ) -> StackValidationPolicy:
     def validate(args: StackValidationArgs, report: ReportViolation) -> None:
-        for name in sorted({str(each.inputs["environment"]) for each in _planned(args) if each.type == planned.ENVIRONMENT}):
+        for name in sorted(
+            {str(each.inputs["environment"]) for each in _planned(args) if each.type == planned.ENVIRONMENT}
+        ):
             try:
                 environment = load_environment(find_environment(name, project), name=name)
             except DrstackError as error:

@@ -43,7 +43,9 @@ def stores_apart(resources: Sequence[Planned]) -> Iterator[Finding]:
         witness = _folder(str(each.inputs.get("witness", "")))
         for folder in sites.values():
             if _overlap(witness, folder):
-                yield Finding(f"the witness lies in the site {folder} and is lost with it: write witness: file:witness", each.urn)
+                yield Finding(
+                    f"the witness lies in the site {folder} and is lost with it: write witness: file:witness", each.urn
+                )
 
 
 def copies_elsewhere(resources: Sequence[Planned]) -> Iterator[Finding]:

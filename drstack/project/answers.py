@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from drstack.errors import DrstackError
 from drstack.spec.source import read
@@ -116,7 +116,9 @@ def lacking(answers: Answers) -> list[str]:
     if len(answers.sites) < 2:  # noqa: PLR2004 - a primary and a standby
         found.append("--site NAME=PLATFORM (twice or more)")
     if answers.sites and not answers.local:
-        found += [flag for flag, told in (("--witness URL", answers.witness), ("--state URL", answers.state)) if not told]
+        found += [
+            flag for flag, told in (("--witness URL", answers.witness), ("--state URL", answers.state)) if not told
+        ]
     if not answers.workloads:
         found.append("--workload NAME=CLASS")
     for name, each in answers.workloads.items():
@@ -151,5 +153,5 @@ def _pairs(flag: str, given: Sequence[str], short: str, faults: list[str]) -> di
         if source.faults or isinstance(source.value, list):
             faults.append(f"{flag} {text!r}: neither a word nor a YAML mapping")
             continue
-        found[name] = source.value if isinstance(source.value, dict) else {short: value.strip()}
+        found[name] = cast("Mapped", source.value) if isinstance(source.value, dict) else {short: value.strip()}
     return found

@@ -5,11 +5,12 @@ Decides the questions and their order. Invariant: only what is lacking is asked,
 
 from __future__ import annotations
 
-import click
-import typer
+from rich.console import Console
+from rich.prompt import Confirm, Prompt
 
 from drstack.project.answers import Answers, Mapped, with_example
 
+_TERMINAL = Console(stderr=True, soft_wrap=True)
 STRATEGIES = ("active-passive", "active-active", "pilot-light", "cloud-burst")
 PLATFORMS = ("local", "aws", "gcp", "kubernetes", "slurm")
 CLASSES = ("training", "weights", "dataset", "inference", "registry", "development", "config")
@@ -75,9 +76,12 @@ def _completed(name: str, workload: Mapped) -> Mapped:
 
 
 def _prompt(text: str, *, default: str | None = None, choices: tuple[str, ...] = ()) -> str:
-    kind = click.Choice(choices) if choices else None
-    return str(typer.prompt(text, default=default, type=kind, err=True))
+    question = Prompt(text, console=_TERMINAL, choices=list(choices) or None)
+    while True:
+        answer = question(default=default or ...).strip()
+        if answer:
+            return answer
 
 
 def _confirm(text: str, *, default: bool) -> bool:
-    return typer.confirm(text, default=default, err=True)
+    return Confirm.ask(text, default=default, console=_TERMINAL)

@@ -93,9 +93,11 @@ def _words(declared: Environment, name: str, *, example: bool) -> dict[str, str]
         "standby": next(site for site in declared.sites if site != declared.primary),
         "extras": ",".join(extras),
         "version": version("drstack"),
-        "stacks_ignored": f"/stacks/Pulumi.{declared.environment}*.yaml\n" if declared.state.startswith("file:") else "",
+        "stacks_ignored": f"/stacks/Pulumi.{declared.environment}*.yaml\n"
+        if declared.state.startswith("file:")
+        else "",
         "previews": "\n".join(
-            f"          pulumi preview -s {declared.environment}.{site} --policy-pack policies/run"
+            f'          pulumi preview -s {declared.environment}.{site} --policy-pack "$PWD/policies/run"'
             for site in declared.sites
         ),
     }
@@ -106,7 +108,9 @@ def _example() -> Files:
     packed = _HERE / "examples" / "train"
     folder = packed if packed.is_dir() else _CHECKOUT_EXAMPLE
     if not folder.is_dir():
-        raise DrstackError(f"{packed} is not there", hint="Install drstack again: pip install --force-reinstall drstack")
+        raise DrstackError(
+            f"{packed} is not there", hint="Install drstack again: pip install --force-reinstall drstack"
+        )
     files = {
         PurePosixPath("examples/train") / each.name: File(each.read_bytes())
         for each in sorted(folder.iterdir())
