@@ -6,7 +6,9 @@ over.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, cast
 
 from pulumi_policy import (
     EnforcementLevel,
@@ -16,13 +18,14 @@ from pulumi_policy import (
     StackValidationArgs,
     StackValidationPolicy,
 )
+from pulumi_policy.proxy import UnknownValueError
 
 from drstack.errors import DrstackError
 from drstack.policies import declared, planned
 from drstack.spec import find_environment, load_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from drstack.policies.finding import Finding
@@ -80,7 +83,24 @@ def _on_resources(
 
 
 def _planned(args: StackValidationArgs) -> list[Planned]:
-    return [planned.Planned(each.resource_type, each.urn, dict(each.props)) for each in args.resources]
+    return [planned.Planned(each.resource_type, each.urn, _known(each.props)) for each in args.resources]
+
+
+def _known(value: Any) -> Any:
+    """What is known of a value; reading what is not known yet would end the judgement."""
+    if isinstance(value, Mapping):
+        fields: dict[str, Any] = {}
+        for name in cast("Mapping[str, Any]", value):
+            with suppress(UnknownValueError):
+                fields[name] = _known(value[name])
+        return fields
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        items: list[Any] = []
+        for at in range(len(cast("Sequence[Any]", value))):
+            with suppress(UnknownValueError):
+                items.append(_known(value[at]))
+        return items
+    return value
 
 
 def _name(judge: Callable[..., object]) -> str:

@@ -78,7 +78,7 @@ def _completed(name: str, workload: Mapped) -> Mapped:
 def _prompt(text: str, *, default: str | None = None, choices: tuple[str, ...] = ()) -> str:
     question = Prompt(text, console=_TERMINAL, choices=list(choices) or None)
     while True:
-        answer = question(default=default or ...).strip()
+        answer = (question() if default is None else question(default=default)).strip()
         if answer:
             return answer
 

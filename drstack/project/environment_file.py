@@ -66,4 +66,11 @@ def _flow(value: object) -> str:
         return "[" + ", ".join(_flow(item) for item in cast("list[object]", value)) + "]"
     if isinstance(value, str) and _PLAIN.fullmatch(value) and value.lower() not in _NOT_TEXT:
         return value
-    return json.dumps(value, ensure_ascii=False)
+    return '"' + "".join(map(_escaped, value)) + '"' if isinstance(value, str) else json.dumps(value)
+
+
+def _escaped(character: str) -> str:
+    """As it stands between double quotes of YAML, which knows no pairs of surrogates."""
+    if character in '"\\':
+        return f"\\{character}"
+    return character if character.isprintable() else f"\\U{ord(character):08x}"

@@ -21,7 +21,7 @@ from tools.setup import SetupFailed, uv
 CHECKOUT = Path(__file__).parents[2]
 LOCK = CHECKOUT / "requirements.lock"
 TIMEOUT_S = 240
-HIDDEN = ("PULUMI_", "DRSTACK_", "VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME")
+HIDDEN = ("PULUMI_", "DRSTACK_", "VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE")
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from safetensors.numpy import save_file
 from drstack.platforms.local.waiting import Deadline
 
 pytestmark = pytest.mark.slow
+OPEN_AND_TWO_COMMITS = 3
 CHECKOUT = Path(__file__).parents[2]
 
 
@@ -68,7 +69,7 @@ def test_every_replicator_verb(base, checkpoints, tmp_path):
     replicator("push", checkpoints / "step-30", *repo, "--workload", "gpt", "--step", "30", rc=43)
     watched = json.loads(replicator("watch", checkpoints, *repo, "--workload", "gpt", "--once", "--json"))
     assert list(watched["workloads"]["gpt"]["torn"]) == ["step-30"]
-    assert [row["step"] for row in json.loads(replicator("list", *repo, "--json"))["checkpoints"]][0] == 20
+    assert json.loads(replicator("list", *repo, "--json"))["checkpoints"][0]["step"] == 20
     replicator("verify", *repo)
     assert json.loads(replicator("restore", "latest", *repo, "--to", tmp_path / "out", "--json"))["step"] == 20
     restored = (tmp_path / "out" / "model.safetensors").read_bytes()
@@ -92,14 +93,17 @@ def test_every_replicator_verb(base, checkpoints, tmp_path):
         [base.venv / "bin" / "replicator", "run", "--config", config], cwd=tmp_path, stderr=subprocess.PIPE, text=True
     )
     try:
-        assert Deadline(60).until((tmp_path / "status").exists, 0.2)
-        assert service.poll() is None
+        log = tmp_path / "served" / "log" / "gpt"
+        assert Deadline(60).until(lambda: len(list(log.iterdir())) >= OPEN_AND_TWO_COMMITS, 0.2)
         service.send_signal(signal.SIGTERM)
         _, said = service.communicate(timeout=60)
     finally:
         service.kill()
         service.wait(10)
     assert "Traceback" not in said
+    assert 20 in [
+        row["step"] for row in json.loads(replicator("list", "--repo", served.as_uri(), "--json"))["checkpoints"]
+    ]
 
 
 def test_help_schema_exit_codes_and_check(base, tmp_path):

@@ -44,7 +44,12 @@ def test_holds_every_source_file_of_the_checkout_and_what_is_read_at_run_time(bu
             if file.is_file() and file.suffix != ".pyc" and "drstack/components" not in str(file.relative_to(CHECKOUT)):
                 name = f"{inside}/{file.relative_to(CHECKOUT / folder).as_posix()}"
                 assert held.get(name) == file.read_bytes(), name
-    for name in ("drstack/py.typed", "replicator/py.typed", "drstack/provider/schema.json", "drstack/report/page.html.j2"):
+    for name in (
+        "drstack/py.typed",
+        "replicator/py.typed",
+        "drstack/provider/schema.json",
+        "drstack/report/page.html.j2",
+    ):
         assert name in held
     for file in (CHECKOUT / "examples" / "train").glob("*.py"):
         assert held[f"drstack/project/files/examples/train/{file.name}"] == file.read_bytes()
@@ -65,7 +70,9 @@ def test_the_sdist_builds_the_same_wheel(built):
 def test_a_base_install_asks_for_no_torch_pulumi_or_ray_and_extras_do(built):
     asked = metadata(built.wheel).get_all("Requires-Dist")
     base = [line for line in asked if "extra ==" not in line]
-    assert not [line for line in base for heavy in ("torch", "pulumi", "ray", "boto", "supervisor") if line.startswith(heavy)]
+    assert not [
+        line for line in base for heavy in ("torch", "pulumi", "ray", "boto", "supervisor") if line.startswith(heavy)
+    ]
     from drstack.extras import EXTRAS
 
     assert set(EXTRAS) <= set(metadata(built.wheel).get_all("Provides-Extra"))
