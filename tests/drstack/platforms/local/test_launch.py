@@ -51,3 +51,11 @@ def test_a_slot_has_the_gpu_of_its_number_where_there_is_one():
     assert [device_of(slot, (0, 1), "auto", 2) for slot in (0, 1)] == [0, 1]
     assert device_of(0, (0,), "cpu", 2) is None
     assert launch(device=1).env["CUDA_VISIBLE_DEVICES"] == "1"
+
+
+def test_the_job_s_modules_come_before_those_that_the_site_was_given():
+    program = replace(MODULE, env={"PYTHONPATH": "/project"})
+    inherited = {"PYTHONPATH": "/mine"}
+    assert launch(replace(JOB, program=program), inherited=inherited).env["PYTHONPATH"] == "/project:/mine"
+    assert launch(inherited=inherited).env["PYTHONPATH"] == "/mine"
+    assert "PYTHONPATH" not in launch().env
