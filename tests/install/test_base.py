@@ -87,7 +87,18 @@ def test_every_replicator_verb(base, checkpoints, tmp_path):
             }
         )
     )  # fmt: skip
-    push = ("push", checkpoints / "step-10", "--repo", served.as_uri(), "--workload", "gpt", "--step", "10")
+    push = (
+        "push",
+        checkpoints / "step-10",
+        "--repo",
+        served.as_uri(),
+        "--workload",
+        "gpt",
+        "--step",
+        "10",
+        "--writer",
+        "here",
+    )
     replicator(*push)
     service = subprocess.Popen(
         [base.venv / "bin" / "replicator", "run", "--config", config], cwd=tmp_path, stderr=subprocess.PIPE, text=True
