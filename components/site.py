@@ -30,6 +30,8 @@ class SiteArgs:
     declared: Declared
     site: str
     root: Path
+    project: Path
+    """Folder where jobs find the project's own Python modules."""
     owner: str
     """Organization, project and stack."""
     environment: Environment
@@ -75,7 +77,7 @@ class Site(pulumi.ComponentResource):
                 initial=roles.apply(lambda found: local.initial_slots(found, full, standby)),
                 devices=platform.devices,
                 python=platform.python,
-                jobs=_jobs(declared, roles),
+                jobs=_jobs(declared, roles, args.project),
             ),
             after_store,
         )
@@ -93,12 +95,12 @@ class Site(pulumi.ComponentResource):
         self.register_outputs({"repository": self.repository, "roles": self.roles})
 
 
-def _jobs(declared: Declared, roles: pulumi.Output[dict[str, str]]) -> dict[str, ClusterJob]:
+def _jobs(declared: Declared, roles: pulumi.Output[dict[str, str]], project: Path) -> dict[str, ClusterJob]:
     return {
         workload: ClusterJob(
             job=job,
             checkpoints=local.checkpoints_path(declared.workloads[workload]),
             initially_running=roles.apply(lambda found, name=workload: local.initially_running(found[name])),
         )
-        for workload, job in local.local_jobs(declared).items()
+        for workload, job in local.local_jobs(declared, project).items()
     }

@@ -16,9 +16,11 @@
     ├── EngineFailed            30  the Pulumi engine failed, or could not be had
     ├── DemoFailed              31  the demo ran and a check of it did not hold
     ├── NotReady                32  the standby cannot take over as it is
+    ├── ExtraMissing            35  an optional part of drstack is needed and not installed
     ├── KitUnusable             36  a recovery kit is damaged, or for another kind of machine
     ├── KitStale                37  a recovery kit is whole, and no longer what the environment says, or too old
-    └── KitNotMade              38  a recovery kit could not be written or made ready; older ones stay
+    ├── KitNotMade              38  a recovery kit could not be written or made ready; older ones stay
+    └── FilesInTheWay           39  drstack init would overwrite files (drstack.project.place)
 Codes 40 and up are the replicator's (replicator.errors); 0 to 9 keep Pulumi's meaning.
 """
 
@@ -87,6 +89,10 @@ class DemoFailed(DrstackError):
 
 class NotReady(DrstackError):
     exit_code = 32
+
+
+class ExtraMissing(DrstackError):
+    exit_code = 35
 
 
 class KitUnusable(DrstackError):

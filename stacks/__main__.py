@@ -1,43 +1,7 @@
-"""The program of every stack: one site of an environment, or all of them.
+"""The program of every stack: one site of an environment of `stacks/environments`, or all of them."""
 
-Which environment and site is the stack's config (`drstack:environment`, `drstack:site`), else its name:
-`<environment>.<site>`, or `<environment>` for all sites in one stack.
-"""
-
-from __future__ import annotations
-
-import os
 from pathlib import Path
 
-import pulumi
+from drstack.components.program import run
 
-from drstack.components.environment import Environment, EnvironmentArgs
-from drstack.components.site import Site, SiteArgs
-from drstack.errors import DrstackError
-from drstack.spec.loader import find_environment, load_environment
-
-PROJECT = Path(__file__).resolve().parents[1]
-
-
-def main() -> None:
-    config, stack = pulumi.Config("drstack"), pulumi.get_stack()
-    named, _, named_site = stack.partition(".")
-    name = config.get("environment") or named
-    site = config.get("site") or named_site
-    declared = load_environment(find_environment(name, PROJECT), name=name)
-    root = Path(os.environ.get("DRSTACK_ROOT") or PROJECT / ".drstack" / "local").absolute()
-    environment = Environment(name, EnvironmentArgs(declared, root))
-    owner = f"{pulumi.get_organization()}/{pulumi.get_project()}/{stack}"
-    sites = {
-        each: Site(each, SiteArgs(declared, each, root, owner, environment))
-        for each in ([site] if site else declared.sites)
-    }
-    pulumi.export("environmentId", environment.environment_id)
-    pulumi.export("repositories", {each: made.repository for each, made in sites.items()})
-    pulumi.export("roles", {each: made.roles for each, made in sites.items()})
-
-
-try:
-    main()
-except DrstackError as error:
-    raise pulumi.RunError(f"{error}\n{error.hint}" if error.hint else str(error)) from error
+run(Path(__file__).resolve().parents[1])

@@ -69,9 +69,15 @@ def checkpoints_path(workload: Workload) -> str:
     return workload.checkpoints.path
 
 
-def local_jobs(environment: Environment) -> dict[str, LocalJob]:
-    """Jobs that a local site can run, of workloads that are replicated."""
-    return {name: each.job for name, each in replicated(environment).items() if isinstance(each.job, LocalJob)}
+def local_jobs(environment: Environment, project: Path | None = None) -> dict[str, LocalJob]:
+    """Jobs that a local site can run, of workloads that are replicated; modules are found in `project` too."""
+    jobs = {name: each.job for name, each in replicated(environment).items() if isinstance(each.job, LocalJob)}
+    return {name: _at_home(job, project) if project else job for name, job in jobs.items()}
+
+
+def _at_home(job: LocalJob, project: Path) -> LocalJob:
+    """A job's own PYTHONPATH stands."""
+    return job.model_copy(update={"env": {"PYTHONPATH": str(project), **job.env}})
 
 
 def assigned_workloads(environment: Environment) -> dict[str, dict[str, object]]:

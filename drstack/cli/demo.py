@@ -39,9 +39,16 @@ def demo(
     """Build two local sites, kill the writing one while it saves, promote the other, and prove that it is the same run."""
     from drstack.assembly import project_root
     from drstack.demo.play import Demo
-    from drstack.errors import DemoFailed
+    from drstack.errors import DemoFailed, EnvironmentUnknown
+    from drstack.extras import require
 
+    require("pulumi", "local", "train", "report", what="drstack demo")
     source = project_root()
+    if not (source / "examples" / "train").is_dir():
+        raise EnvironmentUnknown(
+            f"{source} has no examples/train, which the demo trains",
+            hint="drstack init demo --example --environment local makes a project that has it; run the demo there.",
+        )
     play = Demo(
         source, (directory or source / ".drstack" / "demo").absolute(), report.absolute(), seed, kill_after_steps
     )

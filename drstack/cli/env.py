@@ -20,10 +20,12 @@ def env(
 ) -> None:
     """Make the environment's stacks if need be, and print: eval "$(drstack env NAME)"."""
     from drstack.assembly import load, local_root, project_root
+    from drstack.extras import needed_by, require
     from drstack.reconcile.settings import dropped
     from drstack.reconcile.stacks import open_engine, prepare, stacks_of, usual
 
     declared, project = load(environment), project_root()
+    require("pulumi", *needed_by(declared), what="drstack env")
     engine = open_engine(declared, project, local_root(project), inherited=os.environ, say=_say)
     stacks = stacks_of(declared)
     prepare(engine, declared, stacks)

@@ -23,6 +23,8 @@ _DEFINED_ELSEWHERE = (
     "drstack.spec.faults",
     "drstack.spec.urls",
     "drstack.platforms.local.ownership",
+    "drstack.project.answers",
+    "drstack.project.place",
     "replicator.formats.errors",
 )
 """Modules, besides the two `errors`, that define errors of these trees."""

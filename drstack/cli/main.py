@@ -10,6 +10,7 @@ from drstack.cli.check import check
 from drstack.cli.demo import demo
 from drstack.cli.env import env
 from drstack.cli.exit_codes import exit_codes
+from drstack.cli.init import init
 from drstack.cli.kit import kit
 from drstack.cli.promote import promote
 from drstack.cli.report import report
@@ -33,6 +34,7 @@ app.command(rich_help_panel=_INCIDENT)(status)
 app.command(rich_help_panel=_INCIDENT)(restore)
 app.command(rich_help_panel=_EVERYDAY)(verify)
 app.add_typer(checkpoints, name="checkpoints", rich_help_panel=_EVERYDAY)
+app.command(rich_help_panel=_EVERYDAY)(init)
 app.command(rich_help_panel=_EVERYDAY)(check)
 app.command(rich_help_panel=_EVERYDAY)(up)
 app.command(rich_help_panel=_EVERYDAY)(kit)

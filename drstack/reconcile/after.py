@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from drstack.errors import DrstackError
+from drstack.errors import DrstackError, ExtraMissing
 from drstack.reconcile.update import bring_up
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ class Reconciler:
         again = f"run: drstack up {self._environment} --site {site}"
         try:
             outcome = bring_up(self._engine(), stack, refresh=False, timeout_s=self._timeout_s).outcome
+        except ExtraMissing as error:
+            return f"NOT reconciled: {error}; {error.hint}, then {again}"
         except DrstackError as error:
             return f"NOT reconciled: {error}; {again}"
         changed = {what: count for what, count in outcome.changes.items() if count and what != "same"}

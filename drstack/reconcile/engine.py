@@ -20,7 +20,11 @@ from drstack.errors import EngineFailed
 OLDEST = (3, 227, 0)
 HOST = "pulumi-language-python"
 RECORD = Path(".drstack") / "engine.json"
-HINT = "make engine"
+HINT_IN_A_CHECKOUT = "make engine"
+HINT = (
+    f"Install the Pulumi CLI, {'.'.join(map(str, OLDEST))} or newer, with its Python language host, and put it on PATH: "
+    "https://www.pulumi.com/docs/install/"
+)
 VERSION_TIMEOUT_S = 30.0
 
 
@@ -59,7 +63,11 @@ def find_engine(project_root: Path, *, path: str | None = None) -> EngineTools:
         reasons.append(verdict)
     else:
         reasons.append(recorded)
-    raise EngineFailed("no Pulumi engine: " + "; ".join(reasons), hint=HINT)
+    raise EngineFailed("no Pulumi engine: " + "; ".join(reasons), hint=_hint(project_root))
+
+
+def _hint(project_root: Path) -> str:
+    return HINT_IN_A_CHECKOUT if (project_root / "tools" / "engine").is_dir() else HINT
 
 
 def parse_version(text: str) -> tuple[int, int, int] | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from drstack.errors import EngineFailed, EnvironmentUnknown
+from drstack.extras import require
 from drstack.reconcile.config_file import aligned, read_config, salt_in_state, write_config
 from drstack.reconcile.engine import find_engine
 from drstack.reconcile.passphrase import make_passphrase
@@ -73,7 +74,8 @@ def open_engine(
     inherited: Mapping[str, str],
     say: Callable[[str], None] = silent,
 ) -> Engine:
-    """The engine on the environment's backend, with passphrase and state folder made. EngineFailed."""
+    """The engine on the environment's backend, with passphrase and state folder made. EngineFailed, ExtraMissing."""
+    require("pulumi", what="Pulumi's part")
     project = read_project(project_root)
     tools = find_engine(project_root, path=inherited.get("PATH"))
     chosen = settings(environment, project_root, local_root, tools, inherited=inherited)

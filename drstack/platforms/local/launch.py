@@ -27,6 +27,9 @@ class Launch:
     env: Mapping[str, str]
 
 
+_MODULES = "PYTHONPATH"
+
+
 def plan_launch(
     folder: SiteFolder,
     workload: str,
@@ -68,6 +71,8 @@ def plan_launch(
         "DRSTACK_CHECKPOINTS": checkpoints,
         "DRSTACK_METRICS": metrics,
     }
+    if modules := [path for path in (job.program.env.get(_MODULES), inherited.get(_MODULES)) if path]:
+        env[_MODULES] = os.pathsep.join(modules)
     env.pop("DRSTACK_RESUME_STEP", None)
     env.pop("PYTHONDONTWRITEBYTECODE", None)  # without bytecode, importing torch takes twice as long at every start
     if resume_step is not None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from drstack.errors import ActuatorFailed
+from drstack.extras import require
 from drstack.platforms.local import processes, programs
 from drstack.platforms.local.atomic import locked, write_text
 from drstack.platforms.local.folder import SiteFolder, socket_path
@@ -76,6 +77,7 @@ class Supervisor:
             self._spawn(environ)
 
     def _spawn(self, environ: Mapping[str, str]) -> None:
+        require("local", what="a local site")
         hidden = ("PULUMI_", "DRSTACK_LEASH", "DRSTACK_RUN_ID")
         kept = {name: value for name, value in environ.items() if not name.startswith(hidden)}
         command = [of_site(self._folder), "-m", "supervisor.supervisord", "-c", str(self._folder.supervisor_config)]

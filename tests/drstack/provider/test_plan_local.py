@@ -59,3 +59,9 @@ def test_a_new_pool_has_the_size_of_its_role(roles, slots):
 def test_a_site_that_is_not_local_is_told():
     with pytest.raises(EnvironmentUnknown, match="has no site 'north'"):
         local.place(ENVIRONMENT, "north", ROOT)
+
+
+def test_a_job_finds_the_modules_of_its_project_unless_it_says_where():
+    assert local.local_jobs(ENVIRONMENT, Path("/srv/project"))["gpt"].env == {"PYTHONPATH": "/srv/project"}
+    own = parse_environment(TEXT.replace("ranks: 2}", "ranks: 2, env: {PYTHONPATH: /mine}}"), Path("gpt-prod.yaml"))
+    assert local.local_jobs(own, Path("/srv/project"))["gpt"].env == {"PYTHONPATH": "/mine"}

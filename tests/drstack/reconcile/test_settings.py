@@ -124,8 +124,15 @@ def test_without_an_engine_the_error_says_why_and_what_to_type(tmp_path: Path):
     with pytest.raises(EngineFailed) as error:
         find_engine(tmp_path, path="/usr/bin:/bin")
     assert "no pulumi on PATH" in str(error.value)
-    assert error.value.hint == "make engine"
+    assert str(error.value.hint).startswith("Install the Pulumi CLI, 3.227.0 or newer")
     assert error.value.exit_code == 30
+
+
+def test_in_a_checkout_make_has_the_engine(tmp_path: Path):
+    (tmp_path / "tools" / "engine").mkdir(parents=True)
+    with pytest.raises(EngineFailed) as error:
+        find_engine(tmp_path, path="/usr/bin:/bin")
+    assert error.value.hint == "make engine"
 
 
 def test_reads_versions():
