@@ -27,8 +27,9 @@ class QuietLayout:
         if place.is_file:
             known = place.alone or PurePath(place.name).suffix in SUFFIXES
         else:
-            weights = any(PurePath(name).suffix in SUFFIXES for name in place.top())
-            known = place.alone or ((STRONG.match(place.name) is not None or weights) and not place.is_run())
+            names = place.listing.files if STRONG.match(place.name) else place.top()
+            weights = any(PurePath(name).suffix in SUFFIXES for name in names)
+            known = place.alone or (weights and not place.is_run())
         if not known:
             return None
         fault = None if place.listing.files else "the folder holds no files"

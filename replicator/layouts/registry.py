@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from replicator.layouts.accelerate import AccelerateLayout
 from replicator.layouts.candidate import Candidate, Settle
 from replicator.layouts.dcp import DcpLayout
 from replicator.layouts.deepspeed import DeepSpeedLayout
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 LAYOUTS: tuple[Layout, ...] = (
     HuggingFaceLayout(), NemoLayout(), LightningLayout(), MegatronLayout(), DeepSpeedLayout(), TorchtitanLayout(),
-    DcpLayout(), SafetensorsLayout(), TorchSaveLayout(), QuietLayout(),
+    AccelerateLayout(), DcpLayout(), SafetensorsLayout(), TorchSaveLayout(), QuietLayout(),
 )  # fmt: skip
 _SINGLE = tuple(layout for layout in LAYOUTS if layout.name in {"safetensors", "torch.save"})
 """Layouts of files that a trainer may save under one name again and again."""

@@ -2,7 +2,7 @@
 
 Invariant: complete means that every safetensors file is exactly as long as its header says, and that no shard is
 missing, neither of those that an index names nor of a set `…-00001-of-00003`. Files of other formats beside them are
-taken as they are.
+taken as they are, and more may come: a folder must be quiet.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from replicator.layouts.candidate import Settle
 from replicator.layouts.steps import STRONG, step_in
 from replicator.layouts.wholeness import SAFETENSORS, first, index_fault, missing_shards, safetensors_fault
 
@@ -41,7 +42,7 @@ class SafetensorsLayout:
             )
         )
         why = "every safetensors file is as long as its header says"
-        return place.judged(self.name, step_in(place.name), fault, why)
+        return place.judged(self.name, step_in(place.name), fault, why, settle=Settle.QUIET)
 
     def _judge_file(self, place: Place) -> Candidate:
         fault = safetensors_fault(place.path.parent, place.name)

@@ -77,9 +77,10 @@ def test_a_megatron_release_is_step_0(tmp_path: Path) -> None:
 def test_a_megatron_iteration_restored_under_another_name_is_moved_first(tmp_path: Path) -> None:
     builders.megatron_torch(tmp_path, 10).rename(tmp_path / "back")
     assert inspect(tmp_path / "back").complete
-    assert f"mv {tmp_path / 'back'} {tmp_path}/iter_0000010 && echo 10" in resume_command(
-        tmp_path / "back", "iter_0000010", 10
-    )[1]
+    assert (
+        f"mv {tmp_path / 'back'} {tmp_path}/iter_0000010 && echo 10"
+        in resume_command(tmp_path / "back", "iter_0000010", 10)[1]
+    )
 
 
 @pytest.mark.parametrize("stage", [1, 3])
@@ -94,7 +95,9 @@ def test_a_deepspeed_tag_is_complete_once_latest_names_it_or_a_later_one(tmp_pat
     assert said(tmp_path) == [(10, True, "deepspeed"), (20, True, "deepspeed")]
     (folder / "bf16_zero_pp_rank_0_mp_rank_00_optim_states.pt").unlink()
     assert find(tmp_path)[1].why == "`bf16_zero_pp_rank_0_mp_rank_00_optim_states.pt` missing"
-    assert resume_command(folder, folder.name, 20)[1] == f"engine.load_checkpoint({str(tmp_path)!r}, tag='global_step20')"
+    assert (
+        resume_command(folder, folder.name, 20)[1] == f"engine.load_checkpoint({str(tmp_path)!r}, tag='global_step20')"
+    )
 
 
 def test_a_nemo_checkpoint_is_incomplete_while_its_marker_is_there(tmp_path: Path) -> None:
@@ -113,7 +116,10 @@ def test_a_last_of_nemo_counts_only_where_it_is_alone(tmp_path: Path) -> None:
     builders.nemo(tmp_path, 9)
     builders.nemo(tmp_path, 9, last=True)
     newest = builders.nemo(tmp_path, 12, last=True)
-    assert [each.path.name for each in find(tmp_path)] == ["gpt--val_loss=2.31-step=9-consumed_samples=72.0", newest.name]
+    assert [each.path.name for each in find(tmp_path)] == [
+        "gpt--val_loss=2.31-step=9-consumed_samples=72.0",
+        newest.name,
+    ]
 
 
 def test_a_nemo_1_file_is_known_by_its_name_and_its_marker(tmp_path: Path) -> None:
@@ -201,9 +207,19 @@ def test_files_without_a_step_are_one_checkpoint_that_is_rewritten(tmp_path: Pat
 
 
 def test_what_only_looks_like_a_checkpoint_is_none(tmp_path: Path) -> None:
-    for name in ("events.out.tfevents.17.host.9.0", "log-4.txt", "train-7.csv", ".step-9.pt", "step-8.pt.tmp", "tmp-step-6"):
+    for name in (
+        "events.out.tfevents.17.host.9.0",
+        "log-4.txt",
+        "train-7.csv",
+        ".step-9.pt",
+        "step-8.pt.tmp",
+        "tmp-step-6",
+    ):
         (tmp_path / name).write_bytes(b"x")
     builders.archive(tmp_path / "tmp-checkpoint-5" / "model.pt")
     builders.archive(tmp_path / "exp-1" / "checkpoint-9" / "model.pt")
     (tmp_path / "latest").symlink_to("exp-1")
+    (tmp_path / "step-3").mkdir()
+    (tmp_path / "step-4").mkdir()
+    (tmp_path / "step-4" / "begun.json").write_text("{}")
     assert find(tmp_path) == []

@@ -44,6 +44,7 @@ def test_finds_folders_and_files_by_step(tmp_path: Path) -> None:
             complete=True,
             why=WHOLE,
             layout="safetensors",
+            settle=Settle.QUIET,
         ),
         Candidate(
             tmp_path / "model-40.safetensors",
@@ -107,10 +108,11 @@ def test_what_no_layout_knows_is_taken_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "step-3").mkdir()
     (tmp_path / "step-3" / "model.pt").write_bytes(b"x")
     opaque = "opaque: taken as it is"
-    quiet = {"complete": True, "why": opaque, "layout": "quiet", "settle": Settle.QUIET}
-    assert inspect(tmp_path / "step-3") == Candidate(tmp_path / "step-3", 3, ("model.pt",), **quiet)
-    path = tmp_path / "step-3" / "model.pt"
-    assert inspect(path) == Candidate(path, None, ("model.pt",), **quiet)
+    folder, path = tmp_path / "step-3", tmp_path / "step-3" / "model.pt"
+    for where, step in ((folder, 3), (path, None)):
+        assert inspect(where) == Candidate(
+            where, step, ("model.pt",), complete=True, why=opaque, layout="quiet", settle=Settle.QUIET
+        )
 
 
 def test_nothing_is_no_checkpoint(tmp_path: Path) -> None:

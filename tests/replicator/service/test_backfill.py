@@ -139,7 +139,9 @@ def test_what_nothing_vouches_for_must_be_quiet(tmp_path):
     (tmp_path / "ck" / "step-7").mkdir(parents=True)
     (tmp_path / "ck" / "step-7" / "weights.npz").write_bytes(b"x")
     clock = [0.0]
-    watching = Intake("gpt", tmp_path / "ck", Spool(tmp_path / "s"), random_token, quiet_s=3600.0, clock=lambda: clock[0])
+    watching = Intake(
+        "gpt", tmp_path / "ck", Spool(tmp_path / "s"), random_token, quiet_s=3600.0, clock=lambda: clock[0]
+    )
     assert looked(watching, 3) == []
     clock[0] = (tmp_path / "ck" / "step-7" / "weights.npz").stat().st_mtime + 7 * 3600
     assert looked(watching, 1) == [(1, 7)]
