@@ -13,12 +13,15 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from replicator.errors import ReplicatorError
 from replicator.layouts.place import UNFINISHED
 from replicator.layouts.registry import find
 from replicator.layouts.steps import STRONG
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from replicator.layouts.candidate import Candidate
 
 MAX_DEPTH = 5
 MAX_FOLDERS = 5000
@@ -41,14 +44,17 @@ class Run:
 
 
 def find_runs(path: Path) -> list[Run]:
-    """The runs in a folder: itself, or those of its subfolders, by path. None while it holds no checkpoint."""
+    """The runs in a folder: itself, or those of its subfolders, by path. None while it holds no checkpoint.
+
+    ReplicatorError if the folder cannot be read; subfolders that cannot are passed over.
+    """
     level, seen = [path], 0
     runs: list[Run] = []
     for _ in range(MAX_DEPTH):
         below: list[Path] = []
         for folder in level:
             seen += 1
-            found = find(folder) if seen <= MAX_FOLDERS else []
+            found = _find(folder, is_top=folder == path) if seen <= MAX_FOLDERS else []
             named = [each for each in found if folder == path or (each.step is not None and each.layout != "quiet")]
             if named:
                 runs.append(Run(folder, workload_name(folder), named[-1].layout))
@@ -73,6 +79,15 @@ def sanitised(name: str) -> str:
     """Lower-case letters, digits and dashes, as an environment file names workloads; may be empty."""
     plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
     return plain[:MAX_NAME_CHARS].rstrip("-")
+
+
+def _find(folder: Path, *, is_top: bool) -> list[Candidate]:
+    try:
+        return find(folder)
+    except OSError as error:
+        if not is_top:
+            return []
+        raise ReplicatorError(f"{folder} cannot be read: {error.strerror}", hint="Mend its permissions.") from error
 
 
 def _folders(folder: Path) -> list[Path]:

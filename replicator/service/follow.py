@@ -16,6 +16,7 @@ from replicator.errors import ReplicatorError
 from replicator.layouts import Run, find, find_runs
 from replicator.service.config import Destination, ServiceConfig, WatchedWorkload
 from replicator.service.destinations import open_or_make, remember
+from replicator.service.holding import holding
 from replicator.service.once import open_for
 from replicator.service.service import Service
 
@@ -61,6 +62,30 @@ def follow(
     where = spool_of(watch)
     repositories = [open_or_make(url, where, create=watch.create, tell=tell) for url in watch.urls]
     once = _Once(tell)
+    if not _await_folder(watch, once, stop):
+        return None
+    with holding(spool_of(watch)):
+        return _follow(watch, repositories, report, once, stop)
+
+
+def _await_folder(watch: Watch, once: _Once, stop: threading.Event) -> bool:
+    """Whether the folder is there: where the spool lies depends on it."""
+    while not watch.path.is_dir() and not stop.is_set():
+        if watch.once:
+            once.tell(f"{watch.path} is no folder")
+            return False
+        once(f"{watch.path} holds no checkpoint yet; waiting for the first")
+        stop.wait(_WAIT_S)
+    return not stop.is_set()
+
+
+def _follow(
+    watch: Watch,
+    repositories: Sequence[Repository],
+    report: Callable[[dict[str, object]], None],
+    once: _Once,
+    stop: threading.Event,
+) -> str | None:
     followed: list[Run] = []
     while not stop.is_set():
         followed = _select(watch, followed, repositories[0], once)
@@ -68,11 +93,11 @@ def follow(
             service = _begin(watch, followed, repositories, once)
             if watch.once:
                 return service.drain(report, stop)
-            ended = service.follow(report, stop, _Grown(watch, followed))
+            ended = service.follow(report, stop, _Grown(watch, followed, once))
             if ended is not None:
                 return ended
         elif watch.once:
-            tell(f"{watch.path} holds no checkpoint")
+            once(f"{watch.path} holds no checkpoint")
             return None
         else:
             once(f"{watch.path} holds no checkpoint yet; waiting for the first")
@@ -95,7 +120,7 @@ class _Once:
 
 def _select(watch: Watch, followed: Sequence[Run], repository: Repository, once: _Once) -> list[Run]:
     """The runs to follow. What stands against one is an error at the start, and said once later."""
-    chosen, refused = choose(find_runs(watch.path.absolute()), watch.workload, followed)
+    chosen, refused = choose(_found(watch, once), watch.workload, followed)
     selected = list(followed)
     for run in chosen[len(followed) :]:
         why = _foreign(watch, run, repository)
@@ -108,6 +133,16 @@ def _select(watch: Watch, followed: Sequence[Run], repository: Repository, once:
     for why in refused:
         once(f"not followed: {why}")
     return selected
+
+
+def _found(watch: Watch, once: _Once) -> list[Run]:
+    try:
+        return find_runs(watch.path.absolute())
+    except ReplicatorError as error:
+        if watch.once:
+            raise
+        once(str(error))
+        return []
 
 
 def _begin(watch: Watch, followed: Sequence[Run], repositories: Sequence[Repository], once: _Once) -> Service:
@@ -148,6 +183,7 @@ class _Grown:
 
     watch: Watch
     followed: Sequence[Run]
+    once: _Once
     checked_at: float = 0.0
 
     def __call__(self) -> bool:
@@ -157,7 +193,7 @@ class _Grown:
             return False
         self.checked_at = now
         names = {run.name for run in self.followed}
-        return any(run.name not in names for run in find_runs(path))
+        return any(run.name not in names for run in _found(self.watch, self.once))
 
 
 def _foreign(watch: Watch, run: Run, repository: Repository) -> str | None:

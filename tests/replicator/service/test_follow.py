@@ -16,6 +16,7 @@ from replicator.errors import ReplicatorError, RepositoryUnknown, StoreUnavailab
 from replicator.repository.repository import Repository
 from replicator.repository.verify import check_decoded
 from replicator.service.follow import Watch, follow
+from replicator.service.holding import holding
 from replicator.stores.url import open_store
 from tests.replicator.layouts import builders
 
@@ -98,6 +99,14 @@ def test_another_runs_checkpoints_are_not_continued_unasked(tmp_path, url):
         once(tmp_path / "there" / "gpt", url)
     once(tmp_path / "there" / "gpt", url, workload="gpt")
     assert steps(url, "gpt") == [10, 7]
+
+
+def test_two_watchers_of_one_folder_are_refused(tmp_path, url):
+    builders.archive(tmp_path / "gpt" / "model_10.pt")
+    with holding(tmp_path / ".drstack-spool-gpt"), pytest.raises(ReplicatorError, match="another watch follows"):
+        once(tmp_path / "gpt", url)
+    once(tmp_path / "gpt", url)
+    assert steps(url, "gpt") == [10]
 
 
 def test_it_waits_for_a_folder_takes_new_runs_and_follows_a_change_of_layout(tmp_path, url):
