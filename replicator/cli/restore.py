@@ -20,7 +20,11 @@ def restore(
     *,
     json: Json = False,
 ) -> None:
-    """Restore a checkpoint. Holds a pin while it reads where the repository can be written, and says so if not."""
+    """Restore a checkpoint, and say how its trainer resumes from it.
+
+    Holds a pin while it reads where the repository can be written, and says so if not.
+    """
+    from replicator.layouts import resume_command
     from replicator.repository.pinning import pinned
     from replicator.repository.restore import restore as bring_back
     from replicator.repository.select import select
@@ -33,11 +37,14 @@ def restore(
             sys.stderr.write("warning: no pin is held; a keeper may drop this checkpoint while it is read\n")
         done = bring_back(repository, accepted, to, progress=_progress(accepted.what.size_bytes))
     what = accepted.what
+    layout, resume = resume_command(to.absolute(), what.name, what.step)
     document: dict[str, object] = {
         "commit": str(what.id()), "step": what.step, "to": str(to), "files": done.files,
         "size_bytes": done.size_bytes, "already": done.already, "pinned": held,
+        "layout": layout, "resume": resume,
     }  # fmt: skip
     text = f"step {what.step} ({what.id()}) is in {to}: {done.files} files, {done.size_bytes:,} bytes, every digest checked"
+    text += f"\nresume ({layout}): {resume}"
     say(document, text, as_json=json)
 
 

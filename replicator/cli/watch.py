@@ -1,4 +1,4 @@
-"""`replicator watch`: follow a folder and ship every complete checkpoint in it."""
+"""`replicator watch`: ship what a folder holds, and follow it."""
 
 from __future__ import annotations
 
@@ -15,19 +15,27 @@ from replicator.cli.options import Json, Repos, stopping
 
 
 def watch(
-    path: Annotated[Path, typer.Argument(help="The folder below which the trainer saves checkpoints.")],
+    path: Annotated[Path, typer.Argument(help="The folder below which the trainer saves; it may not exist yet.")],
     repo: Repos,
-    workload: Annotated[str | None, typer.Option("--workload", help="Its name; the folder's by default.")] = None,
+    workload: Annotated[str | None, typer.Option("--workload", help="Its name; by default the run's folder's.")] = None,
     writer: Annotated[str, typer.Option("--writer", help="The writing site, as the log names it.")] = "standalone",
-    spool: Annotated[Path | None, typer.Option("--spool", help="Default: PATH/.drstack-spool")] = None,
+    spool: Annotated[Path | None, typer.Option("--spool", help="Default: .drstack-spool-NAME beside PATH.")] = None,
+    quiet: Annotated[
+        float,
+        typer.Option("--quiet", min=0, help="Seconds unchanged that stand in for a sign that a save is finished."),
+    ] = 10.0,
     *,
+    create: Annotated[bool, typer.Option("--create/--no-create", help="Make a repository where there is none.")] = True,
     once: Annotated[bool, typer.Option("--once", help="Ship what is there, then end.")] = False,
     json: Json = False,
 ) -> None:
-    """Follow a folder. The first repository's log says whether this writer still writes; a seal ends it (exit 45)."""
+    """Ship what is in a folder, newest first, then follow it. The framework, the run's name and steps are found out.
+
+    The first repository's log says whether this writer still writes; a seal ends it (exit 45).
+    """
     from replicator.cli.logs import log_to_stderr
     from replicator.errors import Sealed
-    from replicator.service.follow import follow
+    from replicator.service.follow import Watch, follow
 
     log_to_stderr()
     stop = threading.Event()
@@ -38,7 +46,11 @@ def watch(
         sys.stdout.write((json_.dumps(document) if json else " ".join(f"{k}={v}" for k, v in document.items())) + "\n")
         sys.stdout.flush()
 
-    name = workload or path.absolute().name
-    ended = follow(path, repo, workload=name, writer=writer, spool=spool, once=once, report=report, stop=stop)
+    def tell(text: str) -> None:
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+
+    told = Watch(path, repo, workload, writer, spool, quiet, create, once)
+    ended = follow(told, report=report, tell=tell, stop=stop)
     if ended is not None:
         raise Sealed(ended)

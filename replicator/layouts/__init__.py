@@ -1,8 +1,10 @@
-"""What is a checkpoint in a watched folder, whether it is complete, and of which step."""
+"""What is a checkpoint in a watched folder, whether it is complete, of which step, and how a trainer resumes from it."""
 
-from replicator.layouts.candidate import Candidate, Layout
-from replicator.layouts.dcp import DcpLayout
-from replicator.layouts.inspection import inspect
-from replicator.layouts.plain import PlainLayout
+from replicator.layouts.candidate import Candidate, Certainty, Layout, Settle
+from replicator.layouts.registry import LAYOUTS, find, inspect, resume_command
+from replicator.layouts.runs import Run, find_runs, sanitised, workload_name
 
-__all__ = ["Candidate", "DcpLayout", "Layout", "PlainLayout", "inspect"]
+__all__ = [
+    "LAYOUTS", "Candidate", "Certainty", "Layout", "Run", "Settle", "find", "find_runs", "inspect", "resume_command",
+    "sanitised", "workload_name",
+]  # fmt: skip

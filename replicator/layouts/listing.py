@@ -8,14 +8,24 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from replicator.formats.errors import PathRefused
 from replicator.formats.source import check_relative
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 METADATA_NAME = ".metadata"
 METADATA_TEMPORARY = ".metadata.tmp"
+
+
+@dataclass(frozen=True, slots=True)
+class FileFact:
+    size_bytes: int
+    mtime_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +35,8 @@ class Listing:
     """Left out, but telling: `.metadata.tmp`."""
     fault: str | None
     """The first thing that cannot be replicated: a link that leads out, a socket, a name that is no plain text."""
+    facts: Mapping[str, FileFact] = field(default_factory=dict["str", FileFact])
+    """Size and time of each of `files`, as they were when it was listed."""
 
 
 def is_content(name: str) -> bool:
@@ -36,6 +48,7 @@ def list_files(folder: Path) -> Listing:
     files: list[str] = []
     temporary: list[str] = []
     faults: list[str] = []
+    facts: dict[str, FileFact] = {}
     inside = folder.resolve()
 
     def unreadable(error: OSError) -> None:
@@ -51,27 +64,39 @@ def list_files(folder: Path) -> Listing:
                 temporary.append(relative)
             if not is_content(name):
                 continue
-            fault = _file_fault(here / name, relative, inside)
-            if fault is None:
+            fact = _look(here / name, relative, inside)
+            if isinstance(fact, FileFact):
                 files.append(relative)
+                facts[relative] = fact
             else:
-                faults.append(fault)
-    return Listing(tuple(sorted(files)), tuple(sorted(temporary)), min(faults, default=None))
+                faults.append(fact)
+    return Listing(tuple(sorted(files)), tuple(sorted(temporary)), min(faults, default=None), facts)
+
+
+def list_file(path: Path) -> Listing:
+    """One file as a listing of its own."""
+    fact = _look(path, path.name, path.parent.resolve())
+    if isinstance(fact, FileFact):
+        return Listing((path.name,), (), None, {path.name: fact})
+    return Listing((path.name,), (), fact)
 
 
 def _relative(path: Path, folder: Path) -> str:
     return path.relative_to(folder).as_posix()
 
 
-def _file_fault(path: Path, relative: str, inside: Path) -> str | None:
+def _look(path: Path, relative: str, inside: Path) -> FileFact | str:
+    """What a file is, or why it cannot be replicated."""
     try:
         check_relative(relative)
         resolved = path.resolve(strict=True)
-        mode = resolved.stat().st_mode
+        status = resolved.stat()
     except PathRefused as error:
         return str(error)
     except (OSError, RuntimeError):
         return f"`{relative}` leads nowhere" if path.is_symlink() else f"`{relative}` vanished"
     if not resolved.is_relative_to(inside):
         return f"`{relative}` is a link that leads out of the checkpoint"
-    return None if stat.S_ISREG(mode) else f"`{relative}` is not a regular file"
+    if not stat.S_ISREG(status.st_mode):
+        return f"`{relative}` is not a regular file"
+    return FileFact(status.st_size, status.st_mtime_ns)

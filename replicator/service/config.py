@@ -48,6 +48,8 @@ class ServiceConfig(Frozen):
     status_file: str
     """Where the service writes what it does, as JSON, atomically, about every second."""
     poll_s: float = Field(default=0.2, gt=0)
+    quiet_s: float = Field(default=10.0, ge=0)
+    """How long a checkpoint must stand unchanged of which nothing says that it is finished."""
     verify_own: bool = True
     """Whether to write `stored` and `decoded` receipts for what arrives in the own repository."""
     verifier: str | None = None

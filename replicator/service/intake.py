@@ -1,4 +1,4 @@
-"""From a watched folder to the spool: find complete checkpoints, pin them, read them once, judge them, number them.
+"""From a watched folder to the spool: find complete checkpoints, number them, pin them, read them once, judge them.
 
 Torn checkpoints are left alone and named in the status; suspect ones are pushed with their finding.
 """
@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import math
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from replicator.admission import TensorSummary, judge
 from replicator.errors import CheckpointTorn, SourceChanged
-from replicator.layouts import DcpLayout, PlainLayout
+from replicator.layouts import Settle, find
 from replicator.model import CommitId, Finding
 from replicator.repository.manifest import root
 from replicator.repository.ship import Push
@@ -23,89 +24,237 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from replicator.layouts import Candidate
+    from replicator.model import What
     from replicator.repository.manifest import TensorEntry
     from replicator.service.spool import Entry, Spool
 
 _HISTORY = 8
-_LAYOUTS = (DcpLayout(), PlainLayout())
-_SEALED_BY = ".metadata"
-"""A file that its writer makes last: a checkpoint that has it need not be seen standing still."""
+_AHEAD = 2
+"""How many checkpoints that no destination has dealt with may lie in the spool while older ones are added."""
+
+_LONG_AGO = 6
+"""After how many quiet times, by the files' own times, two looks are enough: clocks may differ by less."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A whole checkpoint that the spool does not know yet. `settled`: it stood still for as long as it must."""
+
+    candidate: Candidate
+    signature: str
+    saved_at: float
+    settled: bool
+    at_rest: bool
+    """Settled, or last written so long ago that it can be numbered already."""
+    held: bool
+    """Looks like one that the repository holds: it needs no number unless its bytes turn out to be others."""
+
+    @property
+    def order(self) -> tuple[int, float, str]:
+        return (-1 if self.candidate.step is None else self.candidate.step, self.saved_at, self.candidate.path.name)
 
 
 @dataclass(slots=True)
 class Intake:
-    """One workload's watched folder. `known_roots` are roots that a repository holds already, in any term."""
+    """One workload's watched folder.
+
+    What is there is numbered in the order of steps and read newest first: it is `latest` from the start, and what is
+    read after it stays older. Older ones are added one by one, as the spool empties.
+    """
 
     workload: str
     folder: Path
     spool: Spool
     token: Callable[[], str]
+    quiet_s: float = 10.0
+    clock: Callable[[], float] = time.time
     torn: dict[str, str] = field(default_factory=dict[str, str])
     """Incomplete checkpoints seen at the last look: name and why."""
-    _seen: dict[str, str] = field(default_factory=dict[str, str])
-    _history: list[Sequence[TensorEntry]] = field(default_factory=list["Sequence[TensorEntry]"])
+    passed_over: dict[str, str] = field(default_factory=dict[str, str])
+    """Complete ones that are not pushed, and why."""
+    layout: str | None = None
+    certainty: str | None = None
+    """Of the newest checkpoint that was taken."""
+    waiting: int = 0
+    """Complete checkpoints that are not in the spool yet: they must stand still, or newer ones go first."""
+    _others: set[str] = field(default_factory=set[str])
+    _seen: dict[Path, tuple[str, float]] = field(default_factory=dict["Path", "tuple[str, float]"])
+    _history: dict[CommitId, Sequence[TensorEntry]] = field(default_factory=dict["CommitId", "Sequence[TensorEntry]"])
 
-    def remember(self, tensors: Sequence[TensorEntry]) -> None:
-        """Take an older checkpoint's tensors as history for admission."""
-        self._history = [*self._history, tensors][-_HISTORY:]
+    def remember(self, commit: CommitId, tensors: Sequence[TensorEntry]) -> None:
+        """Take a sound checkpoint's tensors as history for admission of those after it."""
+        self._history[commit] = tensors
+        self._history = dict(sorted(self._history.items())[-_HISTORY:])
 
-    def look(self, term: int, last: CommitId | None, known_roots: Callable[[], set[str]]) -> list[Entry]:
-        """Pin and admit what is new, oldest first. `last` is the newest commit known of any term."""
-        made: list[Entry] = []
-        candidates = [c for layout in _LAYOUTS for c in layout.find(self.folder)] if self.folder.is_dir() else []
+    def look(self, term: int, held: Sequence[What]) -> list[Entry]:
+        """Pin and admit the newest that is new, or the next older one. `held`: all commits, of any term, that stand."""
+        newest = max(held, key=lambda each: each.id(), default=None)
+        candidates = find(self.folder) if self.folder.is_dir() else []
         self.torn = {c.path.name: c.why for c in candidates if not c.complete}
-        for candidate in candidates:
-            if candidate.complete and candidate.step is not None:
-                entry = self._take(candidate, candidate.step, term, last, known_roots)
-                if entry is not None:
-                    made.append(entry)
-                    last = CommitId(term, entry.push.height)
-        return made
+        ready = self._ready([c for c in candidates if c.complete], held)
+        numbered = self._number([each for each in ready if not each.held], term, newest)
+        self.waiting = sum(1 for each in ready if each.candidate.path.name not in self.passed_over)
+        for height, each in sorted(numbered, key=lambda pair: pair[0], reverse=True):
+            if not each.settled or not self._has_room(CommitId(term, height), newest):
+                continue
+            self.waiting -= 1
+            entry = self._take(each, CommitId(term, height), newest, held)
+            if entry is not None:
+                self.layout, self.certainty = each.candidate.layout, str(each.candidate.certainty)
+                return [entry]
+        for each in reversed(ready):
+            if each.held and each.settled:
+                self._compare(each, held)
+                break
+        return []
 
-    def _take(
-        self, candidate: Candidate, step: int, term: int, last: CommitId | None, known_roots: Callable[[], set[str]]
-    ) -> Entry | None:
+    def _ready(self, whole: list[Candidate], held: Sequence[What]) -> list[_Ready]:
+        found: list[_Ready] = []
+        looks = {(what.name, what.files, what.size_bytes, what.saved_at) for what in held}
+        for candidate in whole:
+            try:
+                signature, saved_at, look = sign(candidate), _saved_at(candidate), _look_of(candidate)
+            except FileNotFoundError:
+                continue
+            if not self.spool.knows(signature):
+                settled = self._is_settled(candidate, signature, saved_at)
+                rests = settled or self.clock() - saved_at > self.quiet_s
+                like_held = signature not in self._others and look in looks
+                found.append(_Ready(candidate, signature, saved_at, settled, rests, like_held))
+        paths = {each.candidate.path for each in found}
+        self._seen = {path: seen for path, seen in self._seen.items() if path in paths}
+        return sorted(found, key=lambda each: each.order)
+
+    def _is_settled(self, candidate: Candidate, signature: str, saved_at: float) -> bool:
+        now = time.monotonic()
+        before, since = self._seen.get(candidate.path, ("", now))
+        if before != signature:
+            self._seen[candidate.path] = (signature, now)
+            return candidate.settle is Settle.AT_ONCE
+        long_ago = self.clock() - saved_at > _LONG_AGO * self.quiet_s
+        return candidate.settle is not Settle.QUIET or long_ago or now - since >= self.quiet_s
+
+    def _number(self, ready: list[_Ready], term: int, newest: What | None) -> list[tuple[int, _Ready]]:
+        """Heights in the order of steps. What is older than a numbered one in step and time gets none any more."""
+        known, head = self.spool.reserved(term), self._head(term, newest)
+        late = [each for each in ready if each.signature not in known and _is_older(each, head)]
+        self.passed_over = {each.candidate.path.name: f"older than {_said(head)}" for each in late}
+        wanted = [each for each in ready if (each.at_rest or head is None) and each not in late]
+        heights = self.spool.reserve(term, [each.signature for each in wanted], _height_in(term, newest))
+        if sum(1 for each in wanted if each.signature not in known) > 1:
+            top = wanted[-1]
+            self.spool.set_newest(term, self._step(top.candidate, newest), top.saved_at)
+        return [(heights[each.signature], each) for each in wanted]
+
+    def _head(self, term: int, newest: What | None) -> tuple[int, float] | None:
+        """(step, time of save) of the newest of the term, numbered here or committed."""
+        known = [self.spool.newest(term), (newest.step, newest.saved_at) if newest and newest.term == term else None]
+        return max((each for each in known if each is not None), key=lambda each: each[1], default=None)
+
+    def _step(self, candidate: Candidate, newest: What | None) -> int:
+        """The step that the names say; else saves are counted, on from the newest commit."""
+        if candidate.step is not None:
+            return candidate.step
+        steps = [entry.push.step for entry in self.spool.entries()]
+        return max([*steps, newest.step if newest is not None else 0]) + 1
+
+    def _has_room(self, commit: CommitId, newest: What | None) -> bool:
+        entries = self.spool.entries()
+        heights = [entry.push.height for entry in entries if entry.push.term == commit.term]
+        if commit.height > max([*heights, _height_in(commit.term, newest)]):
+            return True
+        return sum(1 for entry in entries if not entry.marks()) < _AHEAD
+
+    def _read(self, candidate: Candidate) -> tuple[Path, Snapshot] | None:
+        """The checkpoint, pinned and read; None if it went or changed meanwhile."""
         try:
-            signature = sign(candidate)
+            making = self.spool.pin(candidate.path, candidate.files, copy=candidate.rewritten)
         except FileNotFoundError:
             return None
-        if self.spool.knows(signature) or not self._stands_still(candidate, signature):
-            return None
-        making = self.spool.pin(candidate.path, candidate.files)
         try:
-            snapshot = take_snapshot(making / "files", candidate.files)
+            return making, take_snapshot(making / "files", candidate.files)
         except (CheckpointTorn, SourceChanged):
             self.spool.discard(making)
             return None
-        if root(snapshot.entries) in known_roots():
-            self.spool.discard(making)
-            self.spool.note(signature)
+
+    def _compare(self, ready: _Ready, held: Sequence[What]) -> None:
+        """Read one that looks like a commit. If it is none, it is new from the next look on."""
+        read = self._read(ready.candidate)
+        if read is None:
+            return
+        self.spool.discard(read[0])
+        if _is_held(read[1], held):
+            self.spool.note(ready.signature)
+        else:
+            self._others.add(ready.signature)
+
+    def _take(self, ready: _Ready, provisional: CommitId, newest: What | None, held: Sequence[What]) -> Entry | None:
+        candidate, term = ready.candidate, provisional.term
+        read = self._read(candidate)
+        if read is None:
             return None
-        findings = self._judge(snapshot)
+        making, snapshot = read
+        if _is_held(snapshot, held):
+            self.spool.discard(making)
+            self.spool.note(ready.signature)
+            return None
+        findings = self._judge(provisional, snapshot)
         with self.spool.lock:
+            height = self.spool.reserve(term, [ready.signature], _height_in(term, newest))[ready.signature]
+            step = self._step(candidate, newest)
             push = Push(
-                workload=self.workload, name=candidate.path.name, term=term, height=self._next_height(term, last),
-                step=step, attempt=self.token(), salt=bytes.fromhex(self.token())[:16], saved_at=snapshot.saved_at,
-                parent=last, findings=findings, counter=self.spool.counter,
+                workload=self.workload, name=candidate.path.name, term=term, height=height, step=step,
+                attempt=self.token(), salt=bytes.fromhex(self.token())[:16], saved_at=snapshot.saved_at,
+                parent=self._parent(CommitId(term, height), newest), findings=findings,
+                counter=self.spool.counter,
             )  # fmt: skip
-            return self.spool.admit(making, push, signature, snapshot)
+            if height > self.spool.last_height(term):
+                self.spool.set_newest(term, step, snapshot.saved_at)
+            return self.spool.admit(making, push, ready.signature, snapshot)
 
-    def _stands_still(self, candidate: Candidate, signature: str) -> bool:
-        if any(name.rsplit("/", 1)[-1] == _SEALED_BY for name in candidate.files):
-            return True
-        before = self._seen.get(candidate.path.name)
-        self._seen[candidate.path.name] = signature
-        return before == signature
+    def _parent(self, commit: CommitId, newest: What | None) -> CommitId | None:
+        known = [CommitId(entry.push.term, entry.push.height) for entry in self.spool.entries()]
+        known += [newest.id()] if newest is not None else []
+        return max((each for each in known if each < commit), default=None)
 
-    def _next_height(self, term: int, last: CommitId | None) -> int:
-        known = last.height if last is not None and last.term == term else 0
-        return max(known, self.spool.last_height(term)) + 1
-
-    def _judge(self, snapshot: Snapshot) -> tuple[Finding, ...]:
-        findings = judged(snapshot.tensors, self._history)
+    def _judge(self, commit: CommitId, snapshot: Snapshot) -> tuple[Finding, ...]:
+        findings = judged(snapshot.tensors, [tensors for key, tensors in sorted(self._history.items()) if key < commit])
         if not findings:
-            self.remember(snapshot.tensors)
+            self.remember(commit, snapshot.tensors)
         return findings
+
+
+def _is_older(ready: _Ready, head: tuple[int, float] | None) -> bool:
+    """In step and time: a run that went back to an older step saves it later, and goes on."""
+    step = ready.candidate.step
+    return head is not None and step is not None and step < head[0] and ready.saved_at < head[1]
+
+
+def _said(head: tuple[int, float] | None) -> str:
+    return "" if head is None else f"step {head[0]}, which was numbered first"
+
+
+def _height_in(term: int, newest: What | None) -> int:
+    return newest.height if newest is not None and newest.term == term else 0
+
+
+def _is_held(snapshot: Snapshot, held: Sequence[What]) -> bool:
+    whole = root(snapshot.entries)
+    return any(what.root == whole for what in held)
+
+
+def _look_of(candidate: Candidate) -> tuple[str, int, int, float]:
+    """What a commit says of its files without their contents."""
+    size_bytes = sum(path.stat().st_size for path in _paths(candidate))
+    return candidate.path.name, len(candidate.files), size_bytes, _saved_at(candidate)
+
+
+def _saved_at(candidate: Candidate) -> float:
+    return max(path.stat().st_mtime_ns for path in _paths(candidate)) / 1e9
+
+
+def _paths(candidate: Candidate) -> list[Path]:
+    return [candidate.path / name for name in candidate.files] if candidate.path.is_dir() else [candidate.path]
 
 
 def judged(tensors: Sequence[TensorEntry], history: Sequence[Sequence[TensorEntry]]) -> tuple[Finding, ...]:
@@ -117,8 +266,7 @@ def judged(tensors: Sequence[TensorEntry], history: Sequence[Sequence[TensorEntr
 def sign(candidate: Candidate) -> str:
     """Names, sizes and times of a checkpoint's files: another save under the same name has another signature."""
     rows: list[tuple[str, int, int]] = []
-    for name in sorted(candidate.files):
-        path = candidate.path / name if candidate.path.is_dir() else candidate.path
+    for name, path in zip(candidate.files, _paths(candidate), strict=False):
         info = path.stat()
         rows.append((name, info.st_size, info.st_mtime_ns))
     return hashlib.blake2b(repr((candidate.path.name, rows)).encode(), digest_size=16).hexdigest()

@@ -10,7 +10,7 @@ import json
 import os
 import threading
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from replicator.log.replay import LogView
-    from replicator.model import CommitId
     from replicator.service.config import ServiceConfig, WatchedWorkload
 
 _log = structlog.get_logger("replicator")
@@ -58,7 +57,6 @@ class _Workload:
     role: str = "unknown"
     trouble: str | None = None
     primed: bool = False
-    roots: set[str] = field(default_factory=set[str])
 
     def look(self) -> None:
         """One round: who writes, what is new, what can go."""
@@ -68,8 +66,7 @@ class _Workload:
             return
         self._number()
         self._prime(view)
-        last: CommitId | None = max(view.accepted, default=None)
-        if self.intake.look(self.term, last, lambda: self.roots):
+        if self.intake.look(self.term, [accepted.what for accepted in view.accepted.values()]):
             for event in self.wake:
                 event.set()
         self.spool.forget_delivered(shipper.repository.name for shipper in self.shippers)
@@ -78,7 +75,6 @@ class _Workload:
         opened = view.opened.get(view.term)
         self.term = view.term
         self.spool.born(view.term)
-        self.roots = {accepted.what.root for accepted in view.accepted.values()}
         writes = opened is not None and view.writable and opened.writer == self.own.name
         self.role = "writer" if writes and view.term > self.ended_term else "standby"
 
@@ -104,7 +100,7 @@ class _Workload:
             return
         for accepted in [a for a in view.in_order() if not a.what.suspect][-_HISTORY:]:
             try:
-                self.intake.remember(self.own.manifest(accepted.where.manifest).tensors)
+                self.intake.remember(accepted.what.id(), self.own.manifest(accepted.where.manifest).tensors)
             except ReplicatorError as error:
                 _log.warning("history not read", step=accepted.what.step, why=str(error))
         self.primed = True
@@ -153,32 +149,49 @@ class Service:
 
         Why a seal ended it, else None.
         """
-        self.look()
-        stop.wait(max(self._config.poll_s, _STILL_S))
-        self.look()
-        for workload in self._workloads:
-            for shipper in workload.shippers:
-                shipper.ship_pending(stop)
+        ends = time.monotonic() + self._config.quiet_s + _STILL_S
+        while not stop.is_set():
+            before = self._progress()
+            self.look()
+            for workload in self._workloads:
+                for shipper in workload.shippers:
+                    shipper.ship_pending(stop)
+            waits = any(workload.intake.waiting for workload in self._workloads)
+            if self._progress() != before:
+                continue
+            if not waits or time.monotonic() >= ends:
+                break
+            stop.wait(max(self._config.poll_s, _STILL_S))
         self.look()
         report(self.status())
         return self._ended()
 
-    def follow(self, report: Callable[[dict[str, object]], None], stop: threading.Event) -> str | None:
-        """Run, reporting every commit, until `stop` is set or a seal ends every workload."""
+    def follow(
+        self, report: Callable[[dict[str, object]], None], stop: threading.Event, changed: Callable[[], bool]
+    ) -> str | None:
+        """Run, reporting every commit, until `stop` is set, `changed` says so, or a seal ends every workload."""
         done = threading.Event()
         runner = threading.Thread(target=self.run, args=(done,), daemon=True)
         runner.start()
         seen: dict[tuple[str, str], int] = {}
-        while not stop.wait(self._config.poll_s) and self._ended() is None:
+        while not stop.wait(self._config.poll_s) and self._ended() is None and not changed():
             for workload in self._workloads:
                 for shipper in workload.shippers:
                     key = (workload.watched.name, shipper.repository.name)
                     if shipper.status.committed != seen.get(key, 0):
                         seen[key] = shipper.status.committed
-                        report({"workload": key[0], "destination": key[1], **asdict(shipper.status)})
+                        how = {"layout": workload.intake.layout, "certainty": workload.intake.certainty}
+                        report({"workload": key[0], "destination": key[1], **how, **asdict(shipper.status)})
         done.set()
         runner.join(timeout=15)
         return self._ended()
+
+    def _progress(self) -> list[tuple[str, int, int, int]]:
+        return [
+            (w.watched.name, len(w.spool.entries()), s.status.committed, s.status.refused)
+            for w in self._workloads
+            for s in w.shippers
+        ]
 
     def _ended(self) -> str | None:
         whys = [workload.ended_why for workload in self._workloads]
@@ -209,7 +222,7 @@ class Service:
         wake = [threading.Event() for _ in config.destinations]
         made = _Workload(
             watched, repository(config.own, own_url), [repository(each.name, each.url) for each in config.destinations],
-            Intake(watched.name, Path(watched.path), spool, random_token), spool, [], keeping, wake,
+            Intake(watched.name, Path(watched.path), spool, random_token, config.quiet_s), spool, [], keeping, wake,
         )  # fmt: skip
         made.shippers = [
             Shipping(repository(each.name, each.url), spool, event, made.sealed)
@@ -236,7 +249,8 @@ class Service:
             "site": self._config.site, "pid": os.getpid(), "at": time.time(), "started_at": self._started_at,
             "workloads": {
                 w.watched.name: {
-                    "role": w.role, "term": w.term, "torn": w.intake.torn, "trouble": w.trouble,
+                    "role": w.role, "term": w.term, "torn": w.intake.torn, "layout": w.intake.layout,
+                    "certainty": w.intake.certainty, "passed_over": w.intake.passed_over, "trouble": w.trouble,
                     "sealed": w.ended_why, "pending": len(w.spool.entries()),
                     "verified": w.keeping.verified, "failed_receipts": w.keeping.failed,
                     "destinations": {s.repository.name: asdict(s.status) for s in w.shippers},

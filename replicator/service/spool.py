@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _PUSH = "push.json"
 _FILES = "files"
+_REMEMBERED = 4096
 _FORGET = "Move that file away; heights are then taken from the destinations, all of which must answer."
 
 
@@ -105,14 +106,25 @@ class Spool:
                     if name not in entry.marks():
                         entry.mark(name, f"refused: {why}")
 
-    def pin(self, source: Path, files: Sequence[str]) -> Path:
-        """Link the checkpoint's files into a folder that no entry owns yet; copies where links cannot be made."""
+    def pin(self, source: Path, files: Sequence[str], *, copy: bool = False) -> Path:
+        """Link the checkpoint's files into a folder that no entry owns yet.
+
+        Copies where links cannot be made, and with `copy`: for files that their trainer saves into again.
+        """
         making = self._root / f".making-{secrets.token_hex(8)}"
-        for name in files:
-            target = making / _FILES / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _link_or_copy(source / name if source.is_dir() else source, target)
-        _sync_tree(making)
+        try:
+            for name in files:
+                target = making / _FILES / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                each = source / name if source.is_dir() else source
+                if copy:
+                    shutil.copy2(each, target)
+                else:
+                    _link_or_copy(each, target)
+            _sync_tree(making)
+        except OSError:
+            self.discard(making)
+            raise
         return making
 
     def admit(self, making: Path, push: Push, signature: str, snapshot: Snapshot) -> Entry:
@@ -214,6 +226,40 @@ class Spool:
             heights[str(term)] = max(height, int(heights.get(str(term), 0)))
             self._write_memory(memory)
 
+    def reserve(self, term: int, signatures: Sequence[str], above: int) -> dict[str, int]:
+        """The height of each checkpoint in `term`: as it was given out, or the next ones in the order given.
+
+        It survives a restart, so that an older checkpoint that is read after a newer one stays the older. Of a single
+        new one nothing is kept: `admit` does that, and until then the height may go to another.
+        """
+        with self.lock:
+            known = self.reserved(term)
+            start = max(above, self.last_height(term)) + 1
+            new = {each: start + n for n, each in enumerate(each for each in signatures if each not in known)}
+            if len(new) > 1:
+                memory = self._memory()
+                kept = {**memory.get("reserved", {}), **{each: [term, height] for each, height in new.items()}}
+                memory["reserved"] = dict(list(kept.items())[-_REMEMBERED:])
+                memory.setdefault("heights", {})[str(term)] = start + len(new) - 1
+                self._write_memory(memory)
+            return {each: (known | new)[each] for each in signatures}
+
+    def reserved(self, term: int) -> dict[str, int]:
+        """By signature, the heights that were given to several checkpoints at once."""
+        held: dict[str, list[int]] = self._memory().get("reserved", {})
+        return {signature: height for signature, (of, height) in held.items() if of == term}
+
+    def newest(self, term: int) -> tuple[int, float] | None:
+        """(step, time of save) of the greatest height given out in `term`."""
+        held: list[float] = self._memory().get("newest", {}).get(str(term), [])
+        return (int(held[0]), held[1]) if held else None
+
+    def set_newest(self, term: int, step: int, saved_at: float) -> None:
+        with self.lock:
+            memory = self._memory()
+            memory["newest"] = {str(term): [step, saved_at]}
+            self._write_memory(memory)
+
     def knows(self, signature: str) -> bool:
         remembered: list[str] = self._memory().get("signatures", [])
         return signature in remembered or any(entry.signature == signature for entry in self.entries())
@@ -222,7 +268,7 @@ class Spool:
         """Remember a checkpoint that needs no push, so that it is not looked at again."""
         with self.lock:
             memory = self._memory()
-            memory["signatures"] = [*memory.get("signatures", []), signature][-256:]
+            memory["signatures"] = [*memory.get("signatures", []), signature][-_REMEMBERED:]
             self._write_memory(memory)
 
     def _remember(self, push: Push, signature: str) -> None:

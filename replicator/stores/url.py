@@ -43,6 +43,11 @@ def make_folder(url: str) -> None:
         _folder(url).mkdir(parents=True, exist_ok=True)
 
 
+def is_absent_folder(url: str) -> bool:
+    """Whether the URL is a folder's, and nothing is there."""
+    return urlsplit(url).scheme in ("", "file") and not _folder(url).exists()
+
+
 def _folder(url: str) -> Path:
     parts = urlsplit(url)
     if parts.netloc not in ("", "localhost"):

@@ -13,7 +13,7 @@ from torch.distributed.checkpoint.state_dict import get_state_dict
 
 from replicator.admission import Summariser, TensorSummary, judge
 from replicator.formats import ParsedCheckpoint, parse
-from replicator.layouts import DcpLayout, inspect
+from replicator.layouts import find, inspect
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,7 +63,7 @@ def read(folder: Path) -> tuple[ParsedCheckpoint, list[TensorSummary]]:
 
 
 def test_a_healthy_run_is_never_suspect(trained: Path) -> None:
-    candidates = DcpLayout().find(trained)
+    candidates = find(trained)
     assert [(candidate.step, candidate.complete) for candidate in candidates] == [(step, True) for step in STEPS]
     summaries = [read(candidate.path)[1] for candidate in candidates]
     assert {summary.name for summary in summaries[1]} >= {"model.0.weight", "model.mask", "rng", "loader.cursor"}
@@ -73,7 +73,7 @@ def test_a_healthy_run_is_never_suspect(trained: Path) -> None:
 
 @pytest.mark.parametrize(("value", "reason"), [(np.nan, "nan"), (0.0, "zeroed"), (1e30, "norm"), (np.inf, "norm")])
 def test_a_fault_in_the_files_is_found(trained: Path, tmp_path: Path, value: float, reason: str) -> None:
-    history = [read(candidate.path)[1] for candidate in DcpLayout().find(trained)[:-1]]
+    history = [read(candidate.path)[1] for candidate in find(trained)[:-1]]
     folder = tmp_path / "step-50"
     shutil.copytree(trained / "step-00000050", folder)
     parsed, _ = read(folder)
@@ -86,7 +86,7 @@ def test_a_fault_in_the_files_is_found(trained: Path, tmp_path: Path, value: flo
 
 
 def test_the_same_checkpoint_under_a_new_step_is_stale(trained: Path) -> None:
-    history = [read(candidate.path)[1] for candidate in DcpLayout().find(trained)]
+    history = [read(candidate.path)[1] for candidate in find(trained)]
     (finding,) = judge(history[3], history, steps=STEPS)
     assert finding.reason == "stale"
     assert finding.evidence.endswith("bit-identical to step 30")

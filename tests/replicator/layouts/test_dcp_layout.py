@@ -10,7 +10,7 @@ import pytest
 import torch
 import torch.distributed.checkpoint as dcp
 
-from replicator.layouts import Candidate, DcpLayout, Layout, inspect
+from replicator.layouts import Candidate, Certainty, Settle, find, inspect
 from replicator.layouts.steps import step_of
 
 if TYPE_CHECKING:
@@ -33,15 +33,21 @@ def folder(saved: Path, tmp_path: Path) -> Path:
 
 
 def only(folder: Path) -> Candidate:
-    layout: Layout = DcpLayout()
-    (candidate,) = layout.find(folder.parent)
+    (candidate,) = find(folder.parent)
     assert candidate == inspect(folder)
     return candidate
 
 
 def test_a_whole_checkpoint_is_complete(folder: Path) -> None:
     assert only(folder) == Candidate(
-        folder, 40, (".metadata", "__0_0.distcp"), complete=True, why="every file that `.metadata` names is there"
+        folder,
+        40,
+        (".metadata", "__0_0.distcp"),
+        complete=True,
+        why="every file that `.metadata` names is there",
+        layout="dcp",
+        certainty=Certainty.DECLARED,
+        settle=Settle.AT_ONCE,
     )
 
 
@@ -105,8 +111,8 @@ def test_metadata_of_every_rank_alone_says_so(folder: Path) -> None:
 
 def test_each_part_of_a_folder_must_be_whole(saved: Path, tmp_path: Path) -> None:
     for part in ("pytorch_model_fsdp_0", "optimizer_0"):
-        shutil.copytree(saved, tmp_path / "checkpoint-40" / part)
-    folder = tmp_path / "checkpoint-40"
+        shutil.copytree(saved, tmp_path / "save_40" / part)
+    folder = tmp_path / "save_40"
     (folder / "scheduler.pt").write_bytes(b"x")
     assert only(folder).complete
     assert len(only(folder).files) == 5
@@ -130,11 +136,11 @@ def test_finds_folders_by_step_and_leaves_out_the_rest(saved: Path, tmp_path: Pa
     (tmp_path / "step-6").mkdir()
     (tmp_path / "step-6" / "model.safetensors").write_bytes(b"x")
     (tmp_path / "log-4").write_bytes(b"x")
-    assert [candidate.step for candidate in DcpLayout().find(tmp_path)] == [3, 20, 100]
+    assert [candidate.step for candidate in find(tmp_path) if candidate.layout == "dcp"] == [3, 20, 100]
 
 
 def test_a_watched_folder_that_is_not_there_yet_holds_nothing(tmp_path: Path) -> None:
-    assert DcpLayout().find(tmp_path / "later") == []
+    assert find(tmp_path / "later") == []
 
 
 def test_a_link_that_leads_out_is_torn(folder: Path) -> None:

@@ -36,7 +36,8 @@ def repository(folder: Path, name: str) -> Repository:
 def config(tmp_path: Path, site: str = "east", **more: object) -> ServiceConfig:
     names = ("east", "west")
     return ServiceConfig(
-        site=site, own=site, poll_s=0.05, spool=str(tmp_path / site / "spool"), status_file=str(tmp_path / f"{site}.json"),
+        site=site, own=site, poll_s=0.05, quiet_s=0, spool=str(tmp_path / site / "spool"),
+        status_file=str(tmp_path / f"{site}.json"),
         workloads=(WatchedWorkload(name="gpt", path=str(tmp_path / site / "ck"), keep=more.pop("keep", 20)),),
         destinations=tuple(Destination(name=n, url=(tmp_path / "stores" / n).as_uri()) for n in names), **more,
     )  # fmt: skip

@@ -58,6 +58,8 @@ def test_a_declared_interpreter_runs_the_module_and_a_python_command():
     assert launch(replace(JOB, program=declared)).argv[0] == "/opt/train/bin/python"
     command = replace(declared, module=None, command=("python3", "-m", "x"))
     assert launch(replace(JOB, program=command)).argv[:2] == ("/opt/train/bin/python", "-m")
+
+
 def test_the_job_s_modules_come_before_those_that_the_site_was_given():
     program = replace(MODULE, env={"PYTHONPATH": "/project"})
     inherited = {"PYTHONPATH": "/mine"}

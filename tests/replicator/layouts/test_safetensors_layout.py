@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from replicator.layouts import Candidate, DcpLayout, PlainLayout, inspect
+from replicator.layouts import Candidate, Settle, find, inspect
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,24 +30,32 @@ def cut(path: Path, size: int) -> None:
 
 
 def test_finds_folders_and_files_by_step(tmp_path: Path) -> None:
-    save(tmp_path / "checkpoint-9" / "model.safetensors")
-    (tmp_path / "checkpoint-9" / "optimizer.pt").write_bytes(b"x")
+    save(tmp_path / "step-9" / "model.safetensors")
+    (tmp_path / "step-9" / "optimizer.pt").write_bytes(b"x")
     save(tmp_path / "model-40.safetensors")
     save(tmp_path / "model-00001-of-00002.safetensors")
     save(tmp_path / "final.safetensors")
-    found = PlainLayout().find(tmp_path)
+    found = find(tmp_path)
     assert found == [
-        Candidate(tmp_path / "checkpoint-9", 9, ("model.safetensors", "optimizer.pt"), complete=True, why=WHOLE),
+        Candidate(
+            tmp_path / "step-9",
+            9,
+            ("model.safetensors", "optimizer.pt"),
+            complete=True,
+            why=WHOLE,
+            layout="safetensors",
+            settle=Settle.QUIET,
+        ),
         Candidate(
             tmp_path / "model-40.safetensors",
             40,
             ("model-40.safetensors",),
             complete=True,
             why="the file is as long as its header says",
+            layout="safetensors",
         ),
     ]
     assert found == [inspect(candidate.path) for candidate in found]
-    assert DcpLayout().find(tmp_path) == []
 
 
 def test_every_truncation_is_torn(tmp_path: Path) -> None:
@@ -100,9 +108,11 @@ def test_what_no_layout_knows_is_taken_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "step-3").mkdir()
     (tmp_path / "step-3" / "model.pt").write_bytes(b"x")
     opaque = "opaque: taken as it is"
-    assert inspect(tmp_path / "step-3") == Candidate(tmp_path / "step-3", 3, ("model.pt",), complete=True, why=opaque)
-    path = tmp_path / "step-3" / "model.pt"
-    assert inspect(path) == Candidate(path, None, ("model.pt",), complete=True, why=opaque)
+    folder, path = tmp_path / "step-3", tmp_path / "step-3" / "model.pt"
+    for where, step in ((folder, 3), (path, None)):
+        assert inspect(where) == Candidate(
+            where, step, ("model.pt",), complete=True, why=opaque, layout="quiet", settle=Settle.QUIET
+        )
 
 
 def test_nothing_is_no_checkpoint(tmp_path: Path) -> None:

@@ -1,0 +1,60 @@
+"""The repositories that `replicator watch` ships to: opened, or made where there is none.
+
+Invariant: one that the spool shipped to before is never made anew. A disk that is not mounted, or a prefix mistyped
+after a restart, would otherwise become a second, empty history.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from pydantic import TypeAdapter
+
+from replicator.errors import ReplicatorError, RepositoryUnknown, StoreUnavailable
+from replicator.repository.format import initialise
+from replicator.repository.repository import Repository, random_token
+from replicator.stores.url import is_absent_folder, make_folder, open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+_REPOSITORIES = "repositories.json"
+_Known = TypeAdapter(dict[str, str])
+
+
+def open_or_make(url: str, spool: Path, *, create: bool, tell: Callable[[str], None]) -> Repository:
+    """The repository at `url`, made if there is none.
+
+    One that this spool shipped to before is never made anew: its disk may only not be mounted.
+    """
+    repository = Repository(url, open_store(url))
+    known = repository.store.url in _known(spool)
+    try:
+        repository.format()
+    except (RepositoryUnknown, StoreUnavailable) as error:
+        missing = isinstance(error, RepositoryUnknown) or is_absent_folder(url)
+        if known or not create or not missing:
+            raise
+        make_folder(url)
+        initialise(repository.store, environment=None, witness=None, clock=time.time, token=random_token)
+        tell(f"{repository.store.url}: there was no repository; made one")
+    return repository
+
+
+def _known(spool: Path) -> dict[str, str]:
+    """By URL, the repositories that this spool shipped to, and their ids."""
+    path = spool / _REPOSITORIES
+    try:
+        return _Known.validate_json(path.read_bytes()) if path.exists() else {}
+    except ValueError as error:
+        raise ReplicatorError(f"{path} cannot be read: {error}", hint="Move that file away.") from error
+
+
+def remember(spool: Path, repositories: Sequence[Repository]) -> None:
+    """Note that this spool ships to `repositories`."""
+    path = spool / _REPOSITORIES
+    staged = path.with_name(f".{path.name}.{random_token()[:8]}")
+    staged.write_bytes(_Known.dump_json({each.store.url: each.format().repository for each in repositories}))
+    staged.replace(path)
