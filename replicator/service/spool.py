@@ -71,17 +71,9 @@ class Spool:
 
     def entries(self) -> list[Entry]:
         """Entries that can be read, newest first. One that cannot is left alone and becomes `trouble`."""
-        found: list[Entry] = []
-        trouble: str | None = None
         with self.lock:
-            for folder in self._root.iterdir():
-                if folder.is_dir() and folder.name[0] != ".":
-                    try:
-                        found.append(_read(folder))
-                    except ReplicatorError as error:
-                        trouble = str(error)
-            self.trouble = trouble
-        return sorted(found, key=lambda entry: (entry.push.term, entry.push.height), reverse=True)
+            found, self.trouble = read_entries(self._root)
+        return found
 
     def pending(self, destination: str) -> list[Entry]:
         """Entries without a mark of `destination`, newest first."""
@@ -98,14 +90,23 @@ class Spool:
                         entry.mark(name, f"refused: {why}")
 
     def pin(self, source: Path, files: Sequence[str]) -> Path:
-        """Link the checkpoint's files into a folder that no entry owns yet; copies where links cannot be made."""
+        """Link the checkpoint's files into a folder that no entry owns yet, and make it durable."""
+        making = self.link(source, files)
+        self.settle(making)
+        return making
+
+    def link(self, source: Path, files: Sequence[str]) -> Path:
+        """The links alone, which takes moments; copies where links cannot be made. `settle` it before it is admitted."""
         making = self._root / f".making-{secrets.token_hex(8)}"
         for name in files:
             target = making / _FILES / name
             target.parent.mkdir(parents=True, exist_ok=True)
             _link_or_copy(source / name if source.is_dir() else source, target)
-        _sync_tree(making)
         return making
+
+    def settle(self, making: Path) -> None:
+        """Make a linked folder survive a power cut, which waits for the disk."""
+        _sync_tree(making)
 
     def admit(self, making: Path, push: Push, signature: str, snapshot: Snapshot) -> Entry:
         """Make the pinned folder, which `snapshot` was taken of, an entry."""
@@ -229,6 +230,19 @@ class Spool:
 
     def _write_memory(self, memory: dict[str, Any]) -> None:
         _write_durably(self._root / "memory.json", json.dumps(memory).encode())
+
+
+def read_entries(root: Path) -> tuple[list[Entry], str | None]:
+    """Entries below a spool's folder that can be read, newest first, and which could not; changes nothing."""
+    found: list[Entry] = []
+    trouble: str | None = None
+    for folder in root.iterdir():
+        if folder.is_dir() and folder.name[0] != ".":
+            try:
+                found.append(_read(folder))
+            except ReplicatorError as error:
+                trouble = str(error)
+    return sorted(found, key=lambda entry: (entry.push.term, entry.push.height), reverse=True), trouble
 
 
 def _read(folder: Path) -> Entry:

@@ -6,7 +6,9 @@ by hand may.
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import re
 import threading
 from typing import TYPE_CHECKING
 
@@ -38,7 +40,13 @@ def urls_of(repo: str | Sequence[str]) -> tuple[str, ...]:
 def open_repositories(urls: Sequence[str]) -> list[Repository]:
     """The repositories, without asking them anything; each is for one thread."""
     quiet_stdout()
-    return [Repository(url, open_store(url)) for url in urls]
+    return [Repository(name_of(url), open_store(url)) for url in urls]
+
+
+def name_of(url: str) -> str:
+    """A name for a repository that can be a file's, and is the same at every start."""
+    shown = re.sub(r"[^A-Za-z0-9]+", "-", open_store(url).url).strip("-")[-40:]
+    return f"{shown}-{hashlib.blake2b(url.encode(), digest_size=3).hexdigest()}"
 
 
 def say_if_plain(repository: Repository) -> None:
