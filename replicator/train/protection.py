@@ -46,7 +46,7 @@ class Protection:
         self._preemption = Preemption() if preemption is True else preemption or None
         self._shipper: Shipper | None = None
         self._group: ProcessGroup | None = None
-        self._began = False
+        self._began = self._stopping = False
 
     def begin(self, folder: Path, *, ships: bool) -> None:
         """`folder`: where the trainer saves. `ships`: whether this process is the one that does."""
@@ -73,12 +73,19 @@ class Protection:
     def submit(self, path: Path, step: int, fault_of: Callable[[], str | None] = lambda: None) -> None:
         """All ranks call it when each has saved its part; `fault_of` says what is missing when all have."""
         ranks.barrier(self._group)
+        self.take(path, step, fault_of())
+
+    def take(self, path: Path, step: int, fault: str | None = None) -> None:
+        """Ship a checkpoint that rank 0 alone has saved, or say why not; nothing on other ranks."""
         if self._shipper is not None:
-            self._shipper.submit(path, step, fault_of())
+            self._shipper.submit(path, step, fault)
+        elif ranks.rank() == 0:
+            log.error("step %d is not shipped: it was saved outside of the training", step)
 
     def ending(self) -> bool:
         """Whether to save and stop at this step; every rank asks at every step."""
-        return self._preemption is not None and self._preemption.agreed()
+        self._stopping = self._preemption is not None and self._preemption.agreed()
+        return self._stopping
 
     def advised(self) -> bool:
         """Whether to save at this step and go on: some rank's machine may be taken away."""
@@ -92,19 +99,22 @@ class Protection:
         """Wait for what is on its way, say what is not there, and raise ResumeMe if this run was preempted."""
         if not self._began:
             return ()
-        preempted = bool(self._preemption)
-        limit = self._preemption.remaining_s() if self._preemption and preempted else self._wait_s
         began = time.monotonic()
-        missing = self.wait(limit)
+        missing = () if self._shipper is None else self._shipper.wait(self._wait_s, enough=self._late)
         for each in missing:
             log.error("NOT SHIPPED: %s", each)
         if self._shipper is not None and not missing:
             log.info("all checkpoints are in %s (waited %.1f s)", ", ".join(self._urls), time.monotonic() - began)
         self.abandon()
-        if preempted:
+        if self._stopping:
+            self._stopping = False
             ranks.barrier(self._group)
             raise ResumeMe
         return missing
+
+    def _late(self) -> bool:
+        """Whether the machine is about to go, also where that became known while waiting."""
+        return bool(self._preemption) and self._preemption is not None and self._preemption.remaining_s() <= 0
 
     def abandon(self) -> None:
         """Let go without waiting; what is not shipped stays in the spool for the next start."""

@@ -28,7 +28,7 @@ from replicator.service.spool import Spool, read_entries
 from replicator.train.targets import log, open_repositories, say_if_plain, urls_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from replicator.log.replay import LogView
     from replicator.repository.manifest import TensorEntry
@@ -125,11 +125,16 @@ class Shipper:
         self._arrived.set()
         return True
 
-    def wait(self, timeout_s: float | None = None) -> tuple[NotShipped, ...]:
-        """Until all that was submitted is in every repository, or until the time is over. What is missing, and where."""
+    def wait(
+        self, timeout_s: float | None = None, *, enough: Callable[[], bool] = lambda: False
+    ) -> tuple[NotShipped, ...]:
+        """Until all that was submitted is in every repository, or the time is over, or `enough` says so.
+
+        What is missing, where, and why.
+        """
         until = None if timeout_s is None else time.monotonic() + timeout_s
         said = time.monotonic()
-        while self.pending() and (until is None or time.monotonic() < until):
+        while self.pending() and (until is None or time.monotonic() < until) and not enough():
             if time.monotonic() - said > _SAY_EVERY_S:
                 said = time.monotonic()
                 log.warning("still shipping %s", "; ".join(str(each) for each in self.pending()))
