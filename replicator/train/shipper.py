@@ -78,6 +78,7 @@ class Shipper:
         self._writer = writer
         self._peers = open_repositories(self._urls)
         self._term = 0
+        self._known: LogView | None = None
         self._reach()
         self._lock = _lock(spool, workload)
         try:
@@ -233,7 +234,10 @@ class Shipper:
             wake.set()
 
     def _view(self) -> LogView:
-        """The first repository's log, which says who writes; where it is away, the next one's that answers."""
+        """The first repository's log, which says who writes; where it is away, the next one's that answers.
+
+        Where none answers, what was known: the spool numbers in that term, and a seal meanwhile refuses the entry.
+        """
         trouble: ReplicatorError = ReplicatorError(f"no repository knows term {self._term} of {self._workload}")
         for repository in self._peers:
             try:
@@ -245,10 +249,12 @@ class Shipper:
                 continue
             if not view.writable:
                 raise Sealed(f"term {view.term} of {self._workload} is sealed")
-            self._term = view.term
+            self._term, self._known = view.term, view
             self._spool.born(view.term)
             return view
-        raise trouble
+        if self._known is None or not self._spool.numbers(self._term):
+            raise trouble
+        return self._known
 
     def _number(self, term: int) -> None:
         """With a spool that is younger than the term, go on above what any repository holds of it."""
