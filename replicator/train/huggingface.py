@@ -6,7 +6,7 @@ A checkpoint is taken when the Trainer says that it is saved, on every rank; the
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from transformers.trainer_callback import TrainerCallback
 
@@ -75,7 +75,9 @@ class ReplicatorCallback(TrainerCallback):
         path = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
         self._protection.submit(path, state.global_step, lambda: _missing(path, args))
 
-    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
         del args, state, control, kwargs
         self.not_shipped = self._protection.end()
 
@@ -83,8 +85,9 @@ class ReplicatorCallback(TrainerCallback):
 def _missing(path: Path, args: TrainingArguments) -> str | None:
     """What other ranks saved on nodes of their own, where this process cannot see it."""
     names = [_STATE]
-    if args.world_size > 1 and not args.save_only_model:
-        names += [f"rng_state_{rank}.pth" for rank in range(args.world_size)]
+    world = cast("int", args.world_size)  # pyright: ignore[reportUnknownMemberType]
+    if world > 1 and not args.save_only_model:
+        names += [f"rng_state_{rank}.pth" for rank in range(world)]
     gone = [name for name in names if not (path / name).is_file()]
     if not gone:
         return None

@@ -76,7 +76,9 @@ class Preemption:
             for number in self._signals:
                 self._before[number] = signal.signal(number, self._heard)
         if self._notices is not None:
-            self._thread = threading.Thread(target=self._watch, args=(self._notices,), name="drstack-notices", daemon=True)
+            self._thread = threading.Thread(
+                target=self._watch, args=(self._notices,), name="drstack-notices", daemon=True
+            )
             self._thread.start()
         return self
 

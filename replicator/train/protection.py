@@ -114,7 +114,8 @@ class Protection:
 
     def _late(self) -> bool:
         """Whether the machine is about to go, also where that became known while waiting."""
-        return bool(self._preemption) and self._preemption is not None and self._preemption.remaining_s() <= 0
+        heard = self._preemption or None
+        return heard is not None and heard.remaining_s() <= 0
 
     def abandon(self) -> None:
         """Let go without waiting; what is not shipped stays in the spool for the next start."""

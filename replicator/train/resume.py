@@ -46,13 +46,12 @@ def resume(
     workload: str | None = None,
     spool: str | os.PathLike[str] | None = None,
 ) -> str | None:
-    """The path of the newest recovery point in the trainer's folder `into`, brought there if it is not; None at the
-    first start.
+    """The path of the newest recovery point, brought to the trainer's folder `into` if need be; None if there is none.
 
-    `workload` is the folder's name by default, as for the callbacks. Of several repositories the one
-    with the newest checkpoint is asked; one that is away is passed over while another answers. Where there are several ranks, rank 0 chooses; call it when they have joined. What
-    stands in the way under the checkpoint's name is moved aside, never deleted. StoreError, DataCorrupt,
-    RepositoryUnknown: a run is not begun anew because its store is away.
+    `workload` is the folder's name by default, as for the callbacks. Of several repositories the one with the newest
+    checkpoint is asked; one that is away is passed over while another answers. Where there are several ranks, rank 0
+    chooses; call it when they have joined. What stands in the way under the checkpoint's name is moved aside, never
+    deleted. StoreError, DataCorrupt, RepositoryUnknown: a run is not begun anew because its store is away.
     """
     folder = Path(into).absolute()
     name = workload or folder.name

@@ -13,7 +13,6 @@ import os
 import threading
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from replicator.errors import CheckpointTorn, NotOpen, ReplicatorError, Sealed, SourceChanged, StoreError
@@ -29,10 +28,10 @@ from replicator.train.targets import log, open_repositories, say_if_plain, urls_
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from replicator.log.replay import LogView
     from replicator.repository.manifest import TensorEntry
-    from replicator.repository.repository import Repository
     from replicator.service.spool import Entry
 
 _HISTORY = 8
@@ -70,9 +69,7 @@ class Shipper:
     A store that does not answer is tried again, for ever.
     """
 
-    def __init__(
-        self, repo: str | Sequence[str], *, workload: str, spool: Path, writer: str = "standalone"
-    ) -> None:
+    def __init__(self, repo: str | Sequence[str], *, workload: str, spool: Path, writer: str = "standalone") -> None:
         self._urls = urls_of(repo)
         self._workload = workload
         self._writer = writer
@@ -317,4 +314,6 @@ def pending_signatures(spool: Path, workload: str) -> dict[str, Entry]:
 
     For a reader beside a running shipper or before one: it changes nothing.
     """
-    return {entry.signature: entry for entry in read_entries(spool / workload)[0]} if (spool / workload).is_dir() else {}
+    return (
+        {entry.signature: entry for entry in read_entries(spool / workload)[0]} if (spool / workload).is_dir() else {}
+    )

@@ -23,7 +23,10 @@ INSTALLS = ("python3 -m venv", ". protected/bin/activate", "pip install")
 def sections():
     """Per heading, its blocks; the first makes the repository that the others use."""
     for section in re.split(r"^## ", PAGE, flags=re.MULTILINE)[1:]:
-        yield section.split("\n", 1)[0], re.findall(r"^```(\w+) ?([\w.]*)\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
+        yield (
+            section.split("\n", 1)[0],
+            re.findall(r"^```(\w+) ?([\w.]*)\n(.*?)^```$", section, re.DOTALL | re.MULTILINE),
+        )
 
 
 @pytest.fixture(scope="module")

@@ -124,7 +124,7 @@ class RepositoryReader(StorageReader):
         source = self._open()
         for name in source.needed(plan):
             source.fetch(name)
-        done = cast("Future[None]", source.torchs.read_data(plan, planner))
+        done = source.torchs.read_data(plan, planner)
         source.empty()
         return done
 
@@ -175,7 +175,7 @@ class _Source:
 
     @property
     def torchs(self) -> FileSystemReader:
-        """torch's own reader of the files fetched."""
+        """The reader of torch itself, for the files fetched."""
         if self._reader is None:
             self._reader = FileSystemReader(self.folder)
         return self._reader

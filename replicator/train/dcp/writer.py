@@ -149,9 +149,7 @@ class RepositoryWriter(StorageWriter):
                 hint="Use a planner that does not cache plans: DefaultSavePlanner() as it is.",
             )
         began = time.monotonic()
-        results = cast(
-            "list[WriteResult]", self._inner().write_data(replace(plan, storage_data=order.inner), planner).wait()
-        )
+        results = self._inner().write_data(replace(plan, storage_data=order.inner), planner).wait()
         scratch = cast("Scratch", self._scratch)
         snapshot = snapshot_part(scratch.files, plan.items, results)
         push = replace(order.push, saved_at=snapshot.saved_at)
@@ -187,9 +185,7 @@ class RepositoryWriter(StorageWriter):
             self._drop()
         self.committed = str(accepted.what.id())
         found = "".join(f"; SUSPECT: {each.reason}" for each in accepted.what.findings)
-        log.log(
-            30 if found else 20, "%s step %d is committed as %s%s", push.workload, push.step, self.committed, found
-        )
+        log.log(30 if found else 20, "%s step %d is committed as %s%s", push.workload, push.step, self.committed, found)
 
     def _commit(self, push: Push, tensors: Sequence[TensorEntry]) -> Accepted:
         """Number it above what any repository holds, and commit to each; all get the same number."""
