@@ -43,7 +43,8 @@ class Protection:
         self._spool = spool
         self._writer = writer
         self._wait_s = wait_s
-        self._preemption = Preemption() if preemption is True else preemption or None
+        own = Preemption() if preemption is True else None
+        self._preemption = own if isinstance(preemption, bool) else preemption  # one that heard nothing is false
         self._shipper: Shipper | None = None
         self._group: ProcessGroup | None = None
         self._began = self._stopping = False

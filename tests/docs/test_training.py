@@ -5,8 +5,10 @@ Only what installs is not run: it is checked against the extras that pyproject.t
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
 import tomllib
@@ -17,6 +19,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "training.md").read_text()
 BLOCKS = re.findall(r"^```(\w+) ?([\w.]*)\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+PATIENCE_S = 540
 INSTALLS = ("python3 -m venv", ". protected/bin/activate", "pip install")
 
 
@@ -44,12 +47,17 @@ def run(place: Path, commands: str) -> str:
         **os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONWARNINGS": "ignore",
         "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1",
     }  # fmt: skip
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", kept],
-        cwd=place, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=280, check=False,
+    shell = subprocess.Popen(
+        ["bash", "-eu", "-c", kept],
+        cwd=place, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
     )  # fmt: skip
-    assert done.returncode == 0, done.stdout
-    return done.stdout
+    try:
+        said, _ = shell.communicate(timeout=PATIENCE_S)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(shell.pid, signal.SIGKILL)  # what it left running in the background
+    assert shell.returncode == 0, said
+    return said
 
 
 def commands(heading: str) -> str:
@@ -57,7 +65,7 @@ def commands(heading: str) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(PATIENCE_S + 30)
 def test_a_new_user_protects_a_hugging_face_run_and_restores_it_after_rm_rf(place):
     said = run(place, commands("Hugging Face"))
     assert said.count("resuming from None") == 1
@@ -67,7 +75,7 @@ def test_a_new_user_protects_a_hugging_face_run_and_restores_it_after_rm_rf(plac
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(PATIENCE_S + 30)
 def test_a_lightning_run_comes_back_after_rm_rf(place):
     made = 'replicator init --repo "file://$PWD/backup"\n'
     said = run(place, made + commands("Lightning"))
@@ -76,7 +84,7 @@ def test_a_lightning_run_comes_back_after_rm_rf(place):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(PATIENCE_S + 30)
 def test_a_preempted_run_saves_ships_asks_to_be_resumed_and_is(place):
     made = 'replicator init --repo "file://$PWD/backup"\n'
     said = run(place, made + commands("Preemption"))
