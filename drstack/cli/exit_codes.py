@@ -24,6 +24,7 @@ _DEFINED_ELSEWHERE = (
     "drstack.spec.urls",
     "drstack.platforms.local.ownership",
     "replicator.formats.errors",
+    "replicator.train.notices.http",
 )
 """Modules, besides the two `errors`, that define errors of these trees."""
 
