@@ -22,6 +22,7 @@ ReplicatorError             40  anything not told apart below
 │   ├── ArchiveInvalid      40
 │   ├── PathRefused         40
 │   └── SourceUnreadable    40
+├── NoticeUnreadable        40  a cloud's metadata service did not answer as documented (replicator.train.notices.http)
 └── StoreError              51  an object store did not do what it was asked
     ├── KeyExists           51  a create found another object there (replicator.stores handles it)
     ├── KeyMissing          51  no such object

@@ -26,6 +26,7 @@ _DEFINED_ELSEWHERE = (
     "drstack.project.answers",
     "drstack.project.place",
     "replicator.formats.errors",
+    "replicator.train.notices.http",
 )
 """Modules, besides the two `errors`, that define errors of these trees."""
 

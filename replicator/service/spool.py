@@ -80,17 +80,9 @@ class Spool:
 
     def entries(self) -> list[Entry]:
         """Entries that can be read, newest first. One that cannot is left alone and becomes `trouble`."""
-        found: list[Entry] = []
-        trouble: str | None = None
         with self.lock:
-            for folder in self._root.iterdir():
-                if folder.is_dir() and folder.name[0] != ".":
-                    try:
-                        found.append(_read(folder))
-                    except ReplicatorError as error:
-                        trouble = str(error)
-            self.trouble = trouble
-        return sorted(found, key=lambda entry: (entry.push.term, entry.push.height), reverse=True)
+            found, self.trouble = read_entries(self._root)
+        return found
 
     def pending(self, destination: str) -> list[Entry]:
         """Entries without a mark of `destination`, newest first."""
@@ -107,10 +99,20 @@ class Spool:
                         entry.mark(name, f"refused: {why}")
 
     def pin(self, source: Path, files: Sequence[str], *, copy: bool = False) -> Path:
-        """Link the checkpoint's files into a folder that no entry owns yet.
+        """Link the checkpoint's files into a folder that no entry owns yet, and make it durable.
 
         Copies where links cannot be made, and with `copy`: for files that their trainer saves into again.
         """
+        making = self.link(source, files, copy=copy)
+        try:
+            self.settle(making)
+        except OSError:
+            self.discard(making)
+            raise
+        return making
+
+    def link(self, source: Path, files: Sequence[str], *, copy: bool = False) -> Path:
+        """The links alone, which takes moments; as `pin`, but not durable yet. `settle` it before it is admitted."""
         making = self._root / f".making-{secrets.token_hex(8)}"
         try:
             for name in files:
@@ -121,11 +123,14 @@ class Spool:
                     shutil.copy2(each, target)
                 else:
                     _link_or_copy(each, target)
-            _sync_tree(making)
         except OSError:
             self.discard(making)
             raise
         return making
+
+    def settle(self, making: Path) -> None:
+        """Make a linked folder survive a power cut, which waits for the disk."""
+        _sync_tree(making)
 
     def admit(self, making: Path, push: Push, signature: str, snapshot: Snapshot) -> Entry:
         """Make the pinned folder, which `snapshot` was taken of, an entry."""
@@ -287,6 +292,19 @@ class Spool:
 
     def _write_memory(self, memory: dict[str, Any]) -> None:
         _write_durably(self._root / "memory.json", json.dumps(memory).encode())
+
+
+def read_entries(root: Path) -> tuple[list[Entry], str | None]:
+    """Entries below a spool's folder that can be read, newest first, and which could not; changes nothing."""
+    found: list[Entry] = []
+    trouble: str | None = None
+    for folder in root.iterdir():
+        if folder.is_dir() and folder.name[0] != ".":
+            try:
+                found.append(_read(folder))
+            except ReplicatorError as error:
+                trouble = str(error)
+    return sorted(found, key=lambda entry: (entry.push.term, entry.push.height), reverse=True), trouble
 
 
 def _read(folder: Path) -> Entry:

@@ -1,0 +1,94 @@
+"""The callback for the Hugging Face Trainer: `Trainer(…, callbacks=[ReplicatorCallback(repo="s3://…")])`.
+
+A checkpoint is taken when the Trainer says that it is saved, on every rank; the Trainer may prune it at once.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from transformers.trainer_callback import TrainerCallback
+
+from replicator.train.protection import LONGEST_WAIT_S, Protection
+from replicator.train.targets import log
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from transformers.trainer_callback import TrainerControl, TrainerState
+    from transformers.training_args import TrainingArguments
+
+    from replicator.train.preemption import Preemption
+    from replicator.train.shipper import NotShipped
+
+_STATE = "trainer_state.json"
+
+
+class ReplicatorCallback(TrainerCallback):
+    """Ships every `checkpoint-N` to `repo` (a URL or several), and ends a preempted run with exit code 75.
+
+    `workload`: its name in the repository, the output folder's by default. `preemption`: False leaves signals alone;
+    a `Preemption` of your own sets its grace or cloud. `wait_s`: how long the end of training waits for shipping.
+    """
+
+    def __init__(
+        self,
+        repo: str | Sequence[str],
+        *,
+        workload: str | None = None,
+        spool: str | Path | None = None,
+        writer: str = "standalone",
+        preemption: Preemption | bool = True,
+        wait_s: float = LONGEST_WAIT_S,
+    ) -> None:
+        self._protection = Protection(
+            repo, workload=workload, spool=None if spool is None else Path(spool), writer=writer,
+            preemption=preemption, wait_s=wait_s,
+        )  # fmt: skip
+        self.not_shipped: tuple[NotShipped, ...] = ()
+        """After training: what a repository does not have, and why."""
+
+    def wait(self, timeout_s: float | None = None) -> tuple[NotShipped, ...]:
+        """During training: until all that was saved is shipped, or the time is over. What is missing."""
+        return self._protection.wait(timeout_s)
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        del control, kwargs
+        if args.save_only_model and state.is_world_process_zero:
+            log.error("save_only_model=True: checkpoints lack the optimizer, and no run resumes from them")
+        if args.enable_jit_checkpoint and state.is_world_process_zero:
+            log.warning("enable_jit_checkpoint=True does nothing beside this callback, which answers SIGTERM itself")
+        self._protection.begin(Path(str(args.output_dir)), ships=state.is_world_process_zero)
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        del args, state, kwargs
+        if self._protection.ending():
+            control.should_save = control.should_training_stop = True
+        elif self._protection.advised():
+            control.should_save = True
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        del control, kwargs
+        path = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
+        self._protection.submit(path, state.global_step, lambda: _missing(path, args))
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        del args, state, control, kwargs
+        self.not_shipped = self._protection.end()
+
+
+def _missing(path: Path, args: TrainingArguments) -> str | None:
+    """What other ranks saved on nodes of their own, where this process cannot see it."""
+    names = [_STATE]
+    world = cast("int", args.world_size)  # pyright: ignore[reportUnknownMemberType]
+    if world > 1 and not args.save_only_model:
+        names += [f"rng_state_{rank}.pth" for rank in range(world)]
+    gone = [name for name in names if not (path / name).is_file()]
+    if not gone:
+        return None
+    return f"{path} lacks {', '.join(gone[:3])}: with several nodes, output_dir must be on a file system that all share"

@@ -1,0 +1,127 @@
+"""What both callbacks do: ship what the trainer saved, hear of preemption, and end with "resume me".
+
+Rank 0 ships; all ranks agree on a preemption, and none ends before rank 0 has shipped. Errors of shipping are logged
+and kept, never raised into the training; a repository that does not exist, or that another site writes, is raised
+before the first step.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from replicator.errors import ReplicatorError
+from replicator.train import ranks
+from replicator.train.preemption import Preemption, ResumeMe
+from replicator.train.shipper import SPOOL_NAME, NotShipped, Shipper
+from replicator.train.targets import log, urls_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from torch.distributed import ProcessGroup
+
+LONGEST_WAIT_S = 600.0
+
+
+class Protection:
+    """One run's. `begin` and `end` frame it, and may come again for the next one."""
+
+    def __init__(
+        self,
+        repo: str | Sequence[str],
+        *,
+        workload: str | None,
+        spool: Path | None,
+        writer: str,
+        preemption: Preemption | bool,
+        wait_s: float,
+    ) -> None:
+        self._urls = urls_of(repo)
+        self._workload = workload
+        self._spool = spool
+        self._writer = writer
+        self._wait_s = wait_s
+        own = Preemption() if preemption is True else None
+        self._preemption = own if isinstance(preemption, bool) else preemption  # one that heard nothing is false
+        self._shipper: Shipper | None = None
+        self._group: ProcessGroup | None = None
+        self._began = self._stopping = False
+
+    def begin(self, folder: Path, *, ships: bool) -> None:
+        """`folder`: where the trainer saves. `ships`: whether this process is the one that does."""
+        if self._began:
+            return
+        self._group = ranks.gloo_group()
+        self._begin_shipping(folder, ships=ships)
+        if self._preemption is not None:
+            self._preemption.__enter__()
+        self._began = True
+
+    def _begin_shipping(self, folder: Path, *, ships: bool) -> None:
+        def start() -> str:
+            spool = self._spool or folder / SPOOL_NAME
+            self._shipper = Shipper(
+                self._urls, workload=self._workload or folder.absolute().name, spool=spool, writer=self._writer
+            )
+            return ""
+
+        if ships != (ranks.rank() == 0):
+            raise ReplicatorError("the trainer's first process is not rank 0: nobody would ship")
+        ranks.rank0_decides(start, self._group)
+
+    def submit(self, path: Path, step: int, fault_of: Callable[[], str | None] = lambda: None) -> None:
+        """All ranks call it when each has saved its part; `fault_of` says what is missing when all have."""
+        ranks.barrier(self._group)
+        self.take(path, step, fault_of())
+
+    def take(self, path: Path, step: int, fault: str | None = None) -> None:
+        """Ship a checkpoint that rank 0 alone has saved, or say why not; nothing on other ranks."""
+        if self._shipper is not None:
+            self._shipper.submit(path, step, fault)
+        elif ranks.rank() == 0:
+            log.error("step %d is not shipped: it was saved outside of the training", step)
+
+    def ending(self) -> bool:
+        """Whether to save and stop at this step; every rank asks at every step."""
+        self._stopping = self._preemption is not None and self._preemption.agreed()
+        return self._stopping
+
+    def advised(self) -> bool:
+        """Whether to save at this step and go on: some rank's machine may be taken away."""
+        advice = None if self._preemption is None else self._preemption.advice()
+        return self._preemption is not None and bool(ranks.greatest(int(advice is not None), self._group))
+
+    def wait(self, timeout_s: float | None = None) -> tuple[NotShipped, ...]:
+        return () if self._shipper is None else self._shipper.wait(timeout_s)
+
+    def end(self) -> tuple[NotShipped, ...]:
+        """Wait for what is on its way, say what is not there, and raise ResumeMe if this run was preempted."""
+        if not self._began:
+            return ()
+        began = time.monotonic()
+        missing = () if self._shipper is None else self._shipper.wait(self._wait_s, enough=self._late)
+        for each in missing:
+            log.error("NOT SHIPPED: %s", each)
+        if self._shipper is not None and not missing:
+            log.info("all checkpoints are in %s (waited %.1f s)", ", ".join(self._urls), time.monotonic() - began)
+        self.abandon()
+        if self._stopping:
+            self._stopping = False
+            ranks.barrier(self._group)
+            raise ResumeMe
+        return missing
+
+    def _late(self) -> bool:
+        """Whether the machine is about to go, also where that became known while waiting."""
+        heard = self._preemption or None
+        return heard is not None and heard.remaining_s() <= 0
+
+    def abandon(self) -> None:
+        """Let go without waiting; what is not shipped stays in the spool for the next start."""
+        if self._preemption is not None:
+            self._preemption.close()
+        if self._shipper is not None:
+            self._shipper.close()
+        self._shipper, self._began = None, False
