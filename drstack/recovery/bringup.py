@@ -180,8 +180,8 @@ class BringUp:
             if repository_fact(repository, workload["name"], (), self.assignment).why is not None:
                 continue
             for commit, found in repository.log(workload["name"]).view().accepted.items():
-                within = commit == chosen or (commit < chosen and found.what.saved_at >= oldest)
-                if within and not found.what.suspect:
+                older = commit < chosen and found.what.saved_at >= oldest
+                if not found.what.suspect and (commit == chosen or (older and not _refuted(repository, found))):
                     rungs.append((repository, found))
         return sorted(rungs, key=lambda rung: rung[1].what.id(), reverse=True)
 
@@ -236,6 +236,11 @@ class BringUp:
                 why = f": {job.failure}" if job is not None and job.failure else ""
                 raise StepFailed(f"{workload} did not reach {what} at {self._site.name} within {within_s:g} s{why}")
             self.world.sleep(_POLL_S)
+
+
+def _refuted(repository: Repository, found: Accepted) -> bool:
+    word = repository.receipts.verdict(found.what.workload, found.slot, "proved")
+    return word is not None and not word.ok
 
 
 def _has_begun(job: JobObservation) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from drstack.errors import OperationConflict, StepFailed, WitnessUnsound
 from drstack.recovery.admission import bring_up_to
 from drstack.recovery.facts import WorkloadFact, repository_fact
-from drstack.recovery.plan import recovery_point
+from drstack.recovery.points import Wish, choose
 from drstack.witness.assignment import Assignment, Consent, WorkloadAssignment
 from replicator.errors import ReplicatorError
 from replicator.log.entries import SealRef
@@ -91,12 +91,17 @@ def _choose(world: World, plan: Doc, workload: Doc, seals: list[Doc], before: As
         for seal in seals
     }
     fact = WorkloadFact(name, workload["writer"], workload["term"], (), facts)
-    best = recovery_point(fact, demanded, prefer=plan["target"])
-    if best is None:
+    wish = Wish(
+        demanded, world.needs[name].rpo_s, plan.get("failed_at") or plan["facts_at"], plan["target"],
+        bool(workload.get("prefer_newest")), any(kind == "failed-proof" for kind, _ in plan["consents"]),
+    )  # fmt: skip
+    choice = choose(fact, wish)
+    if choice is None:
         raise OperationConflict(f"{name}: none of the sealed repositories has a checkpoint with its receipts any more")
-    commit, source = best
+    commit, source = choice.point, choice.source
     return {
         "commit": [commit.id.term, commit.id.height], "step": commit.step, "saved_at": commit.saved_at, "source": source,
+        "why": choice.why,
     }  # fmt: skip
 
 
