@@ -15,7 +15,9 @@
     ├── SiteOwned               29  another stack owns the site (drstack.platforms.local.ownership)
     ├── EngineFailed            30  the Pulumi engine failed, or could not be had
     ├── DemoFailed              31  the demo ran and a check of it did not hold
-    └── NotReady                32  the standby cannot take over as it is
+    ├── NotReady                32  the standby cannot take over as it is
+    ├── ProofFailed             33  a recovery point was tried and is not what was saved
+    └── NotProved               34  a recovery point could not be proved, and nothing is said against it
 Codes 40 and up are the replicator's (replicator.errors); 0 to 9 keep Pulumi's meaning.
 """
 
@@ -84,3 +86,12 @@ class DemoFailed(DrstackError):
 
 class NotReady(DrstackError):
     exit_code = 32
+
+
+class ProofFailed(DrstackError):
+    exit_code = 33
+    hint = "drstack promote takes another one; docs/operations/proving.md says what to look at."
+
+
+class NotProved(DrstackError):
+    exit_code = 34

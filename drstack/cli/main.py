@@ -11,6 +11,7 @@ from drstack.cli.demo import demo
 from drstack.cli.env import env
 from drstack.cli.exit_codes import exit_codes
 from drstack.cli.promote import promote
+from drstack.cli.prove import prove
 from drstack.cli.schema import schema
 from drstack.cli.status import status
 from drstack.cli.up import up
@@ -30,6 +31,7 @@ app.command(rich_help_panel=_INCIDENT)(promote)
 app.command(rich_help_panel=_INCIDENT)(status)
 app.command(rich_help_panel=_INCIDENT)(restore)
 app.command(rich_help_panel=_EVERYDAY)(verify)
+app.command(rich_help_panel=_EVERYDAY)(prove)
 app.add_typer(checkpoints, name="checkpoints", rich_help_panel=_EVERYDAY)
 app.command(rich_help_panel=_EVERYDAY)(check)
 app.command(rich_help_panel=_EVERYDAY)(up)

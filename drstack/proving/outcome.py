@@ -23,3 +23,5 @@ class Outcome:
     seconds: float = 0.0
     pair: str | None = None
     greatest: float | None = None
+    settled: bool = False
+    """Nothing is left to do: the newest that can be proved is."""

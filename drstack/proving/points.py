@@ -28,26 +28,37 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
+class Nothing:
+    """Why there is nothing to prove; `settled` where that is because the newest that can be is."""
+
+    why: str
+    settled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Chosen:
     accepted: Accepted
     evidence: Evidence
 
 
-def choose(newest_first: Iterable[Point], evidence: Callable[[Accepted], Evidence | NotProvable]) -> Chosen | str:
+def choose(newest_first: Iterable[Point], evidence: Callable[[Accepted], Evidence | NotProvable]) -> Chosen | Nothing:
     """The checkpoint to prove now, or why there is none. Points are looked at no further than needed."""
     why: str | None = None
+    failed = False
     for point in newest_first:
         what = point.accepted.what
         if point.said is True:
-            return why or f"step {what.step} is proved; nothing newer can be yet"
+            newer = f"; {why}" if why else ""
+            return Nothing(f"step {what.step} is proved{newer}", settled=not failed)
         if what.suspect or not point.has_receipts:
             why = why or f"step {what.step} {'is suspect' if what.suspect else 'has not all of its receipts yet'}"
             continue
         if point.said is False:
+            failed = True
             why = why or f"step {what.step} was tried and failed"
             continue
         found = evidence(point.accepted)
         if isinstance(found, Evidence):
             return Chosen(point.accepted, found)
         why = why or f"step {what.step} is not provable: {found.why}"
-    return why or "there is no checkpoint"
+    return Nothing(why or "there is no checkpoint")

@@ -15,7 +15,7 @@ from drstack.proving.evidence import Evidence, NotProvable, evidence
 from drstack.proving.history import History, observations
 from drstack.proving.losses import LossesUnreadable, LossLog, read_losses
 from drstack.proving.outcome import Outcome
-from drstack.proving.points import Point, choose
+from drstack.proving.points import Nothing, Point, choose
 from drstack.proving.prove import Trial, left_over, release
 from drstack.proving.tolerance import learn
 from replicator.errors import DataCorrupt
@@ -76,8 +76,8 @@ class Prover:
     def _chosen(self, workload: str, selector: str | None) -> tuple[Accepted, Evidence] | Outcome:
         if selector is None:
             found = choose(self._points(workload), lambda accepted: self._evidence(workload, accepted, waiting=True))
-            if isinstance(found, str):
-                return Outcome("not provable", found, workload, None, None)
+            if isinstance(found, Nothing):
+                return Outcome("not provable", found.why, workload, None, None, settled=found.settled)
             return found.accepted, found.evidence
         accepted = select(self.repository, workload, selector)
         speaks = self._evidence(workload, accepted, waiting=False)
