@@ -16,7 +16,6 @@ from drstack.platforms.local.site import LocalSite
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
     from contextlib import AbstractContextManager
 
     from drstack.proving.prover import Prover, Settings

@@ -170,20 +170,27 @@ class BringUp:
         return any(r.kind == "intent" and r.body["step"] == "start" for r in self.journal.records())
 
     def _ladder(self, workload: Doc) -> list[Rung]:
-        """What may be restored, best first: newest first, and the chosen source before other repositories."""
+        """What may be restored, best first: newest first, and the chosen source before other repositories.
+
+        What any repository's prover found to be another than was saved is passed over, unless it was chosen.
+        """
         chosen, bound_s = CommitId(*workload["commit"]), workload["loss_bound_s"]
         failed_at = self.plan.get("failed_at") or self.plan["facts_at"]
         oldest = -math.inf if bound_s is None else failed_at - bound_s
         rungs: list[Rung] = []
+        failed: set[tuple[CommitId, str]] = set()
         for name in [workload["source"], *(n for n in sorted(self.world.repositories) if n != workload["source"])]:
             repository = self.world.repositories[name]
             if repository_fact(repository, workload["name"], (), self.assignment).why is not None:
                 continue
             for commit, found in repository.log(workload["name"]).view().accepted.items():
                 older = commit < chosen and found.what.saved_at >= oldest
-                if not found.what.suspect and (commit == chosen or (older and not _refuted(repository, found))):
+                if older and _refuted(repository, found):
+                    failed.add((commit, found.what.root))
+                if not found.what.suspect and (commit == chosen or older):
                     rungs.append((repository, found))
-        return sorted(rungs, key=lambda rung: rung[1].what.id(), reverse=True)
+        sound = [rung for rung in rungs if (rung[1].what.id(), rung[1].what.root) not in failed]
+        return sorted(sound, key=lambda rung: rung[1].what.id(), reverse=True)
 
     def actuate(self) -> Doc:
         """Bring the target to full capacity. ActuatorFailed, StepFailed."""

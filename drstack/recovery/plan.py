@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 PHASES = (
     "detect", "facts", "plan", "fence", "seal", "assign", "pin", "restore", "actuate", "start", "prove", "reconcile",
 )  # fmt: skip
+FAILED_PROOF = ("override", "failed-proof")
+"""The consent to take a checkpoint whose proof failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +238,7 @@ def _consents(plans: tuple[WorkloadPlan, ...], needs: Mapping[str, Need], given:
     if given.failed_proof:
         if not given.reason:
             raise ConsentRequired("taking a checkpoint whose proof failed needs a reason", hint="Add: --reason '…'")
-        used.append(("failed-proof", ", ".join(plan.name for plan in plans)))
+        used.append(FAILED_PROOF)
     if given.data_loss_s is not None:
         beyond = [plan for plan in plans if plan.loss_s > needs[plan.name].rpo_s]
         unknown = _any_loss(given)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from drstack.errors import OperationConflict, StepFailed, WitnessUnsound
 from drstack.recovery.admission import bring_up_to
 from drstack.recovery.facts import WorkloadFact, repository_fact
+from drstack.recovery.plan import FAILED_PROOF
 from drstack.recovery.points import Wish, choose
 from drstack.witness.assignment import Assignment, Consent, WorkloadAssignment
 from replicator.errors import ReplicatorError
@@ -93,7 +94,7 @@ def _choose(world: World, plan: Doc, workload: Doc, seals: list[Doc], before: As
     fact = WorkloadFact(name, workload["writer"], workload["term"], (), facts)
     wish = Wish(
         demanded, world.needs[name].rpo_s, plan.get("failed_at") or plan["facts_at"], plan["target"],
-        bool(workload.get("prefer_newest")), any(kind == "failed-proof" for kind, _ in plan["consents"]),
+        bool(workload.get("prefer_newest")), FAILED_PROOF in {tuple(each) for each in plan["consents"]},
     )  # fmt: skip
     choice = choose(fact, wish)
     if choice is None:
