@@ -22,6 +22,7 @@ def status(
     """Show each workload: writer, term, replication lag, newest recovery point, and what would be lost now."""
     from drstack.assembly import assemble, load, local_root, project_root
     from drstack.recovery.conduct import look
+    from drstack.recovery.history import promotions
     from drstack.recovery.operation import unfinished
     from drstack.recovery.status import status as judge
 
@@ -30,6 +31,8 @@ def status(
     while True:
         running = unfinished(world.witness)
         document = judge(environment, look(world), world.needs, running.identity if running else None)
+        if json:
+            document["promotions"] = promotions(world.witness)
         sys.stdout.write(json_.dumps(document) + "\n" if json else _render(document))
         sys.stdout.flush()
         if not watch:
@@ -62,6 +65,7 @@ def _render(document: dict[str, Any]) -> str:
                 else "nothing"
             )
             lines.append(f"  {site:<10} {where}" if copy["reachable"] else f"  {site:<10} out of reach: {copy['why']}")
+        lines += [f"  prover of {site}: {said}" for site, said in each["proof"]["provers"].items()]
     lines.append("")
     for name, site in document["sites"].items():
         state = (

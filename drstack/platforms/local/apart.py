@@ -18,7 +18,7 @@ import signal
 import subprocess
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from drstack.errors import ActuatorFailed
 from drstack.platforms.local.attempts import free_port
@@ -30,6 +30,7 @@ from drstack.platforms.local.logs import tail
 from drstack.platforms.local.pool import read_bounds
 from drstack.platforms.local.processes import MARKER
 from drstack.platforms.local.tether import die_with
+from drstack.platforms.local.waiting import Deadline
 from drstack.proving.losses import LossesUnreadable, step_loss
 from drstack.proving.ports import Replay
 
@@ -63,17 +64,19 @@ class LocalStandby:
         return self._site
 
     @contextlib.contextmanager
-    def held(self) -> Generator[None]:
-        """Be the only prover of the site, and take it as it is now for idle. ActuatorFailed if another one is at it."""
+    def held(self, *, wait_s: float = 0.0) -> Generator[None]:
+        """Be the only prover of the site, and take it as it is now for idle.
+
+        ActuatorFailed if another one is at it and has not ended after `wait_s`.
+        """
         self._folder.run.mkdir(parents=True, exist_ok=True)
+        deadline = Deadline(wait_s)
         with (self._folder.run / "proving.lock").open("a") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
+            if not deadline.until(lambda: _locked(lock), POLL_S):
                 raise ActuatorFailed(
                     f"site {self._site}: another proof is running there",
                     hint="Run the command again when it has ended.",
-                ) from error
+                )
             shutil.rmtree(self._folder.proving, ignore_errors=not self._folder.proving.exists())
             self._found = read_desired(self._folder)
             yield
@@ -233,6 +236,14 @@ class LocalRoom:
 
     def _log(self, rank: int) -> Path:
         return self.place.log(f"{self.definition.workload}-rank{rank}")
+
+
+def _locked(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def idle_slots(desired: Desired) -> tuple[int, ...]:

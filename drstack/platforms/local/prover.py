@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from drstack.proving.outcome import Outcome
 
+WAIT_S = 120.0
 _log = structlog.get_logger("prover")
 
 
@@ -68,11 +69,11 @@ def open_prover(folder: SiteFolder, site: str, settings: Settings) -> tuple[Prov
 
 @contextmanager
 def held_prover(folder: SiteFolder, site: str, settings: Settings) -> Generator[Prover]:
-    """For one who comes by. ActuatorFailed where a proof runs there already, or there is no such site."""
+    """For one who comes by: a proof that runs there is waited for. ActuatorFailed if it does not end, or no site is there."""
     if not folder.path.is_dir():
         raise ActuatorFailed(f"site {site}: its folder {folder.path} is not there")
     prover, standby = open_prover(folder, site, settings)
-    with standby.held():
+    with standby.held(wait_s=WAIT_S):
         yield prover
 
 

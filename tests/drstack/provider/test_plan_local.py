@@ -7,6 +7,7 @@ import pytest
 from drstack.components.plan import local
 from drstack.errors import EnvironmentUnknown
 from drstack.platforms.local.descriptor import read_descriptor
+from drstack.platforms.local.prover import ProverConfig
 from drstack.spec.loader import parse_environment
 from replicator.service.config import ServiceConfig
 
@@ -59,3 +60,10 @@ def test_a_new_pool_has_the_size_of_its_role(roles, slots):
 def test_a_site_that_is_not_local_is_told():
     with pytest.raises(EnvironmentUnknown, match="has no site 'north'"):
         local.place(ENVIRONMENT, "north", ROOT)
+
+
+def test_a_prover_is_told_of_training_only_where_it_is_declared():
+    assert local.prover_config(ENVIRONMENT) is None
+    declared = parse_environment(TEXT.replace("keep: 7", "keep: 7, prove: {every: 10m, steps: 3}"), Path("e.yaml"))
+    config = ProverConfig.model_validate(local.prover_config(declared))
+    assert config == ProverConfig(workloads=("gpt",), every_s=600, steps=3, timeout_s=600)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from drstack.errors import ConsentRequired, PromotionRefused
 from drstack.recovery.conduct import look, plan_only, promote
 from drstack.recovery.facts import CommitFact, RepositoryFact, WorkloadFact
+from drstack.recovery.history import promotions
 from drstack.recovery.plan import Given
 from drstack.recovery.points import Wish, choose
 from drstack.recovery.status import status
@@ -163,6 +164,16 @@ def test_the_status_says_since_when_it_is_proved_or_why_not(rig):
     rig.prove(10, ok=False, reason="x")
     assert "all of gpt would be lost" in told(rig)["sentence"]
     assert "FAILED: step 21 differs" in told(rig)["sentence"]
+
+
+def test_what_promotions_took_is_told_with_the_objectives(rig):
+    assert promotions(rig.witness()) == []
+    rig.save(10, age_s=20)
+    end = promote(rig.world(), "west", BY)
+    [row] = promotions(rig.witness())
+    assert (row["assignment"], row["rto_s"]) == (2, end["rto_s"])
+    assert [(each["name"], each["step"], each["met"]) for each in row["workloads"]] == [("gpt", 10, True)]
+    assert 19 < row["workloads"][0]["rpo_s"] < NEED.rpo_s
 
 
 WORDS = st.sampled_from([None, True, False])

@@ -31,6 +31,11 @@ if how == "leave":
 if how in ("hang", "rubbish"):
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     time.sleep(600)
+ends = time.monotonic() + 60
+while not all((folder / f"environ-{n}.json").exists() for n in range(int(os.environ["WORLD_SIZE"]))):
+    if time.monotonic() > ends:
+        sys.exit("the other ranks do not start")
+    time.sleep(0.01)
 for step in range(resumed + 1, resumed + int(os.environ["DRSTACK_REPLAY_STEPS"]) + 1):
     event("step", step=step, loss_hex=(1 / step).hex())
 if how == "linger":
