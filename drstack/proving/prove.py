@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from replicator.repository.repository import Repository
 
 PIN = "proving"
+LONGEST = 1000
+"""Characters of a reason: it may hold a job's last words."""
 
 
 class GaveWay(Exception):
@@ -54,6 +56,7 @@ class Trial:
         log = self.repository.log(self.workload)
         record = log.slot(accepted.slot).digest
         outcome = self._tried(accepted, evidence)
+        outcome = replace(outcome, reason=outcome.reason[:LONGEST])
         if outcome.result in JUDGED:
             self.repository.receipts.write(
                 self.workload, accepted.slot, "proved", self.standby.site, record=record,

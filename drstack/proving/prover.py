@@ -58,6 +58,7 @@ class Prover:
     def turn(self, workload: str, selector: str | None = None) -> Outcome:
         """Prove what `selector` names, or whatever is to be proved next. StoreError, NothingToRestore."""
         release(self.repository, workload, left_over(self.repository, workload, self.standby.site))
+        self._forget_gone()
         found = self._chosen(workload, selector)
         if isinstance(found, Outcome):
             return found
@@ -98,7 +99,8 @@ class Prover:
         own = self._log(accepted)
         if isinstance(own, str):
             return NotProvable(own, later=False)
-        after = [self._log(each) for each in order if each.what.id() > accepted.what.id()]
+        later = order if own is not None else []
+        after = [self._log(each) for each in later if each.what.id() > accepted.what.id()]
         twin = any(each.what.step == accepted.what.step and each.what.id() != accepted.what.id() for each in order)
         readable = [None if isinstance(each, str) else each for each in after]
         return evidence(accepted.what.step, own, readable, most=self.settings.steps, twin=twin)
@@ -112,6 +114,13 @@ class Prover:
             except (LossesUnreadable, DataCorrupt) as error:
                 self._logs[key] = str(error)
         return self._logs[key]
+
+    def _forget_gone(self) -> None:
+        """Logs of checkpoints that do not stand any more."""
+        names = self.repository.workloads() if self._logs else []
+        views = [self.repository.log(name).view() for name in names]
+        standing = {each.where.manifest.digest for view in views for each in view.accepted.values()}
+        self._logs = {key: log for key, log in self._logs.items() if key in standing}
 
     def _waits_for(self, workload: str, accepted: Accepted) -> str | None:
         commit = str(accepted.what.id())

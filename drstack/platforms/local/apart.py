@@ -112,6 +112,7 @@ class LocalStandby:
                 definition,
                 idle_slots(self._found),
                 bounds.devices if bounds is not None else "cpu",
+                max(definition.ranks, bounds.maximum if bounds is not None else 0),
             )
         finally:
             shutil.rmtree(place.path, ignore_errors=True)
@@ -126,6 +127,7 @@ class LocalRoom:
     definition: JobDefinition
     idle: tuple[int, ...]
     devices: str
+    most_ranks: int
 
     @property
     def checkpoints(self) -> Path:
@@ -157,7 +159,11 @@ class LocalRoom:
                 _end(child)
 
     def _job(self, ranks: int) -> DesiredJob | str:
-        """The job to launch; why not, where GPUs are used and too few are idle."""
+        """The job to launch; why not, where the site cannot have so many ranks, or too few GPUs are idle."""
+        if ranks > self.most_ranks:
+            return f"the run had {ranks} ranks, more than this site can have ({self.most_ranks})"
+        if not self.idle:
+            return "no slot is idle"
         slots = tuple(self.idle[rank % len(self.idle)] for rank in range(ranks))
         if self.devices == "auto" and gpus_present() and len(self.idle) < ranks:
             return f"{ranks} ranks need {ranks} idle slots with a GPU each; {len(self.idle)} are idle"

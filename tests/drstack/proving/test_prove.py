@@ -12,6 +12,7 @@ import pytest
 from drstack.errors import ActuatorFailed
 from drstack.proving.history import History
 from drstack.proving.ports import Replay
+from drstack.proving.prove import LONGEST
 from drstack.proving.prover import FIRST_WAIT_S, Prover, Settings
 from replicator.model import Finding
 from replicator.repository.ship import Push, ship
@@ -273,6 +274,27 @@ def test_a_prover_that_was_killed_leaves_a_pin_that_the_next_turn_lets_go(world)
         log.pin(name, log.view().in_order()[0].what.id(), reason="test", term=1)
     world.turn()
     assert set(world.repository.log("gpt").view().pins) == {"mine"}
+
+
+def test_what_is_remembered_of_checkpoints_goes_with_them(world):
+    from replicator.log.entries import Drop
+    from replicator.model import Id
+
+    world.save(10, 20, 30)
+    world.turn()
+    assert len(world.prover._logs) == 2
+    drop = Drop(term=1, commits=(Id(term=1, height=1), Id(term=1, height=2)), bytes_after=0.0, reason="test")
+    world.repository.log("gpt").append(lambda _: drop)
+    world.turn()
+    assert len(world.prover._logs) == 1
+
+
+def test_a_job_that_says_very_much_fills_no_receipt(world):
+    accepted = world.save(10)
+    world.save(20)
+    world.standby.script = [Replay("crashed", "x" * 10_000)] * 2 + [sound(0, 1)]
+    assert world.turn().result == "failed"
+    assert len(world.word(accepted).reason) == LONGEST
 
 
 def test_a_torn_history_loses_no_more_than_its_torn_line(world):

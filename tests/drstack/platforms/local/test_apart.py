@@ -112,6 +112,15 @@ def test_nothing_is_tried_where_nothing_is_idle(site, desired, why):
         assert why in standby.wanted()
 
 
+def test_no_more_ranks_are_started_than_the_site_can_have(site, tmp_path):
+    program = Program(None, ("python", str(REPLAYER), "sound", str(tmp_path)), (), {}, "checkpoints/gpt")
+    jobs.define(site, jobs.JobDefinition("gpt", 2, program))
+    standby = LocalStandby(site, "west")
+    with standby.held(), standby.room("gpt") as room:
+        replay = room.run(ranks=100_000, resume_step=1, steps=1, deadline_s=PATIENCE_S, give_way=standby.wanted)
+    assert (replay.ended, replay.why) == ("not started", "the run had 100000 ranks, more than this site can have (2)")
+
+
 def test_a_second_prover_is_refused_and_one_that_was_killed_leaves_no_room(site):
     (site.proving / "dead" / "checkpoints").mkdir(parents=True)
     first, second = LocalStandby(site, "west"), LocalStandby(site, "west")
