@@ -28,11 +28,14 @@ def status(
 
     declared = load(environment)
     world = assemble(declared, local_root(project_root()), None, progress=_Silent())
+    told: tuple[object, list[dict[str, Any]]] = (None, [])
     while True:
         running = unfinished(world.witness)
         document = judge(environment, look(world), world.needs, running.identity if running else None)
         if json:
-            document["promotions"] = promotions(world.witness)
+            standing = (document["assignment"], document["operation"])
+            told = told if told[0] == standing else (standing, promotions(world.witness))
+            document["promotions"] = told[1]
         sys.stdout.write(json_.dumps(document) + "\n" if json else _render(document))
         sys.stdout.flush()
         if not watch:
