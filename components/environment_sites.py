@@ -21,7 +21,7 @@ class EnvironmentSitesArgs(TypedDict):
     """What a stack owns of an environment."""
 
     file: str
-    """The environment file, relative to the folder of the program."""
+    """The environment file, relative to the folder of the program; jobs find their Python modules there too."""
     site: NotRequired[str]
     """The one site that this stack owns; all of them if it is left out."""
     root: NotRequired[str]
@@ -54,7 +54,7 @@ class EnvironmentSites(pulumi.ComponentResource):
         environment = Environment(declared.environment, EnvironmentArgs(declared, root.absolute()), below)
         owner = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
         made = {
-            site: Site(site, SiteArgs(declared, site, root.absolute(), owner, environment), below)
+            site: Site(site, SiteArgs(declared, site, root.absolute(), here, owner, environment), below)
             for site in ([wanted] if wanted is not None else declared.sites)
         }
         self.environment_id = environment.environment_id

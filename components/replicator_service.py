@@ -20,12 +20,18 @@ class ReplicatorServiceArgs:
     place: LocalPlace
     config: pulumi.Input[Mapping[str, object]]
     """`replicator.service.config.ServiceConfig`."""
+    prover: Mapping[str, object] | None = None
+    """`drstack.platforms.local.prover.ProverConfig`; None: nothing is proved here."""
 
 
 class ReplicatorService(pulumi.ComponentResource):
     def __init__(self, name: str, args: ReplicatorServiceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("drstack:components:ReplicatorService", name, {}, opts)
         resources.Replicator(
-            name, folder=str(args.place.folder), config=args.config, opts=pulumi.ResourceOptions(parent=self)
+            name,
+            folder=str(args.place.folder),
+            config=args.config,
+            prover=args.prover,
+            opts=pulumi.ResourceOptions(parent=self),
         )
         self.register_outputs({})

@@ -65,7 +65,11 @@ class Site(pulumi.ComponentResource):
         )
         after_store = pulumi.ResourceOptions(parent=self, depends_on=[store])
         service = ReplicatorService(
-            name, ReplicatorServiceArgs(place, local.replicator_config(declared, site, args.root)), after_store
+            name,
+            ReplicatorServiceArgs(
+                place, local.replicator_config(declared, site, args.root), local.prover_config(declared)
+            ),
+            after_store,
         )
         full, standby = (standby_slots(declared, site, role) for role in ("primary", "standby"))
         cluster = GpuCluster(

@@ -16,6 +16,8 @@
     ├── EngineFailed            30  the Pulumi engine failed, or could not be had
     ├── DemoFailed              31  the demo ran and a check of it did not hold
     ├── NotReady                32  the standby cannot take over as it is
+    ├── ProofFailed             33  a recovery point was tried and is not what was saved
+    ├── NotProved               34  a recovery point could not be proved, and nothing is said against it
     ├── ExtraMissing            35  an optional part of drstack is needed and not installed
     ├── KitUnusable             36  a recovery kit is damaged, or for another kind of machine
     ├── KitStale                37  a recovery kit is whole, and no longer what the environment says, or too old
@@ -89,6 +91,15 @@ class DemoFailed(DrstackError):
 
 class NotReady(DrstackError):
     exit_code = 32
+
+
+class ProofFailed(DrstackError):
+    exit_code = 33
+    hint = "drstack promote takes another one; docs/operations/proving.md says what to look at."
+
+
+class NotProved(DrstackError):
+    exit_code = 34
 
 
 class ExtraMissing(DrstackError):

@@ -132,7 +132,7 @@ class WorkerPool(pulumi.CustomResource):
 
 
 class Replicator(pulumi.CustomResource):
-    """The site's replicator service."""
+    """The site's replicator service, and its prover if it is told anything."""
 
     def __init__(
         self,
@@ -140,9 +140,11 @@ class Replicator(pulumi.CustomResource):
         *,
         folder: pulumi.Input[str],
         config: pulumi.Input[Mapping[str, object]],
+        prover: pulumi.Input[Mapping[str, object]] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__("drstack:local:Replicator", name, {"folder": folder, "config": config}, opts)
+        given = {"folder": folder, "config": config, "prover": prover}
+        super().__init__("drstack:local:Replicator", name, given, opts)
 
 
 class Job(pulumi.CustomResource):

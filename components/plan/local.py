@@ -110,6 +110,15 @@ def replicator_config(environment: Environment, site: str, root: Path) -> dict[s
     }
 
 
+def prover_config(environment: Environment) -> dict[str, object] | None:
+    """`drstack.platforms.local.prover.ProverConfig`; None where nothing is to be proved."""
+    wanted, jobs = environment.replication.prove, local_jobs(environment)
+    proved = [name for name in jobs if environment.workloads[name].class_ == "training"]
+    if wanted is None or not proved:
+        return None
+    return {"workloads": proved, "every_s": wanted.every, "steps": wanted.steps, "timeout_s": wanted.timeout}
+
+
 def descriptor(environment: Environment, site: str, root: Path, owner: str) -> dict[str, object]:
     """What the site publishes (drstack.platforms.local.descriptor), but for the environment's id."""
     here, declared = place(environment, site, root), local_site(environment, site)

@@ -13,6 +13,7 @@ from drstack.cli.exit_codes import exit_codes
 from drstack.cli.init import init
 from drstack.cli.kit import kit
 from drstack.cli.promote import promote
+from drstack.cli.prove import prove
 from drstack.cli.report import report
 from drstack.cli.schema import schema
 from drstack.cli.status import status
@@ -33,6 +34,7 @@ app.command(rich_help_panel=_INCIDENT)(promote)
 app.command(rich_help_panel=_INCIDENT)(status)
 app.command(rich_help_panel=_INCIDENT)(restore)
 app.command(rich_help_panel=_EVERYDAY)(verify)
+app.command(rich_help_panel=_EVERYDAY)(prove)
 app.add_typer(checkpoints, name="checkpoints", rich_help_panel=_EVERYDAY)
 app.command(rich_help_panel=_EVERYDAY)(init)
 app.command(rich_help_panel=_EVERYDAY)(check)

@@ -36,6 +36,13 @@ def promote(
         str | None,
         typer.Option("--abandon", metavar="OPERATION", help="End this unfinished operation; needs --reason."),
     ] = None,
+    newest: Annotated[
+        bool, typer.Option("--newest", help="Take the newest recovery point, though an older one is proved.")
+    ] = False,
+    accept_failed_proof: Annotated[
+        bool,
+        typer.Option("--accept-failed-proof", help="Allow a checkpoint whose proof failed; needs --reason."),
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask. Implies no consent.")] = False,
     no_reconcile: Annotated[bool, typer.Option("--no-reconcile", help="Leave Pulumi's part to a later `up`.")] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
@@ -50,7 +57,9 @@ def promote(
     root = local_root(project_root())
     reconcile = None if no_reconcile or plan else _reconcile(declared)
     world = assemble(declared, root, to, progress=Tree(f"promote {environment} to {to}"), reconcile=reconcile)
-    given = replace(_given(reason, accept_data_loss, failed_at), abandon=abandon)
+    given = replace(
+        _given(reason, accept_data_loss, failed_at), abandon=abandon, newest=newest, failed_proof=accept_failed_proof
+    )
     if plan:
         sys.stdout.write(json_.dumps(plan_only(world, to, given).document(), indent=None if json else 2) + "\n")
         return

@@ -22,14 +22,20 @@ def status(
     """Show each workload: writer, term, replication lag, newest recovery point, and what would be lost now."""
     from drstack.assembly import assemble, load, local_root, project_root
     from drstack.recovery.conduct import look
+    from drstack.recovery.history import promotions
     from drstack.recovery.operation import unfinished
     from drstack.recovery.status import status as judge
 
     declared = load(environment)
     world = assemble(declared, local_root(project_root()), None, progress=_Silent())
+    told: tuple[object, list[dict[str, Any]]] = (None, [])
     while True:
         running = unfinished(world.witness)
         document = judge(environment, look(world), world.needs, running.identity if running else None)
+        if json:
+            standing = (document["assignment"], document["operation"])
+            told = told if told[0] == standing else (standing, promotions(world.witness))
+            document["promotions"] = told[1]
         sys.stdout.write(json_.dumps(document) + "\n" if json else _render(document))
         sys.stdout.flush()
         if not watch:
@@ -62,6 +68,7 @@ def _render(document: dict[str, Any]) -> str:
                 else "nothing"
             )
             lines.append(f"  {site:<10} {where}" if copy["reachable"] else f"  {site:<10} out of reach: {copy['why']}")
+        lines += [f"  prover of {site}: {said}" for site, said in each["proof"]["provers"].items()]
     lines.append("")
     for name, site in document["sites"].items():
         state = (

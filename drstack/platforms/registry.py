@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from drstack.errors import EnvironmentUnknown
 from drstack.platforms.local.descriptor import read_descriptor
+from drstack.platforms.local.folder import site_folder
+from drstack.platforms.local.prover import held_prover
 from drstack.platforms.local.site import LocalSite
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from contextlib import AbstractContextManager
 
+    from drstack.proving.prover import Prover, Settings
     from drstack.recovery.ports import Site
 
 
@@ -26,4 +30,16 @@ def open_site(descriptor: Mapping[str, Any]) -> Site:
     raise EnvironmentUnknown(
         f"site {descriptor.get('site')!r}: no actuators for platform {platform!r}",
         hint="Use a drstack of the version that published the descriptor.",
+    )
+
+
+def open_prover(descriptor: Mapping[str, Any], settings: Settings) -> AbstractContextManager[Prover]:
+    """The prover of the site that a descriptor describes; nobody else proves there meanwhile. EnvironmentUnknown."""
+    platform = descriptor.get("platform")
+    if platform == "local":
+        read = read_descriptor(descriptor)
+        return held_prover(site_folder(read.folder), read.site, settings)
+    raise EnvironmentUnknown(
+        f"site {descriptor.get('site')!r}: recovery points cannot be proved on platform {platform!r} yet",
+        hint="Name a local site: drstack prove ENV --site SITE.",
     )

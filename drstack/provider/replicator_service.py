@@ -1,10 +1,16 @@
-"""drstack:local:Replicator: the site's replicator service, told by `replicator.service.config.ServiceConfig`."""
+"""drstack:local:Replicator: the site's replicator service, and the prover that tries what arrives.
+
+They are told by `replicator.service.config.ServiceConfig` and `drstack.platforms.local.prover.ProverConfig`; a site
+without `prover` has none.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from drstack.platforms.local.folder import site_folder
+from drstack.platforms.local.prover import ProverConfig  # noqa: TC001 - pydantic reads it when it runs
+from drstack.platforms.local.proving import ensure_prover, prover_drift, remove_prover
 from drstack.platforms.local.replicator import ensure_replicator, remove_replicator, replicator_drift
 from drstack.platforms.local.supervisor import Supervisor
 from drstack.provider.kind import DRIFT, Created, Inputs, Kind
@@ -18,6 +24,7 @@ if TYPE_CHECKING:
 class ReplicatorInputs(Inputs):
     folder: Folder
     config: ServiceConfig
+    prover: ProverConfig | None = None
 
 
 class Replicator(Kind[ReplicatorInputs]):
@@ -29,21 +36,25 @@ class Replicator(Kind[ReplicatorInputs]):
         return Created(identify(inputs.folder, "replicator"), self.update(inputs))
 
     def update(self, inputs: ReplicatorInputs) -> Mapping[str, object]:
-        ensure_replicator(site_folder(inputs.folder), inputs.config)
+        folder = site_folder(inputs.folder)
+        ensure_replicator(folder, inputs.config)
+        ensure_prover(folder, inputs.prover)
         return _outputs(inputs, [])
 
     def read(self, inputs: ReplicatorInputs) -> Mapping[str, object] | None:
         folder = site_folder(inputs.folder)
         if not present(folder) or not folder.replicator_config.exists():
             return None
-        return _outputs(inputs, replicator_drift(folder))
+        return _outputs(inputs, [*replicator_drift(folder), *prover_drift(folder, inputs.prover)])
 
     def delete(self, inputs: ReplicatorInputs) -> None:
         folder = site_folder(inputs.folder)
         if present(folder) and Supervisor(folder).answers():
+            remove_prover(folder)
             remove_replicator(folder, deadline_s=30)
 
 
 def _outputs(inputs: ReplicatorInputs, drift: list[str]) -> dict[str, object]:
     told = inputs.config.model_dump(mode="json", exclude_unset=True)
-    return {"folder": inputs.folder, "config": told, DRIFT: drift}
+    proves = {} if inputs.prover is None else {"prover": inputs.prover.model_dump(mode="json", exclude_unset=True)}
+    return {"folder": inputs.folder, "config": told, **proves, DRIFT: drift}

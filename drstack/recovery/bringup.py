@@ -171,21 +171,29 @@ class BringUp:
         return any(r.kind == "intent" and r.body["step"] == "start" for r in self.journal.records())
 
     def _ladder(self, workload: Doc) -> list[Rung]:
-        """What may be restored, best first: newest first, and the chosen source before other repositories."""
+        """What may be restored, best first: newest first, and the chosen source before other repositories.
+
+        What any repository's prover found to be another than was saved is passed over, unless it was chosen.
+        """
         chosen, bound_s = CommitId(*workload["commit"]), workload["loss_bound_s"]
         failed_at = self.plan.get("failed_at") or self.plan["facts_at"]
         oldest = -math.inf if bound_s is None else failed_at - bound_s
         opening = self.assignment.opening(workload["name"])
         rungs: list[Rung] = []
+        failed: set[tuple[CommitId, str]] = set()
         for name in [workload["source"], *(n for n in sorted(self.world.repositories) if n != workload["source"])]:
             repository = self.world.repositories[name]
             if repository_fact(repository, workload["name"], (), self.assignment).why is not None:
                 continue
             for commit, found in repository.log(workload["name"]).view().accepted.items():
-                within = commit == chosen or (commit < chosen and found.what.saved_at >= oldest)
-                if within and not found.what.suspect and uncovered(opening, found.what) is None:
+                older = commit < chosen and found.what.saved_at >= oldest
+                if older and _refuted(repository, found):
+                    failed.add((commit, found.what.root))
+                stands = uncovered(opening, found.what) is None
+                if not found.what.suspect and stands and (commit == chosen or older):
                     rungs.append((repository, found))
-        return sorted(rungs, key=lambda rung: rung[1].what.id(), reverse=True)
+        sound = [rung for rung in rungs if (rung[1].what.id(), rung[1].what.root) not in failed]
+        return sorted(sound, key=lambda rung: rung[1].what.id(), reverse=True)
 
     def actuate(self) -> Doc:
         """Bring the target to full capacity. ActuatorFailed, StepFailed."""
@@ -238,6 +246,11 @@ class BringUp:
                 why = f": {job.failure}" if job is not None and job.failure else ""
                 raise StepFailed(f"{workload} did not reach {what} at {self._site.name} within {within_s:g} s{why}")
             self.world.sleep(_POLL_S)
+
+
+def _refuted(repository: Repository, found: Accepted) -> bool:
+    word = repository.receipts.verdict(found.what.workload, found.slot, "proved")
+    return word is not None and not word.ok
 
 
 def _has_begun(job: JobObservation) -> bool:

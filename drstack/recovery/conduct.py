@@ -129,7 +129,7 @@ def require_agreed(plan: Plan, agreed: Doc) -> None:
 def describe(plan: Plan) -> str:
     """One line for people."""
     parts = [
-        f"{w.name} from step {w.step} ({w.commit[0]}.{w.commit[1]} in {w.source}), {w.loss_s:.1f} s lost"
+        f"{w.name} from step {w.step} ({w.commit[0]}.{w.commit[1]} in {w.source}), {w.loss_s:.1f} s lost; {w.why}"
         for w in plan.workloads
     ]
     return f"{plan.hash()}: " + "; ".join(parts)

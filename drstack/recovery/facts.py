@@ -20,10 +20,14 @@ if TYPE_CHECKING:
     from drstack.witness.assignment import Assignment
     from drstack.witness.witness import Witness
     from replicator.log.entries import Open
+    from replicator.log.replay import Accepted
     from replicator.model import CommitId, Level
+    from replicator.repository.receipts import Word
     from replicator.repository.repository import Repository
 
 _OBSERVE_S = 5.0
+_PROOF_DEPTH = 10
+"""How many checkpoints below the newest recovery point are asked whether they are proved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,17 @@ class CommitFact:
     receipts: tuple[Level, ...]
     root: str
     name: str
+    proof: Word | None = None
+    """What counts of the provers' words; None where nobody has tried it."""
+
+    @property
+    def proved(self) -> bool:
+        return self.proof is not None and self.proof.ok
+
+    @property
+    def refuted(self) -> bool:
+        """Whether it was tried and found to be another than was saved."""
+        return self.proof is not None and not self.proof.ok
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +67,8 @@ class RepositoryFact:
     sealed: int = 0
     heads: Mapping[str, int] | None = None
     newest: tuple[CommitFact, ...] = ()
-    """Commits that stand, newest first, down to the newest one with every demanded receipt."""
+    """Commits that stand, newest first, down to the newest one with every demanded receipt that no proof speaks against;
+    and, of those not much older, the newest one that is proved."""
     rolled_back: str | None = None
     """Why this log is older than what the witness knows of it."""
 
@@ -175,26 +191,41 @@ def repository_fact(
     try:
         repository.format()
         view = repository.log(workload).view()
-        newest: list[CommitFact] = []
-        for accepted in reversed(view.in_order()):
-            what = accepted.what
-            if uncovered(opening, what) is not None:
-                continue
-            levels = repository.receipts.levels(workload, accepted.slot, tuple(demanded))
-            held: tuple[Level, ...] = tuple(level for level in demanded if levels[level])
-            newest.append(
-                CommitFact(
-                    what.id(), what.step, what.saved_at, what.size_bytes, what.suspect, held, what.root, what.name
-                )
-            )
-            if not what.suspect and len(held) == len(demanded):
-                break
+        covered = [each for each in reversed(view.in_order()) if uncovered(opening, each.what) is None]
+        newest = _newest(repository, workload, covered, tuple(demanded))
         rolled_back = _rolled_back(repository, workload, view.slots, assignment)
     except ReplicatorError as error:
         return RepositoryFact(name, url, why=str(error))
     if rolled_back is None and name in opened and view.term < part.term:
         rolled_back = f"its log has not opened term {part.term}, which the witness saw it open"
     return RepositoryFact(name, url, None, view.slots, view.term, view.sealed, view.heads(), tuple(newest), rolled_back)
+
+
+def _newest(
+    repository: Repository, workload: str, newest_first: Sequence[Accepted], demanded: tuple[Level, ...]
+) -> list[CommitFact]:
+    found: list[CommitFact] = []
+    below: int | None = None
+    """How many were passed over since the newest recovery point; None while there is none."""
+    for accepted in newest_first:
+        what = accepted.what
+        proof = repository.receipts.verdict(workload, accepted.slot, "proved") if demanded else None
+        if below is not None and (proof is None or not proof.ok):
+            below += 1
+            if below >= _PROOF_DEPTH:
+                break
+            continue
+        levels = repository.receipts.levels(workload, accepted.slot, demanded)
+        held: tuple[Level, ...] = tuple(level for level in demanded if levels[level])
+        fact = CommitFact(
+            what.id(), what.step, what.saved_at, what.size_bytes, what.suspect, held, what.root, what.name, proof
+        )
+        found.append(fact)
+        if not what.suspect and len(held) == len(demanded) and not fact.refuted:
+            if fact.proved or not demanded:
+                break
+            below = 0
+    return found
 
 
 def _rolled_back(repository: Repository, workload: str, slots: int, assignment: Assignment) -> str | None:

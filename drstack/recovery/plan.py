@@ -12,17 +12,21 @@ from typing import TYPE_CHECKING, Any
 
 from drstack.errors import ConsentRequired, NotReady, OperationConflict, PromotionRefused
 from drstack.recovery.contest import contested
+from drstack.recovery.points import Wish, choose, refuted
 from replicator.log.records import canonical, digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from drstack.recovery.facts import CommitFact, Facts, WorkloadFact
+    from drstack.errors import DrstackError
+    from drstack.recovery.facts import CommitFact, Facts, RepositoryFact, WorkloadFact
     from replicator.model import Level
 
 PHASES = (
     "detect", "facts", "plan", "fence", "seal", "assign", "pin", "restore", "actuate", "start", "prove", "reconcile",
 )  # fmt: skip
+FAILED_PROOF = ("override", "failed-proof")
+"""The consent to take a checkpoint whose proof failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,10 @@ class Given:
     """An unfinished operation that shall not be finished."""
     failed_at: float | None = None
     """When the writer died, if that is known (unix seconds)."""
+    newest: bool = False
+    """Take the newest recovery point, though an older one is proved."""
+    failed_proof: bool = False
+    """Take a checkpoint whose proof failed, if it is the newest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +83,21 @@ class WorkloadPlan:
     """Sites that should confirm checkpoints in the new term and are out of reach: confirmation is off until they are back."""
     void: tuple[str, ...]
     """Checkpoints that will not stand: another of the same name counts before them (as far as facts go)."""
+    why: str = ""
+    """How the recovery point stands with proof, and what the other choice would have lost."""
+    other: Other | None = None
+    prefer_newest: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """A recovery point that could have been taken instead."""
+
+    commit: tuple[int, int]
+    step: int
+    saved_at: float
+    proved: bool
+    loss_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,29 +121,9 @@ class Plan:
     def hash(self) -> str:
         body = asdict(self)
         for workload in body["workloads"]:
-            del workload["loss_s"]
+            for varying in ("loss_s", "why", "other"):
+                del workload[varying]
         return digest(canonical(body))[:16]
-
-
-def recovery_point(
-    workload: WorkloadFact, demanded: tuple[Level, ...], prefer: str | None = None
-) -> tuple[CommitFact, str] | None:
-    """The greatest (term, height) with every demanded receipt, and a repository where it has them (rule 14).
-
-    Where several have it, it is taken from `prefer`. What is about to be void is none (`contest.py`).
-    """
-    best: tuple[CommitFact, str] | None = None
-    heard = {name: fact for name, fact in workload.repositories.items() if fact.reachable and not fact.rolled_back}
-    void = contested(heard, workload.acknowledge, prefer)
-    for repository in heard.values():
-        for commit in repository.newest:
-            sound = not commit.suspect and set(demanded) <= set(commit.receipts)
-            if (repository.name, commit.id) in void:
-                continue
-            better = best is None or commit.id > best[0].id or (commit.id == best[0].id and repository.name == prefer)
-            if sound and better:
-                best = (commit, repository.name)
-    return best
 
 
 def plan_promotion(environment: str, facts: Facts, target: str, needs: Mapping[str, Need], given: Given) -> Plan:
@@ -177,20 +180,21 @@ def _plan_workload(each: WorkloadFact, target: str, need: Need, given: Given, no
             f"{each.name}: {', '.join(unknown)} may hold acknowledged checkpoints and cannot be sealed: unknown loss",
             hint="Bring it within reach, or add: --accept-data-loss unknown --reason '…'",
         )
-    best = recovery_point(each, need.demanded, prefer=target)
-    if best is None:
-        raise PromotionRefused(
-            f"{each.name}: no reachable repository has a checkpoint with receipts {', '.join(need.demanded)}",
-            hint=f"replicator list --repo {home.url} shows what there is; replicator verify writes receipts.",
-        )
-    commit, source = best
-    loss = max(0.0, (given.failed_at or now) - commit.saved_at)
+    failed_at = given.failed_at or now
+    wish = Wish(need.demanded, need.rpo_s, failed_at, target, given.newest, given.failed_proof)
+    choice = choose(each, wish)
+    tried = None if given.failed_proof else refuted(each, need.demanded)
+    if choice is None:
+        raise _nothing(each, need, home, tried)
+    commit, source = choice.point, choice.source
+    loss = max(0.0, failed_at - commit.saved_at)
     allowed = max(need.rpo_s, given.data_loss_s or 0.0)
     if loss > allowed and each.writer != target:
         raise PromotionRefused(
             f"{each.name}: the newest recovery point is step {commit.step}, saved {loss:.1f} s before the failure; "
-            f"the objective is {need.rpo_s:g} s",
-            hint=f"To go on all the same: --accept-data-loss {loss + 1:.0f}s --reason '…'",
+            f"the objective is {need.rpo_s:g} s{_passed_over(tried)}",
+            hint=f"To go on all the same: --accept-data-loss {loss + 1:.0f}s --reason '…'"
+            + ("; or take the one that failed: --accept-failed-proof --reason '…'" if tried else ""),
         )
     return WorkloadPlan(
         each.name, each.writer, each.term, (commit.id.term, commit.id.height), commit.step,
@@ -200,7 +204,33 @@ def _plan_workload(each: WorkloadFact, target: str, need: Need, given: Given, no
         tuple(name for name in need.acknowledge if name not in unreachable),
         tuple(name for name in need.acknowledge if name in unreachable),
         tuple(f"{commit} in {name}" for name, commit in sorted(contested(each.repositories, each.acknowledge, target))),
+        choice.why + _passed_over(tried), _other(choice.other, failed_at), given.newest,
     )  # fmt: skip
+
+
+def _nothing(each: WorkloadFact, need: Need, home: RepositoryFact, tried: CommitFact | None) -> DrstackError:
+    if tried is not None and tried.proof is not None:
+        return ConsentRequired(
+            f"{each.name}: every recovery point was tried and failed; step {tried.step}: {tried.proof.reason}",
+            hint="To go on with the newest of them all the same: --accept-failed-proof --reason '…'",
+        )
+    return PromotionRefused(
+        f"{each.name}: no reachable repository has a checkpoint with receipts {', '.join(need.demanded)}",
+        hint=f"replicator list --repo {home.url} shows what there is; replicator verify writes receipts.",
+    )
+
+
+def _passed_over(tried: CommitFact | None) -> str:
+    if tried is None or tried.proof is None:
+        return ""
+    return f"; step {tried.step} is newer and was tried and FAILED ({tried.proof.reason})"
+
+
+def _other(commit: CommitFact | None, failed_at: float) -> Other | None:
+    if commit is None:
+        return None
+    loss_s = round(max(0.0, failed_at - commit.saved_at), 3)
+    return Other((commit.id.term, commit.id.height), commit.step, commit.saved_at, commit.proved, loss_s)
 
 
 def _any_loss(given: Given) -> bool:
@@ -209,6 +239,10 @@ def _any_loss(given: Given) -> bool:
 
 def _consents(plans: tuple[WorkloadPlan, ...], needs: Mapping[str, Need], given: Given) -> tuple[tuple[str, str], ...]:
     used: list[tuple[str, str]] = []
+    if given.failed_proof:
+        if not given.reason:
+            raise ConsentRequired("taking a checkpoint whose proof failed needs a reason", hint="Add: --reason '…'")
+        used.append(FAILED_PROOF)
     if given.data_loss_s is not None:
         beyond = [plan for plan in plans if plan.loss_s > needs[plan.name].rpo_s]
         unknown = _any_loss(given)

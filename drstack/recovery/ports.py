@@ -47,6 +47,8 @@ class SiteObservation:
     """Worker slots that the site can have."""
     replicator_running: bool = False
     jobs: Mapping[str, JobObservation] = field(default_factory=dict[str, JobObservation])
+    proving: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Per workload what the site's prover last said, in one line; nothing where none runs."""
 
 
 @dataclass(frozen=True, slots=True)

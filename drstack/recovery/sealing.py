@@ -14,7 +14,8 @@ from drstack.errors import OperationConflict, StepFailed, WitnessUnsound
 from drstack.recovery.admission import bring_up_to
 from drstack.recovery.contest import by_preference
 from drstack.recovery.facts import WorkloadFact, repository_fact
-from drstack.recovery.plan import recovery_point
+from drstack.recovery.plan import FAILED_PROOF
+from drstack.recovery.points import Wish, choose
 from drstack.witness.assignment import Assignment, Consent, WorkloadAssignment
 from replicator.errors import ReplicatorError
 from replicator.log.counters import Run
@@ -128,12 +129,17 @@ def _choose(world: World, plan: Doc, workload: Doc, opening: Open, before: Assig
         each: repository_fact(world.repositories[each], name, demanded, before, opening=opening) for each in sealed
     }
     fact = WorkloadFact(name, workload["writer"], workload["term"], (), facts)
-    best = recovery_point(fact, demanded, prefer=plan["target"])
-    if best is None:
+    wish = Wish(
+        demanded, world.needs[name].rpo_s, plan.get("failed_at") or plan["facts_at"], plan["target"],
+        bool(workload.get("prefer_newest")), FAILED_PROOF in {tuple(each) for each in plan["consents"]},
+    )  # fmt: skip
+    choice = choose(fact, wish)
+    if choice is None:
         raise OperationConflict(f"{name}: none of the sealed repositories has a checkpoint with its receipts any more")
-    commit, source = best
+    commit, source = choice.point, choice.source
     return {
         "commit": [commit.id.term, commit.id.height], "step": commit.step, "saved_at": commit.saved_at, "source": source,
+        "why": choice.why,
     }  # fmt: skip
 
 

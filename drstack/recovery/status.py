@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from drstack.recovery.plan import recovery_point
+from drstack.recovery.points import Wish, choose
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from drstack.recovery.facts import Facts, WorkloadFact
+    from drstack.recovery.facts import CommitFact, Facts, WorkloadFact
     from drstack.recovery.plan import Need
+    from drstack.recovery.points import Choice
 
 Doc = dict[str, Any]
 
@@ -41,7 +42,8 @@ def _workload(each: WorkloadFact, facts: Facts, need: Need) -> Doc:
     job = site.jobs.get(each.name) if site is not None else None
     standbys = {name: fact for name, fact in each.repositories.items() if name != each.writer}
     reachable = {name: fact for name, fact in standbys.items() if fact.reachable}
-    best = recovery_point(each, need.demanded) if not reachable else _best_of(each, reachable, need)
+    choice = _best_of(each, reachable or each.repositories, need, facts.at)
+    best = (choice.point, choice.source) if choice else None
     age = facts.at - best[0].saved_at if best else None
     document: Doc = {
         "writer": each.writer,
@@ -52,8 +54,9 @@ def _workload(each: WorkloadFact, facts: Facts, need: Need) -> Doc:
         "running": bool(job and job.running),
         "recovery_point": None if best is None else {
             "commit": str(best[0].id), "step": best[0].step, "saved_at": best[0].saved_at, "age_s": age,
-            "repository": best[1], "receipts": list(best[0].receipts),
+            "repository": best[1], "receipts": list(best[0].receipts), "why": choice.why if choice else None,
         },
+        "proof": _proof(each, facts),
         "rpo_s": need.rpo_s,
         "rto_s": need.rto_s,
         "within_rpo": age is not None and age <= need.rpo_s,
@@ -70,16 +73,50 @@ def _workload(each: WorkloadFact, facts: Facts, need: Need) -> Doc:
     return document
 
 
-def _best_of(each: WorkloadFact, reachable: Mapping[str, Any], need: Need) -> Any:
+def _best_of(each: WorkloadFact, reachable: Mapping[str, Any], need: Need, now: float) -> Choice | None:
+    """What a promotion would take now."""
     narrowed = type(each)(each.name, each.writer, each.term, each.acknowledge, reachable)
-    return recovery_point(narrowed, need.demanded)
+    return choose(narrowed, Wish(need.demanded, need.rpo_s, now))
+
+
+def _proof(each: WorkloadFact, facts: Facts) -> Doc:
+    """The newest checkpoint that is proved, the newest that failed if that is newer, and what each prover says."""
+    tried = [c for fact in each.repositories.values() for c in fact.newest if c.proof is not None]
+    proved = max((c for c in tried if c.proved), key=lambda c: c.id, default=None)
+    failed = max(
+        (c for c in tried if c.refuted and (proved is None or c.id > proved.id)), key=lambda c: c.id, default=None
+    )
+    said = {name: site.proving[each.name] for name, site in facts.sites.items() if each.name in site.proving}
+    return {"proved": _word(proved, facts.at), "failed": _word(failed, facts.at), "provers": said}
+
+
+def _word(commit: CommitFact | None, now: float) -> Doc | None:
+    if commit is None or commit.proof is None:
+        return None
+    word = commit.proof
+    return {
+        "commit": str(commit.id), "step": commit.step, "by": word.by, "at": word.at, "age_s": now - word.at,
+        "reason": word.reason,
+    }  # fmt: skip
+
+
+def _proof_in_words(proof: Doc) -> str:
+    """Proved 22 min ago (step 41 200); or why nothing is."""
+    proved, failed = proof["proved"], proof["failed"]
+    parts = [f"proved {spell(proved['age_s'])} ago (step {proved['step']})" if proved else "not proved"]
+    if failed:
+        parts.append(f"step {failed['step']} was tried {spell(failed['age_s'])} ago and FAILED: {failed['reason']}")
+    elif not proved:
+        parts += [f"{site}: {said}" for site, said in proof["provers"].items()] or ["no standby tries to"]
+    return "; ".join(parts)
 
 
 def sentence(name: str, document: Doc, facts: Facts) -> str:
     """Begins with: If east died now. As far as it is known."""
     writer, point = document["writer"], document["recovery_point"]
     if point is None:
-        return f"If {writer} died now: all of {name} would be lost; no other site has a recovery point."
+        failed = f"; {_proof_in_words(document['proof'])}" if document["proof"]["failed"] else ""
+        return f"If {writer} died now: all of {name} would be lost; no other site has a recovery point{failed}."
     steps = (
         f" (step {document['step']} → {point['step']})"
         if document["step"] is not None
@@ -93,8 +130,8 @@ def sentence(name: str, document: Doc, facts: Facts) -> str:
         limit += f"; {writer}'s replicator is NOT RUNNING: nothing new is being protected"
     return (
         f"If {writer} died now: {spell(point['age_s'])} of {name} lost{steps}, {verdict} the objective of "
-        f"{spell(document['rpo_s'])}; its recovery point in {point['repository']} is {', '.join(point['receipts'])}, "
-        f"not proved by a drill{limit}."
+        f"{spell(document['rpo_s'])}; its recovery point in {point['repository']} is {', '.join(point['receipts'])}; "
+        f"{_proof_in_words(document['proof'])}{limit}."
     )
 
 

@@ -16,6 +16,14 @@ ReceiptLevel = Literal["stored", "decoded", "proved"]
 RECEIPTS: tuple[ReceiptLevel, ...] = ("stored", "decoded")
 
 
+class Prove(Declared):
+    """How a standby proves recovery points: it resumes the newest apart, replays steps and compares their losses."""
+
+    every: Duration = Field(description="Time between two looks for something to prove.", examples=["10m"])
+    steps: StrictInt = Field(default=5, ge=1, le=200, description="Steps to replay, at most.", examples=[5])
+    timeout: Duration = Field(default=600.0, description="The longest that one replay may take.", examples=["10m"])
+
+
 class Replication(Declared):
     """What the sites keep of each other."""
 
@@ -42,6 +50,12 @@ class Replication(Declared):
         default_factory=dict[WorkloadClass, tuple[ReceiptLevel, ...]],
         description="For a workload class, the receipts that make a commit a recovery point. Default: stored, decoded.",
         examples=[{"training": ["stored", "decoded", "proved"]}],
+    )
+
+    prove: Prove | None = Field(
+        default=None,
+        description="Have idle standbys prove recovery points of training workloads. Default: only `drstack prove` does.",
+        examples=[{"every": "10m"}],
     )
 
     def acknowledgement(self, workload: str, rpo_s: float) -> Acknowledge:

@@ -4,11 +4,14 @@ Invariant: `Options` is consistent; nothing after `parse` needs to check one opt
 """
 
 import argparse
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 RESUME_STEP = "DRSTACK_RESUME_STEP"
+REPLAY_STEPS = "DRSTACK_REPLAY_STEPS"
+ATTEMPT = "DRSTACK_ATTEMPT"
 LONGEST_FLOOR_S = 60
 
 
@@ -41,6 +44,8 @@ class Options:
     step_floor_s: float
     size: ModelSize
     started_at: float
+    attempt: str
+    """What this start is called in metrics and checkpoints."""
 
     def ends_at(self, step: int) -> bool:
         """Whether nothing is left to do once `step` is done."""
@@ -115,6 +120,11 @@ def parse(argv: Sequence[str], environ: Mapping[str, str], started_at: float) ->
             parser.error(f"${RESUME_STEP}: {error}")
     if given.require_step is not None and given.checkpoints is None:
         parser.error("argument --checkpoints: needed to resume a required step")
+    if text := environ.get(REPLAY_STEPS, ""):
+        try:
+            given.steps, given.every = _positive(text) + (given.require_step or 0), 0
+        except argparse.ArgumentTypeError as error:
+            parser.error(f"${REPLAY_STEPS}: {error}")
     return Options(
         run=given.run,
         checkpoints=given.checkpoints,
@@ -125,7 +135,8 @@ def parse(argv: Sequence[str], environ: Mapping[str, str], started_at: float) ->
         require_step=given.require_step,
         seed=given.seed,
         batch=given.batch,
-        step_floor_s=given.step_floor_s,
+        step_floor_s=0.0 if environ.get(REPLAY_STEPS) else given.step_floor_s,
         size=ModelSize(given.layers, given.width, given.heads, given.context),
         started_at=started_at,
+        attempt=environ.get(ATTEMPT) or secrets.token_hex(8),
     )

@@ -15,6 +15,7 @@ from torch.distributed.checkpoint.filesystem import FileSystemWriter
 from torch.distributed.checkpoint.state_dict_saver import async_save
 
 from examples.train.folder import fault_of, folder_of, remove, surplus, survey, sync
+from examples.train.losses import LossLog
 from examples.train.metrics import Metrics
 from examples.train.options import Options
 from examples.train.world import World
@@ -23,12 +24,13 @@ from examples.train.world import World
 class Saver:
     """Saves a run's checkpoints as its options say, and prunes old ones."""
 
-    def __init__(self, options: Options, world: World, metrics: Metrics) -> None:
+    def __init__(self, options: Options, world: World, metrics: Metrics, losses: LossLog) -> None:
         self._root = options.checkpoints or Path()  # nothing is due without a folder
         self._every = options.every
         self._keep = options.keep
         self._world = world
         self._metrics = metrics
+        self._losses = losses
         self._pending: Future[None] | None = None
         self.last_step: int | None = None
 
@@ -64,10 +66,15 @@ class Saver:
             self._pending = None
 
     def _clear(self, step: int, folder: Path) -> None:
-        """Files are replaced, never rewritten: a reader may hold hard links to what stands there."""
+        """Files are replaced, never rewritten: a reader may hold hard links to what stands there.
+
+        The losses lie there first: `.metadata`, which says that the folder is complete, comes last.
+        """
         if self._world.rank == 0 and folder.exists():
             self._metrics.event("removed", step=step, path=str(folder), fault=fault_of(folder))
             remove(folder)
+        if self._world.rank == 0:
+            self._losses.write(folder)
         dist.barrier(self._world.checkpoint_group)
 
     def _end(self, written: Future[object], ended: Future[None], step: int, began: float) -> None:

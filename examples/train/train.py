@@ -16,6 +16,7 @@ from torch import Tensor
 
 from examples.train.errors import Interrupted, TrainError
 from examples.train.folder import Found, choose, hold, survey
+from examples.train.losses import LossLog, versions
 from examples.train.metrics import Metrics, source_revision
 from examples.train.options import Options
 from examples.train.saver import Saver
@@ -74,7 +75,7 @@ def _start(options: Options, world: World, metrics: Metrics, resumed: Found | No
         world=world.size,
         device=world.device.type,
         run=options.run,
-        attempt=os.environ.get("DRSTACK_ATTEMPT"),
+        attempt=options.attempt,
         resumed_step=None if resumed is None else resumed.step,
         seed=options.seed,
         size=asdict(options.size),
@@ -93,8 +94,12 @@ def train(options: Options, world: World, metrics: Metrics) -> None:
     exact = None if resumed is None else training.resume(resumed)
     # Off since the start, see __main__. Not frozen: that makes torch's bindings report leaks at exit.
     gc.enable()
-    _start(options, world, metrics, resumed, exact=exact)
-    saver = Saver(options, world, metrics)
+    resumed_step, made_on = None if resumed is None else resumed.step, versions(world.device)
+    _start(options, world, metrics, resumed, exact=exact, versions=made_on)
+    losses = LossLog(
+        attempt=options.attempt, resumed_step=resumed_step, exact=exact, world=world.size, versions=made_on
+    )
+    saver = Saver(options, world, metrics, losses)
     stop, stopping = Stop(), False
     while not stopping and not options.ends_at(training.step):
         began = time.perf_counter()
@@ -104,6 +109,7 @@ def train(options: Options, world: World, metrics: Metrics) -> None:
         spent = time.perf_counter() - began
         values = {"loss": mean, "loss_hex": mean.hex(), "seconds": spent, "tokens": training.tokens_per_step}
         metrics.event("step", step=training.step, **values)
+        losses.note(training.step, mean)
         if saver.due(training.step, last=stopping or options.ends_at(training.step)):
             saver.begin(training.step, training.state())
         saver.check()

@@ -7,6 +7,7 @@ names only: what was said about a slot of a log that was rolled back since is sa
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from replicator.log.slots import SlotLog
@@ -17,6 +18,16 @@ if TYPE_CHECKING:
 
     from replicator.model import Level
     from replicator.stores.store import ObjectStore
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What counts of all verifiers' last words about a commit at one level; `at` in unix seconds."""
+
+    ok: bool
+    reason: str | None
+    at: float
+    by: str
 
 
 class Receipts:
@@ -68,6 +79,11 @@ class Receipts:
                 last = records[-1]
                 words[verifier] = (last.body.get("ok") is True, last.body.get("reason"), last.at)
         return words
+
+    def verdict(self, workload: str, slot: int, level: Level) -> Word | None:
+        """The newest failure if some verifier's last word is one, else the newest word; None where nobody said any."""
+        words = [Word(ok, why, at, by) for by, (ok, why, at) in self.words(workload, slot, level).items()]
+        return max(words, key=lambda word: (not word.ok, word.at), default=None)
 
     def _holds(self, workload: str, slot: int, level: Level) -> bool:
         words = [ok for ok, _, _ in self.words(workload, slot, level).values()]

@@ -1,6 +1,7 @@
 """Which checkpoints stay. A pure decision; it takes effect only by winning a slot of the log (DESIGN, rule 6).
 
-Kept: the newest N, every pin, the newest with all the receipts that are demanded, and everything if there is no such.
+Kept: the newest N, every pin, the newest with all the receipts that are demanded, the newest that is proved, and
+everything if none has its receipts.
 """
 
 from __future__ import annotations
@@ -26,8 +27,21 @@ class Decision:
     drop: dict[CommitId, str]
 
 
-def retain(view: LogView, *, keep: int, attested: Callable[[Accepted], bool]) -> Decision:
-    """Judge every commit that stands. `attested` says whether one has every receipt that its class demands."""
+def _none(_accepted: Accepted) -> bool:
+    return False
+
+
+def retain(
+    view: LogView,
+    *,
+    keep: int,
+    attested: Callable[[Accepted], bool],
+    proved: Callable[[Accepted], bool] = _none,
+) -> Decision:
+    """Judge every commit that stands. `attested` says whether one has every receipt that its class demands.
+
+    `proved` says whether one is proved; it is asked only while something would go.
+    """
     newest_first = list(reversed(view.in_order()))
     kept: dict[CommitId, str] = {}
     dropped: dict[CommitId, str] = {}
@@ -45,6 +59,9 @@ def retain(view: LogView, *, keep: int, attested: Callable[[Accepted], bool]) ->
             kept[key] = f"among the newest {keep}"
         else:
             dropped[key] = f"older than the newest {keep}"
+    best = next((c.what.id() for c in newest_first if not c.what.suspect and proved(c)), None) if dropped else None
+    if best is not None and dropped.pop(best, None):
+        kept[best] = "the newest that is proved"
     return Decision(kept, dropped)
 
 

@@ -83,8 +83,16 @@ class Keeping:
     def _decide_drop(self, view: LogView) -> Drop | None:
         if not view.writable:
             return None
-        decision = retain(view, keep=self.keep, attested=self._attested)
+        decision = retain(view, keep=self.keep, attested=self._attested, proved=self._proved)
         return drop_entry(decision, term=view.term, bytes_after=self.repository.clock() + self.grace_s)
 
     def _attested(self, accepted: Accepted) -> bool:
-        return all(self.repository.receipts.levels(self.workload, accepted.slot, _DEMANDED).values())
+        """A checkpoint that was tried and found to be another is none to fall back on."""
+        receipts = self.repository.receipts
+        if not all(receipts.levels(self.workload, accepted.slot, _DEMANDED).values()):
+            return False
+        word = receipts.verdict(self.workload, accepted.slot, "proved")
+        return word is None or word.ok
+
+    def _proved(self, accepted: Accepted) -> bool:
+        return self.repository.receipts.levels(self.workload, accepted.slot, ("proved",))["proved"]

@@ -90,6 +90,24 @@ class SiteFolder:
     def replicator_status(self) -> Path:
         return self.run / "replicator-status.json"
 
+    @property
+    def prover_config(self) -> Path:
+        return self.run / "prover-config.json"
+
+    @property
+    def prover_status(self) -> Path:
+        return self.run / "prover-status.json"
+
+    @property
+    def proving(self) -> Path:
+        """Rooms apart, in which recovery points are tried; empty while none is."""
+        return self.path / "proving"
+
+    @property
+    def proofs(self) -> Path:
+        """What was tried: one JSON line an attempt."""
+        return self.path / "metrics" / "proofs.jsonl"
+
     def checkpoints(self, relative: str) -> Path:
         return self.path / relative
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from drstack.platforms.local.folder import SiteFolder
 
 REPLICATOR = "replicator"
+PROVER = "prover"
 LEASH = "leash"
 SLOT_GRACE_S = 8
 
@@ -62,6 +63,11 @@ def slots(folder: SiteFolder, count: int, python: str) -> str:
 def replicator(folder: SiteFolder, python: str) -> str:
     command = _tethered(python, (python, "-m", "replicator", "run", "--config", str(folder.replicator_config)))
     return _program(folder, REPLICATOR, command, start_s=1, stop_s=10, autostart=False)
+
+
+def prover(folder: SiteFolder, python: str) -> str:
+    command = (python, "-m", "drstack.platforms.local.prover", "--site", str(folder.path))
+    return _program(folder, PROVER, command, start_s=0, stop_s=5, autostart=False)
 
 
 def leash(folder: SiteFolder, fifo: str, python: str) -> str:

@@ -19,6 +19,7 @@ from drstack.platforms.local.folder import site_folder
 from drstack.platforms.local.interpreter import gone
 from drstack.platforms.local.metrics import read_run
 from drstack.platforms.local.pool import read_bounds, running_slots, settle
+from drstack.platforms.local.prover import read_status
 from drstack.platforms.local.renewal import RENEW_S, renew_programs
 from drstack.platforms.local.replicator import start_replicator
 from drstack.platforms.local.supervisor import Supervisor
@@ -59,6 +60,7 @@ class LocalSite:
             capacity_bound=bounds.maximum if bounds else 0,
             replicator_running=replicator is not None and replicator.state == "RUNNING",
             jobs={name: self._job(name, desired.jobs.get(name)) for name in self._descriptor.workloads},
+            proving=read_status(self._folder),
         )
 
     def _job(self, workload: str, job: DesiredJob | None) -> JobObservation:

@@ -7,6 +7,7 @@ import pytest
 from drstack.components.plan import local
 from drstack.errors import EnvironmentUnknown
 from drstack.platforms.local.descriptor import read_descriptor
+from drstack.platforms.local.prover import ProverConfig
 from drstack.spec.loader import parse_environment
 from replicator.service.config import ServiceConfig
 
@@ -65,3 +66,10 @@ def test_a_job_finds_the_modules_of_its_project_unless_it_says_where():
     assert local.local_jobs(ENVIRONMENT, Path("/srv/project"))["gpt"].env == {"PYTHONPATH": "/srv/project"}
     own = parse_environment(TEXT.replace("ranks: 2}", "ranks: 2, env: {PYTHONPATH: /mine}}"), Path("gpt-prod.yaml"))
     assert local.local_jobs(own, Path("/srv/project"))["gpt"].env == {"PYTHONPATH": "/mine"}
+
+
+def test_a_prover_is_told_of_training_only_where_it_is_declared():
+    assert local.prover_config(ENVIRONMENT) is None
+    declared = parse_environment(TEXT.replace("keep: 7", "keep: 7, prove: {every: 10m, steps: 3}"), Path("e.yaml"))
+    config = ProverConfig.model_validate(local.prover_config(declared))
+    assert config == ProverConfig(workloads=("gpt",), every_s=600, steps=3, timeout_s=600)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -147,11 +148,21 @@ class Rig:
             clock=time.time, sleep=lambda _: None, progress=Quiet(), reconcile=reconcile,
         )  # fmt: skip
 
-    def save(self, step: int, *, to: tuple[str, ...] = ("east", "west"), receipts: bool = True, term: int = 1) -> None:
-        """Ship a checkpoint of a few bytes as the writer of `term` would; height is step / 10."""
+    def save(
+        self,
+        step: int,
+        *,
+        to: tuple[str, ...] = ("east", "west"),
+        receipts: bool = True,
+        term: int = 1,
+        age_s: float = 0.0,
+    ) -> None:
+        """Ship a checkpoint of a few bytes as the writer of `term` would, `age_s` ago; height is step / 10."""
         source = self.folder / "source" / f"step-{step:08d}"
         source.mkdir(parents=True, exist_ok=True)
         (source / "weights").write_bytes(step.to_bytes(8, "big") * 64)
+        saved_at = time.time() - age_s
+        os.utime(source / "weights", (saved_at, saved_at))
         snapshot = take_snapshot(source, ["weights"])
         push = Push("gpt", source.name, term, step // 10, step, random_token(), b"s" * 16, snapshot.saved_at)
         for name in to:
@@ -159,3 +170,10 @@ class Rig:
             accepted = ship(push, snapshot, repository)
             if receipts:
                 verify(repository, "gpt", accepted, name)
+
+    def prove(self, step: int, *, ok: bool = True, at: str = "west", reason: str = "bit for bit") -> None:
+        """The word of `at`'s prover about the checkpoint of `step` in its own repository."""
+        repository = self.repository(at)
+        slot = next(a.slot for a in repository.log("gpt").view().in_order() if a.what.step == step)
+        record = repository.log("gpt").slot(slot).digest
+        repository.receipts.write("gpt", slot, "proved", at, record=record, ok=ok, reason=reason)

@@ -61,3 +61,11 @@ def test_bytes_go_only_after_the_grace_and_only_if_nothing_that_stands_needs_the
 def test_a_decision_to_keep_everything_writes_nothing():
     view = replay([Open(term=1, writer="east"), commit(1)])
     assert drop_entry(retain(view, keep=5, attested=lambda _: True), term=1, bytes_after=0.0) is None
+
+
+def test_the_newest_that_is_proved_stays_however_old_it_is():
+    view = replay([Open(term=1, writer="east"), *(commit(height) for height in range(1, 9))])
+    decision = retain(view, keep=2, attested=lambda _: True, proved=lambda a: a.what.height in (2, 4))
+    assert decision.keep[CommitId(1, 4)] == "the newest that is proved"
+    assert set(decision.drop) == {CommitId(1, height) for height in (1, 2, 3, 5, 6)}
+    assert CommitId(1, 4) in retain(view, keep=2, attested=lambda _: True, proved=lambda a: a.what.height != 4).drop

@@ -46,3 +46,24 @@ def test_a_checkpoint_saved_anew_while_its_first_save_is_let_go_stays_whole(tmp_
     fresh = Repository("west", store)
     verdict = check_decoded(fresh, fresh.log("gpt").view().accepted[(1, 3)])
     assert verdict.ok, verdict.reason
+
+
+def test_while_the_newest_are_tried_and_failed_nothing_older_that_is_sound_goes(tmp_path):
+    west = repository()
+    (tmp_path / "a").write_bytes(os.urandom(1000))
+    made = [
+        ship(
+            push(height, height * 10, attempt=str(height), salt=bytes([height]) * 16),
+            take_snapshot(tmp_path, ["a"]),
+            west,
+        )
+        for height in range(1, 5)
+    ]
+    for accepted in made:
+        verify(west, "gpt", accepted, "west")
+    for accepted in made[1:]:
+        record = west.log("gpt").slot(accepted.slot).digest
+        west.receipts.write("gpt", accepted.slot, "proved", "west", record=record, ok=False, reason="differs")
+    keeping = Keeping(west, "gpt", "west", keep=2, grace_s=0, poll_s=1)
+    keeping.let_go()
+    assert {key.height for key in west.log("gpt").view().accepted} == {1, 3, 4}

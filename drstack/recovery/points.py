@@ -1,0 +1,122 @@
+"""Which recovery point a promotion takes, and why. Pure.
+
+The newest that is proved, if that loses no more than the objective; else the newest. One that was tried and found to be
+another than was saved is taken only with consent. Invariant: no proof makes a promotion lose more than the objective.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from drstack.recovery.contest import contested
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from drstack.recovery.facts import CommitFact, WorkloadFact
+    from replicator.model import CommitId, Level
+    from replicator.repository.receipts import Word
+
+Found = tuple["CommitFact", str]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """How to choose. `failed_at`: when the writer died, unix seconds."""
+
+    demanded: tuple[Level, ...]
+    rpo_s: float
+    failed_at: float
+    prefer: str | None = None
+    """The repository to take it from, where several have it."""
+    newest: bool = False
+    """Take the newest, though an older one is proved."""
+    refuted: bool = False
+    """Consent: take one whose proof failed for one that was not tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """`why` says in words how it stands with proof. `other`: what could have been taken instead, newer or proved."""
+
+    point: CommitFact
+    source: str
+    why: str
+    other: CommitFact | None = None
+
+
+def choose(workload: WorkloadFact, wish: Wish) -> Choice | None:
+    """None where no reachable repository has a recovery point."""
+    newest = _best(workload, wish, lambda commit: wish.refuted or not commit.refuted)
+    if newest is None:
+        return None
+    point, source = newest
+    if point.proved:
+        return Choice(point, source, "proved")
+    proved = _best(workload, wish, lambda commit: commit.proved)
+    if proved is None:
+        return Choice(point, source, _standing(point) + "; nothing older that is near is proved")
+    loss_s = max(0.0, wish.failed_at - proved[0].saved_at)
+    older = f"step {proved[0].step} is proved and would lose {loss_s:.1f} s"
+    if wish.newest:
+        return Choice(point, source, f"{_standing(point)}; {older}; the newest was asked for", proved[0])
+    if loss_s > wish.rpo_s:
+        return Choice(
+            point, source, f"{_standing(point)}; {older}, more than the objective of {wish.rpo_s:g} s", proved[0]
+        )
+    newer_s = max(0.0, wish.failed_at - point.saved_at)
+    why = f"proved, within the objective; step {point.step} would lose {newer_s:.1f} s and is {_standing(point)}"
+    return Choice(*proved, why, point)
+
+
+def refuted(workload: WorkloadFact, demanded: tuple[Level, ...]) -> CommitFact | None:
+    """The newest that has its receipts and whose proof failed, where it is newer than every other recovery point."""
+    wish = Wish(demanded, 0.0, 0.0)
+    failed = _best(workload, wish, lambda commit: commit.refuted)
+    sound = _best(workload, wish, lambda commit: not commit.refuted)
+    if failed is None or (sound is not None and sound[0].id > failed[0].id):
+        return None
+    return failed[0]
+
+
+def _standing(commit: CommitFact) -> str:
+    if commit.proof is None:
+        return "not proved"
+    return "proved" if commit.proof.ok else f"tried and FAILED ({commit.proof.reason})"
+
+
+def _best(workload: WorkloadFact, wish: Wish, fits: Callable[[CommitFact], bool]) -> Found | None:
+    """The greatest (term, height) that fits, with every demanded receipt, and a repository where it has them (rule 14).
+
+    What is about to be void is none (`contest.py`).
+
+    What one repository's prover found of a checkpoint is true of it in all of them: its contents are the same.
+    """
+    words = _words(workload)
+    best: Found | None = None
+    heard = {name: fact for name, fact in workload.repositories.items() if fact.reachable and not fact.rolled_back}
+    void = contested(heard, workload.acknowledge, wish.prefer)
+    for repository in heard.values():
+        for commit in repository.newest:
+            if (repository.name, commit.id) in void:
+                continue
+            said = replace(commit, proof=words.get((commit.id, commit.root)))
+            sound = not commit.suspect and set(wish.demanded) <= set(commit.receipts) and fits(said)
+            better = (
+                best is None or commit.id > best[0].id or (commit.id == best[0].id and repository.name == wish.prefer)
+            )
+            if sound and better:
+                best = (said, repository.name)
+    return best
+
+
+def _words(workload: WorkloadFact) -> dict[tuple[CommitId, str], Word]:
+    """Per checkpoint (its name and its contents) the word that says most: a failure, else the newest."""
+    found: dict[tuple[CommitId, str], Word] = {}
+    for repository in workload.repositories.values():
+        for commit in repository.newest if repository.reachable and not repository.rolled_back else ():
+            there, word = found.get((commit.id, commit.root)), commit.proof
+            if word is not None and (there is None or (not word.ok, word.at) > (not there.ok, there.at)):
+                found[commit.id, commit.root] = word
+    return found
