@@ -34,6 +34,7 @@ def main() -> None:
     }
     pulumi.export("environmentId", environment.environment_id)
     pulumi.export("repositories", {each: made.repository for each, made in sites.items()})
+    pulumi.export("urls", {each: made.urls for each, made in sites.items()})
     pulumi.export("roles", {each: made.roles for each, made in sites.items()})
 
 

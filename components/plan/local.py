@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from drstack.errors import EnvironmentUnknown
-from drstack.spec.jobs import LocalJob
+from drstack.spec.jobs import LocalJob, ServeJob
 from drstack.spec.objectives import objectives
 from drstack.spec.sites import LocalSite
 from drstack.spec.urls import resolve_url
@@ -74,6 +74,38 @@ def local_jobs(environment: Environment) -> dict[str, LocalJob]:
     return {name: each.job for name, each in replicated(environment).items() if isinstance(each.job, LocalJob)}
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A workload that local sites serve: its job, the workload whose checkpoints it loads, and what they must have."""
+
+    job: ServeJob
+    model: str
+    receipts: tuple[str, ...]
+
+
+def served(environment: Environment) -> dict[str, Served]:
+    """Workloads that replicas at local sites serve."""
+    found: dict[str, Served] = {}
+    for name, each in environment.workloads.items():
+        if isinstance(each.job, ServeJob) and each.serves is not None:
+            demanded = environment.replication.demanded(environment.workloads[each.serves].class_)
+            found[name] = Served(each.job, each.serves, tuple(demanded))
+    return found
+
+
+def serving_weights(environment: Environment) -> dict[str, int]:
+    """Each site's share of the requests at first, in percent: all sites alike if all are active, else the primary."""
+    if environment.strategy != "active-active":
+        return {site: 100 if site == environment.primary else 0 for site in environment.sites}
+    share, rest = divmod(100, len(environment.sites))
+    return {site: share + (rest if site == environment.primary else 0) for site in environment.sites}
+
+
+def router_folder(environment: Environment, root: Path) -> Path:
+    """Outside all sites: it must outlive each of them."""
+    return root / "routers" / environment.environment
+
+
 def assigned_workloads(environment: Environment) -> dict[str, dict[str, object]]:
     """Per workload, the site that writes first and those that acknowledge, as the environment resource takes them."""
     near = environment.replication.near.get(environment.primary)
@@ -82,6 +114,8 @@ def assigned_workloads(environment: Environment) -> dict[str, dict[str, object]]
         wanted = environment.replication.acknowledgement(name, objectives(workload).rpo_s)
         acknowledge = [near] if wanted == "near" and near else []
         found[name] = {"writer": environment.primary, "acknowledge": acknowledge}
+    for name in served(environment):
+        found[name] = {"writer": environment.primary, "acknowledge": [], "serves": serving_weights(environment)}
     return found
 
 
@@ -125,6 +159,10 @@ def descriptor(environment: Environment, site: str, root: Path, owner: str) -> d
             }
             for name, workload in replicated(environment).items()
         },
+        "serving": {
+            name: {"model": each.model, "replicas": each.job.replicas} for name, each in served(environment).items()
+        },
+        "router": str(router_folder(environment, root)) if served(environment) else None,
     }
 
 
@@ -137,3 +175,9 @@ def initial_slots(roles: Mapping[str, str], full: int, standby: int) -> int | No
 
 def initially_running(role: str) -> bool | None:
     return None if role == "unknown" else role == "writer"
+
+
+def initially_serving(roles: Mapping[str, str], full: int, standby: int, replicas: int) -> bool | None:
+    """Whether replicas run at a site that is made now: where its slots take them. None where its role is not known."""
+    slots = initial_slots(roles, full, standby)
+    return None if slots is None else replicas <= slots

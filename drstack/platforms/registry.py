@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from drstack.errors import EnvironmentUnknown
 from drstack.platforms.local.descriptor import read_descriptor
+from drstack.platforms.local.router.place import router_place
+from drstack.platforms.local.router.router import LocalRouter
 from drstack.platforms.local.site import LocalSite
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from drstack.recovery.ports import Site
+    from drstack.recovery.ports import Router, Site
 
 
 def open_site(descriptor: Mapping[str, Any]) -> Site:
@@ -27,3 +29,9 @@ def open_site(descriptor: Mapping[str, Any]) -> Site:
         f"site {descriptor.get('site')!r}: no actuators for platform {platform!r}",
         hint="Use a drstack of the version that published the descriptor.",
     )
+
+
+def open_router(descriptor: Mapping[str, Any]) -> Router | None:
+    """The router that a site's descriptor names; None where the site serves nothing. Opening touches nothing."""
+    described = read_descriptor(descriptor) if descriptor.get("platform") == "local" else None
+    return LocalRouter(router_place(described.router)) if described is not None and described.router else None

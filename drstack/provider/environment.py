@@ -6,7 +6,7 @@ Assignment 1 is made only where nothing that can be reached knows the environmen
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from drstack.errors import WitnessUnreachable, WitnessUnsound
@@ -26,10 +26,11 @@ _REPAIR = "docs/operations/witness.md tells how to put the witness back from the
 
 @dataclass(frozen=True, slots=True)
 class DeclaredWorkload:
-    """Who writes it first, and which sites acknowledge."""
+    """Who writes it first, which sites acknowledge, and for work that serves, which sites do with what weight."""
 
     writer: str
     acknowledge: tuple[str, ...] = ()
+    serves: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,9 @@ def decide(
 
 
 def _opened(declared: DeclaredWorkload, term: int) -> WorkloadAssignment:
-    return WorkloadAssignment(writer=declared.writer, term=term, acknowledge=declared.acknowledge)
+    return WorkloadAssignment(
+        writer=declared.writer, term=term, acknowledge=declared.acknowledge, serves=dict(declared.serves)
+    )
 
 
 def found_environment(

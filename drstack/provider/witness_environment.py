@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from drstack.errors import WitnessUnreachable, WitnessUnsound
 from drstack.provider.environment import DeclaredWorkload, found_environment
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 class WorkloadInputs(Inputs):
     writer: Name
     acknowledge: tuple[Name, ...] = ()
+    serves: dict[Name, int] = Field(default_factory=dict[str, int])
 
     @field_validator("acknowledge")
     @classmethod
@@ -53,7 +54,9 @@ class Environment(Kind[EnvironmentInputs]):
 
     def update(self, inputs: EnvironmentInputs) -> Mapping[str, object]:
         witness = open_witness(inputs.witness, inputs.environment)
-        declared = {n: DeclaredWorkload(each.writer, each.acknowledge) for n, each in inputs.workloads.items()}
+        declared = {
+            n: DeclaredWorkload(each.writer, each.acknowledge, each.serves) for n, each in inputs.workloads.items()
+        }
         identity = found_environment(witness, declared, inputs.repositories, inputs.sites, clock=clock, token=token)
         return {**inputs.model_dump(by_alias=True), "environmentId": identity, DRIFT: []}
 

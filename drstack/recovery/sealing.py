@@ -14,6 +14,7 @@ from drstack.errors import OperationConflict, StepFailed, WitnessUnsound
 from drstack.recovery.admission import bring_up_to
 from drstack.recovery.facts import WorkloadFact, repository_fact
 from drstack.recovery.plan import recovery_point
+from drstack.recovery.traffic import weights_after
 from drstack.witness.assignment import Assignment, Consent, WorkloadAssignment
 from replicator.errors import ReplicatorError
 from replicator.log.entries import SealRef
@@ -122,6 +123,10 @@ def assign(world: World, plan: Doc, workloads: list[Doc], operation: str) -> Ass
             seals=tuple(SealRef.model_validate(ref) for ref in workload["seals"]),
             head=Id(term=workload["commit"][0], height=workload["commit"][1]), heads=workload["heads"], keys=old.keys,
         )  # fmt: skip
+    for name, part in before.workloads.items():
+        if part.serves and name not in {workload["name"] for workload in workloads} and plan["fence"]:
+            serves = weights_after(part.serves, plan["fence"], plan["target"])
+            made[name] = part.model_copy(update={"writer": plan["target"], "term": number, "serves": serves})
     by, reason = str(plan.get("by", "")), plan.get("reason") or ""
     consents = tuple(Consent(kind=kind, value=value, reason=reason, by=by) for kind, value in plan["consents"])
     stands = world.witness.assign(

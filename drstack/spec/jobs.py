@@ -45,9 +45,7 @@ class LocalJob(Declared):
 class ServeJob(Declared):
     """Replicas on the slots of a local site, each answering requests that the environment's router sends it."""
 
-    serve: str = Field(
-        pattern=MODULE, description="Python module that answers requests.", examples=["examples.serve"]
-    )
+    serve: str = Field(pattern=MODULE, description="Python module that answers requests.", examples=["examples.serve"])
     replicas: StrictInt = Field(
         default=1, ge=1, description="Replicas at each site that serves; each takes one slot.", examples=[2]
     )

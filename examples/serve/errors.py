@@ -1,9 +1,9 @@
 """What ends the program, or one request.
 
-    ServeError            1   (never raised itself)
-    ├── Usage             2   the options contradict each other or the machine
-    ├── NotServable      65   a checkpoint that restored whole and holds no model that this program knows
-    └── BadRequest        -   a request that cannot be answered; the client gets its message with status 400
+ServeError            1   (never raised itself)
+├── Usage             2   the options contradict each other or the machine
+├── NotServable      65   a checkpoint that restored whole and holds no model that this program knows
+└── BadRequest        -   a request that cannot be answered; the client gets its message with status 400
 """
 
 

@@ -62,7 +62,9 @@ def parse(argv: Sequence[str]) -> Options:
     add = parser.add_argument
     add("--repository", required=True, metavar="URL", help="the site's repository")
     add("--model", required=True, metavar="WORKLOAD", help="workload whose checkpoints are served")
-    add("--receipts", type=_receipts, default=("stored", "decoded"), help="what a recovery point needs (stored,decoded)")
+    add(
+        "--receipts", type=_receipts, default=("stored", "decoded"), help="what a recovery point needs (stored,decoded)"
+    )
     add("--weights", required=True, type=Path, metavar="DIR", help="this replica's own folder, for restored files")
     add("--port", type=_port, default=0, help="loopback port; 0: any that is free (0)")
     add("--site", default="", help="name of the site, told in every answer")

@@ -9,11 +9,10 @@ import threading
 import time
 from dataclasses import dataclass
 
-from replicator.errors import ReplicatorError
-
 from examples.serve.errors import NotServable
 from examples.serve.model import Model
 from examples.serve.weights import Found, Source, why
+from replicator.errors import ReplicatorError
 
 
 @dataclass(frozen=True)

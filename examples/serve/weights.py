@@ -7,16 +7,17 @@ commit; a trainer's folder is never read. What is being served stays on the disk
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
+from examples.serve.errors import NotServable
 from replicator.errors import ReplicatorError
 from replicator.log.replay import Accepted
-from replicator.model import Level
 from replicator.repository.repository import Repository, newest_recovery_point
 from replicator.repository.restore import restore
 from replicator.stores.url import open_store
 
-from examples.serve.errors import NotServable
+if TYPE_CHECKING:
+    from replicator.model import Level
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,9 @@ class Desired:
         """
         slots = self.slots if any(name in writes for name in self.jobs) else standby_slots
         trains = {name: job for name, job in self.jobs.items() if job.program.serving is None}
-        back = Desired(slots, None, {n: job if n in writes else replace(job, running=False) for n, job in trains.items()})
+        back = Desired(
+            slots, None, {n: job if n in writes else replace(job, running=False) for n, job in trains.items()}
+        )
         for name, job in sorted(self.jobs.items()):
             if job.program.serving is not None:
                 free = back.free_slots(job.ranks, name)

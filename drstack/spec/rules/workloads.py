@@ -21,7 +21,10 @@ def class_needs(draft: Draft) -> Iterator[Finding]:
     for name, workload in _sound(draft):
         if workload.job is None and workload.class_ in {"training", "inference"}:
             yield Finding(
-                ("workloads", name), "no job", f"a job, as its class is {workload.class_}", f"add job: {{{'serve' if workload.class_ == 'inference' else 'train'}: MODULE}}"
+                ("workloads", name),
+                "no job",
+                f"a job, as its class is {workload.class_}",
+                f"add job: {{{'serve' if workload.class_ == 'inference' else 'train'}: MODULE}}",
             )
         if workload.checkpoints is None and workload.class_ == "training":
             yield Finding(
@@ -59,7 +62,9 @@ def a_local_server_has_its_model(draft: Draft) -> Iterator[Finding]:
             continue
         path = ("workloads", name)
         if workload.class_ != "inference":
-            yield Finding((*path, "job"), "serve", f"train or command, at class {workload.class_}", "write class: inference")
+            yield Finding(
+                (*path, "job"), "serve", f"train or command, at class {workload.class_}", "write class: inference"
+            )
             continue
         model = declared.get(workload.serves or "")
         if workload.serves is None:
