@@ -25,6 +25,7 @@ servers: setup ## builds the servers that tests run against
 	@$(PYTHON) -m tools.servers
 
 demo: setup engine ## a disaster and the recovery from it, on this machine
+	@$(PYTHON) -m tools.servers caddy || echo "make: going on; the demo will serve nothing" >&2
 	@$(venv)/drstack demo $(ARGS)
 
 lint: setup

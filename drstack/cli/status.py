@@ -21,8 +21,10 @@ def status(
 ) -> None:
     """Show each workload: writer, term, replication lag, newest recovery point, and what would be lost now."""
     from drstack.assembly import assemble, load, local_root, project_root
+    from drstack.cli.traffic import render
     from drstack.recovery.conduct import look
     from drstack.recovery.operation import unfinished
+    from drstack.recovery.shares import describe_shares
     from drstack.recovery.status import status as judge
 
     declared = load(environment)
@@ -30,7 +32,9 @@ def status(
     while True:
         running = unfinished(world.witness)
         document = judge(environment, look(world), world.needs, running.identity if running else None)
-        sys.stdout.write(json_.dumps(document) + "\n" if json else _render(document))
+        document["serving"] = describe_shares(world)
+        shown = _render(document) + (render(document["serving"]) if document["serving"] else "")
+        sys.stdout.write(json_.dumps(document) + "\n" if json else shown)
         sys.stdout.flush()
         if not watch:
             return

@@ -106,6 +106,8 @@ def _document(account: Account, folder: Path) -> Doc:
         "torn_checkpoints_offered": account.torn_offered,
         "torn_checkpoints_seen": account.torn_seen,
         "requests": None if account.requests is None else account.requests.document(),
+        "strategy": account.environment.strategy,
+        "answered_by": None if account.requests is None else dict(account.requests.by_site),
         "objectives_met": met,
         "fences": account.end["fences"],
         "verdict": verdict,

@@ -43,19 +43,36 @@ if TYPE_CHECKING:
     from drstack.demo.requests import Outcome
     from drstack.demo.zombie import Offer
     from drstack.recovery.world import World
-    from drstack.spec import Environment
+    from drstack.spec import Environment, Strategy
 
 Doc = dict[str, Any]
 _FAR_STEPS = 30
 _WAIT_S = 90.0
+_PATIENCE_S: dict[Strategy, float] = {
+    "active-active": 30.0,
+    "active-passive": 0.0,
+    "pilot-light": 0.0,
+    "cloud-burst": 0.0,
+}
+"""How long the client asks again. With one active site it does not, so that every request that failed is counted."""
 
 
 class Demo:
     """One demo in one directory. `source` is the project that it copies."""
 
-    def __init__(self, source: Path, directory: Path, report: Path, seed: int, kill_after_steps: int) -> None:
+    def __init__(
+        self,
+        source: Path,
+        directory: Path,
+        report: Path,
+        seed: int,
+        kill_after_steps: int,
+        *,
+        strategy: str | None = None,
+    ) -> None:
         self._stage = Stage(directory, source, seed)
         self._report = report
+        self._strategy = strategy
         self._kill_after = kill_after_steps
         self._voice = Voice()
         self._offers: list[Offer] = []
@@ -64,7 +81,7 @@ class Demo:
     def run(self, fault: Break | None, *, keep: bool) -> tuple[Doc, list[str]]:
         """Play it. Returns the document and what did not hold. DemoFailed where it could not be played to its end."""
         try:
-            environment = self._stage.prepare(serve=self._router_to_be_had())
+            environment = self._stage.prepare(serve=self._router_to_be_had(), strategy=self._strategy)
             return self._play(environment, fault)
         except DrstackError as error:
             if fault is not None and not isinstance(error, DemoFailed):
@@ -145,7 +162,7 @@ class Demo:
         if router is None:
             raise DemoFailed(f"{names[0]} is served, and no site says where its router is")
         url = router.observe(deadline_s=5.0).urls[names[0]]
-        client, began = SteadyClient(url), time.monotonic()
+        client, began = SteadyClient(url, patience_s=_PATIENCE_S[environment.strategy], sessions=10), time.monotonic()
         while client.ask()[0] != http.client.OK:
             if time.monotonic() - began > _WAIT_S:
                 raise DemoFailed(f"{names[0]} at {url} answered nothing within {_WAIT_S:g} s")

@@ -91,10 +91,15 @@ class Traffic:
                 left[workload] = str(error)
         return {"moved": moved, "left": left}
 
-    def settle(self) -> Doc:
-        """Have every share as assigned and answered by somebody. StepFailed where it is not within READY_S."""
+    def settle(self, only: str | None = None) -> Doc:
+        """Have every share as assigned and answered by somebody. StepFailed where it is not within READY_S.
+
+        `only` one workload's, if it is given.
+        """
         done: Doc = {}
         for workload, wanted in self.wanted().items():
+            if only is not None and workload != only:
+                continue
             ends = self.world.clock() + READY_S
             while True:
                 trouble = self._settled(workload, wanted)
