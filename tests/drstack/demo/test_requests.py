@@ -7,6 +7,7 @@ import socket
 import pytest
 
 from drstack.demo.requests import Outcome, SteadyClient, count, in_words
+from drstack.platforms.local.waiting import Deadline
 
 
 def outcome(at: float, status: int | None = 200, site: str = "east", took: float = 0.1) -> Outcome:
@@ -32,8 +33,7 @@ def test_where_nothing_listens_every_request_is_sent_and_fails():
         port = probe.getsockname()[1]
     client = SteadyClient(f"http://127.0.0.1:{port}", every_s=0.01)
     client.start()
-    while len(client.so_far()) < 5:
-        pass
+    assert Deadline(60).until(lambda: len(client.so_far()) >= 5)
     outcomes = client.stop()
     assert all(not each.ok and each.status is None for each in outcomes)
     assert count(outcomes).failed == len(outcomes) >= 5
