@@ -28,6 +28,7 @@ sdk: setup ## SDKs of the provider and the components for Go, Node.js and Python
 	@$(PYTHON) -m tools.sdk $(ARGS)
 
 demo: setup engine ## a disaster and the recovery from it, on this machine
+	@$(PYTHON) -m tools.servers caddy || echo "make: going on; the demo will serve nothing" >&2
 	@$(venv)/drstack demo $(ARGS)
 
 lint: setup

@@ -16,7 +16,7 @@ from drstack.components.local import resources
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from drstack.components.plan.local import LocalPlace
+    from drstack.components.plan.local import LocalPlace, Served
     from drstack.spec.jobs import LocalJob
 
 
@@ -31,6 +31,14 @@ class ClusterJob:
 
 
 @dataclass(frozen=True, slots=True)
+class ClusterReplicas:
+    """One workload's replicas. `initially_running` as of a job."""
+
+    served: Served
+    initially_running: pulumi.Input[bool | None]
+
+
+@dataclass(frozen=True, slots=True)
 class GpuClusterArgs:
     place: LocalPlace
     minimum: pulumi.Input[int]
@@ -40,6 +48,7 @@ class GpuClusterArgs:
     python: pulumi.Input[str | None] = None
     """Interpreter of the jobs; None leaves it as it was when the site was made."""
     jobs: Mapping[str, ClusterJob] = field(default_factory=dict[str, ClusterJob])
+    replicas: Mapping[str, ClusterReplicas] = field(default_factory=dict[str, ClusterReplicas])
 
 
 class GpuCluster(pulumi.ComponentResource):
@@ -70,6 +79,24 @@ class GpuCluster(pulumi.ComponentResource):
                 env=each.job.env,
                 checkpoints=each.checkpoints,
                 initially_running=each.initially_running,
+                python=args.python,
+                opts=pulumi.ResourceOptions(parent=self, depends_on=[pool]),
+            )
+        for workload, each in args.replicas.items():
+            job = each.served.job
+            resources.Job(
+                f"{name}-{workload}",
+                folder=folder,
+                workload=workload,
+                module=job.serve,
+                command=(),
+                args=job.args,
+                ranks=job.replicas,
+                env=job.env,
+                checkpoints=f"serving/{workload}",
+                initially_running=each.initially_running,
+                serves=each.served.model,
+                receipts=each.served.receipts,
                 python=args.python,
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[pool]),
             )

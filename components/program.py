@@ -40,4 +40,5 @@ def _declare(project: Path) -> None:
     }
     pulumi.export("environmentId", environment.environment_id)
     pulumi.export("repositories", {each: made.repository for each, made in sites.items()})
+    pulumi.export("urls", {each: made.urls for each, made in sites.items()})
     pulumi.export("roles", {each: made.roles for each, made in sites.items()})

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 import pulumi
 
 from drstack.components.checkpoint_store import CheckpointStore, CheckpointStoreArgs
-from drstack.components.gpu_cluster import ClusterJob, GpuCluster, GpuClusterArgs
+from drstack.components.gpu_cluster import ClusterJob, ClusterReplicas, GpuCluster, GpuClusterArgs
 from drstack.components.local import resources
 from drstack.components.plan import local
 from drstack.components.replicator_service import ReplicatorService, ReplicatorServiceArgs
+from drstack.components.traffic import Traffic, TrafficArgs
 from drstack.spec.standby import standby_slots
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ class SiteArgs:
 class Site(pulumi.ComponentResource):
     repository: pulumi.Output[str]
     roles: pulumi.Output[dict[str, str]]
+    urls: pulumi.Output[dict[str, str]]
+    """Per workload that it serves, where clients send their requests."""
 
     def __init__(self, name: str, args: SiteArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("drstack:components:Site", name, {}, opts)
@@ -82,9 +85,21 @@ class Site(pulumi.ComponentResource):
                 devices=platform.devices,
                 python=platform.python,
                 jobs=_jobs(declared, roles, args.project),
+                replicas=_replicas(declared, roles, full, standby, args.project),
             ),
             after_store,
         )
+        described: list[pulumi.Resource] = [service, cluster]
+        self.urls = pulumi.Output.from_input(dict[str, str]())
+        if served := tuple(local.served(declared)):
+            router = local.router_folder(declared, args.root)
+            traffic = Traffic(
+                name,
+                TrafficArgs(place, router, served, witness, declared.environment),
+                pulumi.ResourceOptions(parent=self, depends_on=[cluster]),
+            )
+            described.append(traffic)
+            self.urls = traffic.urls
         resources.SiteDescriptor(
             name,
             witness=witness,
@@ -93,7 +108,7 @@ class Site(pulumi.ComponentResource):
             descriptor=args.environment.environment_id.apply(
                 lambda known: {**local.descriptor(declared, site, args.root, args.owner), "environment_id": known}
             ),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[service, cluster]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=described),
         )
         self.repository, self.roles = store.url, roles
         self.register_outputs({"repository": self.repository, "roles": self.roles})
@@ -107,4 +122,18 @@ def _jobs(declared: Declared, roles: pulumi.Output[dict[str, str]], project: Pat
             initially_running=roles.apply(lambda found, name=workload: local.initially_running(found[name])),
         )
         for workload, job in local.local_jobs(declared, project).items()
+    }
+
+
+def _replicas(
+    declared: Declared, roles: pulumi.Output[dict[str, str]], full: int, standby: int, project: Path
+) -> dict[str, ClusterReplicas]:
+    return {
+        workload: ClusterReplicas(
+            served=each,
+            initially_running=roles.apply(
+                lambda found, count=each.job.replicas: local.initially_serving(found, full, standby, count)
+            ),
+        )
+        for workload, each in local.served(declared, project).items()
     }

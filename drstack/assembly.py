@@ -9,23 +9,23 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from drstack.platforms.registry import open_site
+from drstack.platforms.registry import open_router, open_site
 from drstack.reconcile.project import find_root, local_root
 from drstack.recovery.absent import AbsentSite
 from drstack.recovery.plan import Need
 from drstack.recovery.world import World
 from drstack.spec import find_environment, load_environment, objectives, resolve_url
-from drstack.spec.jobs import LocalJob
+from drstack.spec.jobs import LocalJob, ServeJob
 from drstack.witness.witness import Witness
 from replicator.repository.repository import Repository, random_token
 from replicator.stores.url import open_store
 
-__all__ = ["assemble", "load", "local_root", "needs", "open_witness", "project_root"]
+__all__ = ["assemble", "load", "local_root", "needs", "open_witness", "project_root", "served"]
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from drstack.recovery.ports import Site
+    from drstack.recovery.ports import Router, Site
     from drstack.recovery.world import Progress, Reconcile
     from drstack.spec import Environment
 
@@ -53,23 +53,28 @@ def assemble(
     witness = open_witness(environment, root)
     sites: dict[str, Site] = {}
     repositories: dict[str, Repository] = {}
+    router: Router | None = None
     for name in environment.sites:
         descriptor = witness.descriptor(name)
         if descriptor is None:
             sites[name] = AbsentSite(name, "it has published no descriptor")
             continue
         sites[name] = open_site(descriptor)
+        router = router or open_router(descriptor)
         repositories[name] = Repository(name, open_store(str(descriptor["repository"])))
     return World(
         environment=environment.environment, witness=witness, sites=sites, repositories=repositories,
         needs=needs(environment, target), clock=time.time, sleep=sleep, progress=progress, reconcile=reconcile,
+        router=router, serving=served(environment),
     )  # fmt: skip
 
 
 def needs(environment: Environment, target: str | None) -> dict[str, Need]:
-    """What each workload needs, as the environment file says."""
+    """What each workload that writes needs, as the environment file says."""
     found: dict[str, Need] = {}
     for name, workload in environment.workloads.items():
+        if name in served(environment):
+            continue
         goal = objectives(workload)
         near = environment.replication.near.get(target or environment.primary)
         confirmed = environment.replication.acknowledgement(name, goal.rpo_s) == "near" and near is not None
@@ -79,3 +84,8 @@ def needs(environment: Environment, target: str | None) -> dict[str, Need]:
             ranks=job.ranks if isinstance(job, LocalJob) else 1, acknowledge=(near,) if confirmed and near else (),
         )  # fmt: skip
     return found
+
+
+def served(environment: Environment) -> tuple[str, ...]:
+    """Workloads that answer requests and write nothing: a router moves them, no log."""
+    return tuple(name for name, workload in environment.workloads.items() if isinstance(workload.job, ServeJob))

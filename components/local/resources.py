@@ -163,7 +163,9 @@ class Job(pulumi.CustomResource):
         env: pulumi.Input[Mapping[str, str]],
         checkpoints: pulumi.Input[str],
         initially_running: pulumi.Input[bool | None],
-        python: pulumi.Input[str | None],
+        python: pulumi.Input[str | None] = None,
+        serves: pulumi.Input[str | None] = None,
+        receipts: pulumi.Input[Sequence[str]] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         given = {
@@ -177,8 +179,40 @@ class Job(pulumi.CustomResource):
             "checkpoints": checkpoints,
             "initiallyRunning": initially_running,
             "python": python,
+            "serves": serves,
+            "receipts": receipts,
         }
         super().__init__("drstack:local:Job", name, given, opts)
+
+
+class Router(pulumi.CustomResource):
+    """A site's part of the environment's router."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        folder: pulumi.Input[str],
+        site: pulumi.Input[str],
+        site_folder: pulumi.Input[str],
+        workloads: pulumi.Input[Sequence[str]],
+        witness: pulumi.Input[str],
+        environment: pulumi.Input[str],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        given = {
+            "folder": folder,
+            "site": site,
+            "siteFolder": site_folder,
+            "workloads": workloads,
+            "witness": witness,
+            "environment": environment,
+        }
+        super().__init__("drstack:local:Router", name, {**given, "urls": None}, opts)
+
+    @property
+    def urls(self) -> pulumi.Output[dict[str, str]]:
+        return cast("pulumi.Output[dict[str, str]]", self.__dict__["urls"])
 
 
 def get_roles(

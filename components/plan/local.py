@@ -6,10 +6,10 @@ Pure. Invariant: every stack of an environment computes the same places, so that
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from drstack.errors import EnvironmentUnknown
-from drstack.spec.jobs import LocalJob
+from drstack.spec.jobs import LocalJob, ServeJob
 from drstack.spec.objectives import objectives
 from drstack.spec.sites import LocalSite
 from drstack.spec.urls import resolve_url
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from drstack.spec.environment import Environment
     from drstack.spec.workloads import Workload
+
+JobT = TypeVar("JobT", LocalJob, ServeJob)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +77,42 @@ def local_jobs(environment: Environment, project: Path | None = None) -> dict[st
     return {name: _at_home(job, project) if project else job for name, job in jobs.items()}
 
 
-def _at_home(job: LocalJob, project: Path) -> LocalJob:
+def _at_home(job: JobT, project: Path) -> JobT:
     """A job's own PYTHONPATH stands."""
     return job.model_copy(update={"env": {"PYTHONPATH": str(project), **job.env}})
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A workload that local sites serve: its job, the workload whose checkpoints it loads, and what they must have."""
+
+    job: ServeJob
+    model: str
+    receipts: tuple[str, ...]
+
+
+def served(environment: Environment, project: Path | None = None) -> dict[str, Served]:
+    """Workloads that replicas at local sites serve; their modules are found in `project` too."""
+    found: dict[str, Served] = {}
+    for name, each in environment.workloads.items():
+        if isinstance(each.job, ServeJob) and each.serves is not None:
+            demanded = environment.replication.demanded(environment.workloads[each.serves].class_)
+            job = _at_home(each.job, project) if project else each.job
+            found[name] = Served(job, each.serves, tuple(demanded))
+    return found
+
+
+def serving_weights(environment: Environment) -> dict[str, int]:
+    """Each site's share of the requests at first, in percent: all sites alike if all are active, else the primary."""
+    if environment.strategy != "active-active":
+        return {site: 100 if site == environment.primary else 0 for site in environment.sites}
+    share, rest = divmod(100, len(environment.sites))
+    return {site: share + (rest if site == environment.primary else 0) for site in environment.sites}
+
+
+def router_folder(environment: Environment, root: Path) -> Path:
+    """Outside all sites: it must outlive each of them."""
+    return root / "routers" / environment.environment
 
 
 def assigned_workloads(environment: Environment) -> dict[str, dict[str, object]]:
@@ -88,6 +123,8 @@ def assigned_workloads(environment: Environment) -> dict[str, dict[str, object]]
         wanted = environment.replication.acknowledgement(name, objectives(workload).rpo_s)
         acknowledge = [near] if wanted == "near" and near else []
         found[name] = {"writer": environment.primary, "acknowledge": acknowledge}
+    for name in served(environment):
+        found[name] = {"writer": environment.primary, "acknowledge": [], "serves": serving_weights(environment)}
     return found
 
 
@@ -140,6 +177,10 @@ def descriptor(environment: Environment, site: str, root: Path, owner: str) -> d
             }
             for name, workload in replicated(environment).items()
         },
+        "serving": {
+            name: {"model": each.model, "replicas": each.job.replicas} for name, each in served(environment).items()
+        },
+        "router": str(router_folder(environment, root)) if served(environment) else None,
     }
 
 
@@ -152,3 +193,9 @@ def initial_slots(roles: Mapping[str, str], full: int, standby: int) -> int | No
 
 def initially_running(role: str) -> bool | None:
     return None if role == "unknown" else role == "writer"
+
+
+def initially_serving(roles: Mapping[str, str], full: int, standby: int, replicas: int) -> bool | None:
+    """Whether replicas run at a site that is made now: where its slots take them. None where its role is not known."""
+    slots = initial_slots(roles, full, standby)
+    return None if slots is None else replicas <= slots

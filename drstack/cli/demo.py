@@ -11,6 +11,13 @@ from typing import Annotated
 import typer
 
 
+class Strategy(StrEnum):
+    """Who answers requests before the disaster: one site, or both."""
+
+    ACTIVE_PASSIVE = "active-passive"
+    ACTIVE_ACTIVE = "active-active"
+
+
 class Fault(StrEnum):
     """Planted faults; each must make the demo fail and be named."""
 
@@ -30,6 +37,9 @@ def demo(
         Path | None, typer.Option("--directory", help="Where everything happens. Default: .drstack/demo")
     ] = None,
     report: Annotated[Path, typer.Option("--report", help="Folder of the report.")] = Path("demo-report"),
+    strategy: Annotated[
+        Strategy, typer.Option("--strategy", help="Who answers requests before the disaster: one site, or both.")
+    ] = Strategy.ACTIVE_PASSIVE,
     keep: Annotated[bool, typer.Option("--keep", help="Leave sites and witness in place afterwards, stopped.")] = False,
     fault: Annotated[
         Fault | None, typer.Option("--break", help="Plant a fault; the demo must then end non-zero and name it.")
@@ -50,8 +60,9 @@ def demo(
             hint="drstack init demo --example --environment local makes a project that has it; run the demo there.",
         )
     play = Demo(
-        source, (directory or source / ".drstack" / "demo").absolute(), report.absolute(), seed, kill_after_steps
-    )
+        source, (directory or source / ".drstack" / "demo").absolute(), report.absolute(), seed, kill_after_steps,
+        strategy=strategy.value,
+    )  # fmt: skip
     document, failed = play.run(fault.value if fault else None, keep=keep)
     if json:
         sys.stdout.write(json_.dumps(document) + "\n")

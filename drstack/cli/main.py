@@ -17,6 +17,7 @@ from drstack.cli.prove import prove
 from drstack.cli.report import report
 from drstack.cli.schema import schema
 from drstack.cli.status import status
+from drstack.cli.traffic import traffic
 from drstack.cli.up import up
 from replicator.cli.main import app as checkpoints
 from replicator.cli.restore import restore
@@ -33,6 +34,7 @@ app = typer.Typer(
 app.command(rich_help_panel=_INCIDENT)(promote)
 app.command(rich_help_panel=_INCIDENT)(status)
 app.command(rich_help_panel=_INCIDENT)(restore)
+app.command(rich_help_panel=_INCIDENT)(traffic)
 app.command(rich_help_panel=_EVERYDAY)(verify)
 app.command(rich_help_panel=_EVERYDAY)(prove)
 app.add_typer(checkpoints, name="checkpoints", rich_help_panel=_EVERYDAY)

@@ -21,9 +21,11 @@ def status(
 ) -> None:
     """Show each workload: writer, term, replication lag, newest recovery point, and what would be lost now."""
     from drstack.assembly import assemble, load, local_root, project_root
+    from drstack.cli.traffic import render
     from drstack.recovery.conduct import look
     from drstack.recovery.history import promotions
     from drstack.recovery.operation import unfinished
+    from drstack.recovery.shares import describe_shares
     from drstack.recovery.status import status as judge
 
     declared = load(environment)
@@ -36,7 +38,9 @@ def status(
             standing = (document["assignment"], document["operation"])
             told = told if told[0] == standing else (standing, promotions(world.witness))
             document["promotions"] = told[1]
-        sys.stdout.write(json_.dumps(document) + "\n" if json else _render(document))
+        document["serving"] = describe_shares(world)
+        shown = _render(document) + (render(document["serving"]) if document["serving"] else "")
+        sys.stdout.write(json_.dumps(document) + "\n" if json else shown)
         sys.stdout.flush()
         if not watch:
             return

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
+from drstack.demo.requests import in_words
 from drstack.demo.trace import events
 from drstack.platforms.local.folder import site_folder
 from drstack.report.folder import write_report
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from drstack.demo.disaster import Killed
     from drstack.demo.reference import Comparison
+    from drstack.demo.requests import Counted
     from drstack.demo.stage import Stage
     from drstack.demo.zombie import Offer
     from drstack.spec import Environment
@@ -56,6 +58,8 @@ class Account:
     comparison: Comparison
     last_step: int
     edges: Mapping[str, tuple[float, float]]
+    requests: Counted | None = None
+    """What a client saw meanwhile; None where nothing was served."""
 
 
 def write_account(account: Account, folder: Path) -> Doc:
@@ -77,6 +81,7 @@ def _document(account: Account, folder: Path) -> Doc:
         f"after {rto_s:.1f} s; objectives {'met' if met else 'MISSED'}; the resumed run {same} an uninterrupted one over "
         f"{account.comparison.compared} steps; {len(account.offers)} late commits of {account.lost} offered, "
         f"{account.zombie_accepted} accepted."
+        + (f" Requests: {in_words(account.requests)}." if account.requests else "")
     )
     return {
         "promoted": account.end["result"] == "promoted",
@@ -100,6 +105,9 @@ def _document(account: Account, folder: Path) -> Doc:
         "zombie_commits_accepted": account.zombie_accepted,
         "torn_checkpoints_offered": account.torn_offered,
         "torn_checkpoints_seen": account.torn_seen,
+        "requests": None if account.requests is None else account.requests.document(),
+        "strategy": account.environment.strategy,
+        "answered_by": None if account.requests is None else dict(account.requests.by_site),
         "objectives_met": met,
         "fences": account.end["fences"],
         "verdict": verdict,
@@ -176,6 +184,7 @@ def _facts(account: Account) -> dict[str, str]:
         "python": platform.python_version(),
         "torch": metadata.version("torch"),
         "drstack": metadata.version("drstack"),
+        "requests": in_words(account.requests) if account.requests else "none: nothing was served",
         "encryption": "none (crypto: none)",
         "signatures": "none",
         "seed": str(account.stage.seed),

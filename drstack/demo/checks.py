@@ -37,6 +37,16 @@ def failures(document: Mapping[str, Any]) -> list[str]:
         "reference", d["reference_match"],
         f"the resumed run differs from the uninterrupted one at step {d['reference_first_difference']}",
     )  # fmt: skip
+    asked = d["requests"]
+    if asked is not None:
+        check("requests", asked["sent"] > 0, "no request was sent: the count shows nothing")
+        check("requests", d["answered_by"].get(d["writer"]), f"{d['writer']} answered no request after the promotion")
+        retried = d["strategy"] == "active-active"
+        check(
+            "requests",
+            not (retried and asked["failed"]),
+            f"{asked['failed']} requests of a client that retries were lost",
+        )
     check("objectives", d["objectives_met"], f"RPO {d['rpo_s']:.1f} s, RTO {d['rto_s']:.1f} s: an objective was missed")
     up_to_start = sum(p["seconds"] for p in d["phases"][: [p["name"] for p in d["phases"]].index("start") + 1])
     check("phases", abs(up_to_start - d["rto_s"]) < _CLOSE_S, f"phases add up to {up_to_start:.3f} s, not to the RTO")

@@ -6,24 +6,27 @@ demo fail.
 
 from __future__ import annotations
 
+import http.client
 import os
 import time
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from drstack.assembly import assemble
+from drstack.assembly import assemble, served
 from drstack.demo import breaks, checks, zombie
 from drstack.demo.account import Account, write_account
 from drstack.demo.disaster import Killed, bring_back, kill_while_saving, take_away
 from drstack.demo.reference import compare, run_reference
+from drstack.demo.requests import SteadyClient, count, in_words
 from drstack.demo.sites import await_step, resurrect, stop_everything
 from drstack.demo.stage import ENVIRONMENT, Stage
 from drstack.demo.torn import incomplete_commits
 from drstack.demo.trace import losses
 from drstack.demo.voice import Voice
-from drstack.errors import DemoFailed, DrstackError
+from drstack.errors import ActuatorFailed, DemoFailed, DrstackError
 from drstack.platforms.local.folder import site_folder
+from drstack.platforms.local.router.binary import find_caddy
 from drstack.reconcile.after import Reconciler
 from drstack.reconcile.stacks import Stack, open_engine, prepare
 from drstack.reconcile.update import bring_up
@@ -38,29 +41,48 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from drstack.demo.breaks import Break
+    from drstack.demo.requests import Outcome
     from drstack.demo.zombie import Offer
     from drstack.recovery.world import World
-    from drstack.spec import Environment
+    from drstack.spec import Environment, Strategy
 
 Doc = dict[str, Any]
 _FAR_STEPS = 30
 _WAIT_S = 90.0
+_PATIENCE_S: dict[Strategy, float] = {
+    "active-active": 30.0,
+    "active-passive": 0.0,
+    "pilot-light": 0.0,
+    "cloud-burst": 0.0,
+}
+"""How long the client asks again. With one active site it does not, so that every request that failed is counted."""
 
 
 class Demo:
     """One demo in one directory. `source` is the project that it copies."""
 
-    def __init__(self, source: Path, directory: Path, report: Path, seed: int, kill_after_steps: int) -> None:
+    def __init__(
+        self,
+        source: Path,
+        directory: Path,
+        report: Path,
+        seed: int,
+        kill_after_steps: int,
+        *,
+        strategy: str | None = None,
+    ) -> None:
         self._stage = Stage(directory, source, seed)
         self._report = report
+        self._strategy = strategy
         self._kill_after = kill_after_steps
         self._voice = Voice()
         self._offers: list[Offer] = []
+        self._client: SteadyClient | None = None
 
     def run(self, fault: Break | None, *, keep: bool) -> tuple[Doc, list[str]]:
         """Play it. Returns the document and what did not hold. DemoFailed where it could not be played to its end."""
         try:
-            environment = self._stage.prepare()
+            environment = self._stage.prepare(serve=self._router_to_be_had(), strategy=self._strategy)
             return self._play(environment, fault)
         except DrstackError as error:
             if fault is not None and not isinstance(error, DemoFailed):
@@ -79,6 +101,7 @@ class Demo:
                 f"pulumi up {outcome.stack}: {sum(outcome.changes.values())} resources, {outcome.duration_s:.1f} s"
             )
         self._voice.say(f"{lost} trains {workload}; waiting for step {self._kill_after}")
+        answered = self._send_requests(environment, target)
         killed = kill_while_saving(
             self._stage.site(lost), workload, after_step=self._kill_after, deadline_s=_WAIT_S, say=self._voice.say
         )
@@ -98,6 +121,9 @@ class Demo:
         self._voice.say(f"{target} writes now; letting it train to step {resumed + _FAR_STEPS}")
         view, torn_offered = self._return_the_dead(world, workload, lost, target)
         await_step(self._stage.site(target), workload, resumed + _FAR_STEPS, deadline_s=_WAIT_S)
+        outcomes = self._stop_requests()
+        if outcomes is not None:
+            self._voice.say(f"requests for {answered}: {in_words(count(outcomes))}")
         stop_everything([self._stage.site(name) for name in environment.sites])
         torn_seen = incomplete_commits(world.repositories[target], workload, self._stage.directory / "reference")
         made = losses(site_folder(self._stage.site(target)).metrics(workload))
@@ -115,9 +141,41 @@ class Demo:
             environment=environment, stage=self._stage, killed=killed, end=end, target=target, lost=lost,
             workload=workload, offers=tuple(self._offers), zombie_accepted=accepted, torn_offered=torn_offered,
             torn_seen=torn_seen, comparison=comparison, last_step=last, edges=self._voice.edges,
+            requests=None if outcomes is None else count(outcomes),
         )  # fmt: skip
         document = write_account(account, self._report)
         return document, checks.failures(document)
+
+    def _router_to_be_had(self) -> bool:
+        try:
+            find_caddy()
+        except ActuatorFailed as error:
+            self._voice.say(f"NOTHING IS SERVED in this demo, and no requests are counted: {error}. {error.hint}")
+            return False
+        return True
+
+    def _send_requests(self, environment: Environment, target: str) -> str | None:
+        """Begin to send requests, once the first is answered. Returns the workload that they are for."""
+        names = served(environment)
+        if not names:
+            return None
+        router = assemble(environment, self._stage.root, target, progress=self._voice).router
+        if router is None:
+            raise DemoFailed(f"{names[0]} is served, and no site says where its router is")
+        url = router.observe(deadline_s=5.0).urls[names[0]]
+        client, began = SteadyClient(url, patience_s=_PATIENCE_S[environment.strategy], sessions=10), time.monotonic()
+        while client.ask()[0] != http.client.OK:
+            if time.monotonic() - began > _WAIT_S:
+                raise DemoFailed(f"{names[0]} at {url} answered nothing within {_WAIT_S:g} s")
+            time.sleep(0.2)
+        client.start()
+        self._client = client
+        self._voice.say(f"{names[0]} answers at {url}; 10 requests a second from now on")
+        return names[0]
+
+    def _stop_requests(self) -> list[Outcome] | None:
+        client, self._client = self._client, None
+        return None if client is None else client.stop()
 
     def _world(self, environment: Environment, target: str, fault: Break | None, engine: Any) -> World:
         voice = self._voice
@@ -198,8 +256,10 @@ class Demo:
         return len(standing), len(torn)
 
     def _tidy_up(self, *, keep: bool) -> None:
+        self._stop_requests()
         with suppress(KeyError):
-            stop_everything([path for path in (self._stage.root / "sites").glob("*") if path.is_dir()])
+            stands = [path for kept in ("sites", "routers") for path in (self._stage.root / kept).glob("*")]
+            stop_everything([path for path in stands if path.is_dir()])
         if not keep:
             self._stage.clear()
         self._stage.release()

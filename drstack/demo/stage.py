@@ -57,8 +57,14 @@ class Stage:
     def site(self, name: str) -> Path:
         return self.root / "sites" / name
 
-    def prepare(self) -> Environment:
-        """Take the folder, clear what an earlier demo left, and write the project. DemoFailed if another demo has it."""
+    def router(self, environment: str) -> Path:
+        return self.root / "routers" / environment
+
+    def prepare(self, *, serve: bool = True, strategy: str | None = None) -> Environment:
+        """Take the folder, clear what an earlier demo left, and write the project. DemoFailed if another demo has it.
+
+        Without `serve`, nothing is served: its workloads are left out of the environment. `strategy` replaces the file's.
+        """
         self.directory.mkdir(parents=True, exist_ok=True)
         self._lock()
         self.clear()
@@ -67,13 +73,13 @@ class Stage:
         os.environ["DRSTACK_LEASH"] = str(self.leash)
         os.environ["DRSTACK_ROOT"] = str(self.root)
         self.root.mkdir()
-        return self._write_project()
+        return self._write_project(serve=serve, strategy=strategy)
 
     def clear(self) -> None:
         """End every process of a site that ever stood here, and remove what the demo makes."""
-        for kept in (self.root / "sites", self.lost):
+        for kept in (self.root / "sites", self.root / "routers", self.lost):
             for folder in kept.iterdir() if kept.is_dir() else ():
-                for where in (folder, self.site(folder.name)):
+                for where in (folder, self.site(folder.name), self.router(folder.name)):
                     processes.end(site_folder(where), deadline_s=10.0)
         for name in _OURS:
             path = self.directory / name
@@ -95,7 +101,7 @@ class Stage:
             ) from error
         self._held.append(lock)
 
-    def _write_project(self) -> Environment:
+    def _write_project(self, *, serve: bool, strategy: str | None) -> Environment:
         shutil.copytree(
             self.source / "stacks", self.project / "stacks", ignore=shutil.ignore_patterns("Pulumi.*", "__pycache__")
         )
@@ -109,7 +115,12 @@ class Stage:
         (self.project / "Pulumi.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
         path = self.project / "stacks" / "environments" / f"{ENVIRONMENT}.yaml"
         declared = _mapping(yaml.safe_load(path.read_text()))
+        declared["strategy"] = strategy or declared["strategy"]
+        if not serve:
+            declared["workloads"] = {n: each for n, each in declared["workloads"].items() if "serves" not in each}
         for workload in declared["workloads"].values():
+            if "serves" in workload:
+                continue
             workload["job"]["args"] = [*workload["job"].get("args", []), "--seed", self.seed]
         path.write_text(yaml.safe_dump(declared, sort_keys=False))
         return load_environment(path, name=ENVIRONMENT)

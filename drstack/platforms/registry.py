@@ -12,6 +12,8 @@ from drstack.errors import EnvironmentUnknown
 from drstack.platforms.local.descriptor import read_descriptor
 from drstack.platforms.local.folder import site_folder
 from drstack.platforms.local.prover import held_prover
+from drstack.platforms.local.router.place import router_place
+from drstack.platforms.local.router.router import LocalRouter
 from drstack.platforms.local.site import LocalSite
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from drstack.proving.prover import Prover, Settings
-    from drstack.recovery.ports import Site
+    from drstack.recovery.ports import Router, Site
 
 
 def open_site(descriptor: Mapping[str, Any]) -> Site:
@@ -43,3 +45,9 @@ def open_prover(descriptor: Mapping[str, Any], settings: Settings) -> AbstractCo
         f"site {descriptor.get('site')!r}: recovery points cannot be proved on platform {platform!r} yet",
         hint="Name a local site: drstack prove ENV --site SITE.",
     )
+
+
+def open_router(descriptor: Mapping[str, Any]) -> Router | None:
+    """The router that a site's descriptor names; None where the site serves nothing. Opening touches nothing."""
+    described = read_descriptor(descriptor) if descriptor.get("platform") == "local" else None
+    return LocalRouter(router_place(described.router)) if described is not None and described.router else None

@@ -6,7 +6,7 @@ Assignment 1 is made only where nothing that can be reached knows the environmen
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from drstack.errors import WitnessUnreachable, WitnessUnsound
@@ -27,10 +27,11 @@ _FOREIGN = f"If it is another environment's, give the site of this one a `folder
 
 @dataclass(frozen=True, slots=True)
 class DeclaredWorkload:
-    """Who writes it first, and which sites acknowledge."""
+    """Who writes it first, which sites acknowledge, and for work that serves, which sites do with what weight."""
 
     writer: str
     acknowledge: tuple[str, ...] = ()
+    serves: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +72,32 @@ def decide(
             raise WitnessUnsound(f"witness {witness} is empty, but {knowing[0]} knows an environment", hint=_FOREIGN)
         workloads = {name: _opened(each, 1) for name, each in declared.items()}
         return Decision("create", Assignment(number=1, workloads=workloads, cause="create"))
-    new = {name: _opened(each, number + 1) for name, each in declared.items() if name not in current.workloads}
+    new = {
+        name: _opened(_following(each, current), number + 1)
+        for name, each in declared.items()
+        if name not in current.workloads
+    }
     if not new:
         return Decision("adopt", None)
     workloads = {**current.workloads, **new}
     return Decision("extend", Assignment(number=number + 1, workloads=workloads, cause="extend"))
 
 
+def _following(declared: DeclaredWorkload, current: Assignment) -> DeclaredWorkload:
+    """Work that serves begins where the work is written now, which may not be where the file says that it began."""
+    writers = {part.writer for part in current.workloads.values() if not part.serves}
+    now = next(iter(writers)) if len(writers) == 1 else declared.writer
+    if not declared.serves or now == declared.writer or now not in declared.serves:
+        return declared
+    before = declared.serves[declared.writer]
+    serves = {**declared.serves, declared.writer: declared.serves[now], now: before}
+    return replace(declared, writer=now, serves=serves)
+
+
 def _opened(declared: DeclaredWorkload, term: int) -> WorkloadAssignment:
-    return WorkloadAssignment(writer=declared.writer, term=term, acknowledge=declared.acknowledge)
+    return WorkloadAssignment(
+        writer=declared.writer, term=term, acknowledge=declared.acknowledge, serves=dict(declared.serves)
+    )
 
 
 def found_environment(

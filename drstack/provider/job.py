@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from drstack.platforms.local import jobs
-from drstack.platforms.local.desired import Desired, Program, change, read_desired
+from drstack.platforms.local import jobs, replicas
+from drstack.platforms.local.desired import Desired, Program, Serving, change, read_desired
 from drstack.platforms.local.folder import SiteFolder, site_folder
 from drstack.platforms.local.interpreter import of_site
 from drstack.provider.kind import DRIFT, Created, Failure, Inputs, Kind
@@ -38,6 +38,8 @@ class JobInputs(Inputs):
     checkpoints: str
     initially_running: bool | None = None
     python: str | None = None
+    serves: Name | None = None
+    receipts: tuple[str, ...] = ()
 
 
 class Job(Kind[JobInputs]):
@@ -51,6 +53,8 @@ class Job(Kind[JobInputs]):
         failures: list[Failure] = []
         if (module is None) == (not command):
             failures.append(Failure("module", "either a module or a command is expected"))
+        if inputs.get("serves") is not None and command:
+            failures.append(Failure("command", "a workload that serves is a module"))
         if isinstance(path, str) and (path.startswith("/") or ".." in path.split("/")):
             failures.append(Failure("checkpoints", f"is {path!r}: a folder below the site's is expected"))
         python = inputs.get("python")
@@ -60,12 +64,17 @@ class Job(Kind[JobInputs]):
 
     def create(self, inputs: JobInputs) -> Created:
         outputs = self.update(inputs)
-        if inputs.initially_running:
+        if inputs.initially_running and inputs.serves is not None:
+            replicas.ensure(site_folder(inputs.folder), inputs.workload, deadline_s=START_S)
+        elif inputs.initially_running:
             jobs.begin(site_folder(inputs.folder), inputs.workload, deadline_s=START_S)
         return Created(identify(inputs.folder, f"job/{inputs.workload}"), outputs)
 
     def update(self, inputs: JobInputs) -> Mapping[str, object]:
-        jobs.define(site_folder(inputs.folder), _definition(inputs))
+        folder = site_folder(inputs.folder)
+        jobs.define(folder, _definition(inputs))
+        if inputs.serves is not None:
+            replicas.keep_ports(folder, inputs.workload, inputs.ranks)
         return {**inputs.model_dump(by_alias=True), DRIFT: []}
 
     def read(self, inputs: JobInputs) -> Mapping[str, object] | None:
@@ -88,7 +97,8 @@ class Job(Kind[JobInputs]):
 
 def _definition(inputs: JobInputs) -> jobs.JobDefinition:
     python = inputs.python or of_site(site_folder(inputs.folder))
-    program = Program(inputs.module, inputs.command, inputs.args, inputs.env, inputs.checkpoints, python)
+    serving = None if inputs.serves is None else Serving(inputs.serves, inputs.receipts)
+    program = Program(inputs.module, inputs.command, inputs.args, inputs.env, inputs.checkpoints, python, serving)
     return jobs.JobDefinition(inputs.workload, inputs.ranks, program)
 
 
@@ -97,5 +107,6 @@ def _without(now: Desired, workload: str) -> Desired:
 
 
 def _forget(folder: SiteFolder, workload: str) -> None:
-    for path in (folder.job(workload), folder.attempts(workload)):
+    for path in (folder.job(workload), folder.attempts(workload), *folder.run.glob(f"job-{workload}.*.json")):
         path.unlink(missing_ok=True)
+    replicas.forget_ports(folder, workload)

@@ -18,6 +18,7 @@ from drstack.provider.checkpoint_repository import CheckpointRepository
 from drstack.provider.job import Job
 from drstack.provider.kind import DRIFT, Kind, check_inputs, differences, parse
 from drstack.provider.replicator_service import Replicator
+from drstack.provider.router import Router
 from drstack.provider.site import Site
 from drstack.provider.site_descriptor import SiteDescriptor
 from drstack.provider.values import UNKNOWN, Plain, plain_map, wire_map
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 KINDS: tuple[Kind[Any], ...] = (
-    Site(), CheckpointRepository(), WorkerPool(), Replicator(), Job(), Environment(), SiteDescriptor(),
+    Site(), CheckpointRepository(), WorkerPool(), Replicator(), Job(), Router(), Environment(), SiteDescriptor(),
 )  # fmt: skip
 SCHEMA = Path(__file__).with_name("schema.json")
 

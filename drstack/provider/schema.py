@@ -25,6 +25,10 @@ COMPUTED: dict[str, tuple[dict[str, object], str]] = {
     "url": ({"type": "string"}, "URL of the repository."),
     "environmentId": ({"type": "string"}, "The random id that the environment got when it was founded."),
     "hash": ({"type": "string"}, "BLAKE3 of the descriptor, as plans name it."),
+    "urls": (
+        {"type": "object", "additionalProperties": {"type": "string"}},
+        "By workload, where clients send requests.",
+    ),
     DRIFT: (STRINGS, "What the last refresh found otherwise than it should be."),
 }
 ROLES: dict[str, object] = {

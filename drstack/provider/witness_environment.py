@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from drstack.errors import WitnessUnreachable, WitnessUnsound
 from drstack.provider.environment import DeclaredWorkload, found_environment
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 class WorkloadInputs(Inputs):
     writer: Name
     acknowledge: tuple[Name, ...] = ()
+    serves: dict[Name, int] = Field(default_factory=dict[str, int])
 
     @field_validator("acknowledge")
     @classmethod
@@ -53,23 +54,30 @@ class Environment(Kind[EnvironmentInputs]):
 
     def update(self, inputs: EnvironmentInputs) -> Mapping[str, object]:
         witness = open_witness(inputs.witness, inputs.environment)
-        declared = {n: DeclaredWorkload(each.writer, each.acknowledge) for n, each in inputs.workloads.items()}
+        declared = {
+            n: DeclaredWorkload(each.writer, each.acknowledge, each.serves) for n, each in inputs.workloads.items()
+        }
         identity = found_environment(witness, declared, inputs.repositories, inputs.sites, clock=clock, token=token)
-        return {**inputs.model_dump(by_alias=True), "environmentId": identity, DRIFT: []}
+        return {**_as_given(inputs), "environmentId": identity, DRIFT: []}
 
     def read(self, inputs: EnvironmentInputs) -> Mapping[str, object] | None:
         witness = open_witness(inputs.witness, inputs.environment)
         try:
             identity, current = witness.environment_id(), witness.current()
         except WitnessUnreachable:
-            return inputs.model_dump(by_alias=True)
+            return _as_given(inputs)
         if identity is None or current is None:
             raise WitnessUnsound(
                 f"witness {inputs.witness} knows no environment {inputs.environment}, which this stack founded there",
                 hint="docs/operations/witness.md tells how to put it back; nothing is founded a second time.",
             )
         drift = [f"workload {name} has no assignment" for name in inputs.workloads if name not in current.workloads]
-        return {**inputs.model_dump(by_alias=True), "environmentId": identity, DRIFT: drift}
+        return {**_as_given(inputs), "environmentId": identity, DRIFT: drift}
 
     def delete(self, inputs: EnvironmentInputs) -> None:
         """The witness never goes backwards (DESIGN, rule 11)."""
+
+
+def _as_given(inputs: EnvironmentInputs) -> dict[str, object]:
+    """Without defaults inside of workloads, which no diff may show as a change."""
+    return inputs.model_dump(by_alias=True, exclude_unset=True)

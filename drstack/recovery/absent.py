@@ -34,6 +34,9 @@ class AbsentSite:
     def start_job(self, workload: str, *, token: str, resume_step: int | None, deadline_s: float) -> None:
         raise self._refuse(f"a start of {workload} from step {resume_step} ({token}) within {deadline_s:g} s")
 
+    def serve(self, workload: str, *, deadline_s: float) -> None:
+        raise self._refuse(f"replicas of {workload} within {deadline_s:g} s")
+
     def stop_job(self, workload: str, *, deadline_s: float) -> None:
         raise self._refuse(f"a stop of {workload} within {deadline_s:g} s")
 

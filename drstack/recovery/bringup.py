@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from drstack.errors import StepFailed
+from drstack.errors import ActuatorFailed, StepFailed
 from drstack.recovery.facts import repository_fact
+from drstack.recovery.traffic import Traffic
 from replicator.errors import DestinationOccupied, ReplicatorError
 from replicator.log.covering import uncovered
 from replicator.model import CommitId
@@ -196,15 +197,26 @@ class BringUp:
         return sorted(sound, key=lambda rung: rung[1].what.id(), reverse=True)
 
     def actuate(self) -> Doc:
-        """Bring the target to full capacity. ActuatorFailed, StepFailed."""
-        site, slots = self._site, int(self.plan["capacity"])
+        """Move the requests, and bring the target to full capacity. ActuatorFailed, StepFailed.
+
+        Requests go first where a replica is ready for them, and never keep the training waiting: what cannot be moved
+        yet is moved in `prove`.
+        """
+        site, slots, traffic = self._site, int(self.plan["capacity"]), Traffic(self.world, self.assignment)
+        moved = traffic.move_now()
         site.set_capacity(slots, deadline_s=START_S)
         if not site.observe(deadline_s=5.0).replicator_running:
             raise StepFailed(
                 f"{site.name} has its capacity but no replicator: what it trains would not be protected",
                 hint=f"drstack up {self.plan['environment']} --site {site.name} --refresh, then run the same command again.",
             )
-        return {"capacity": slots, "detail": f"{slots} slots at {site.name}"}
+        try:
+            traffic.have_replicas(site.name)
+        except ActuatorFailed as error:
+            moved["left"][site.name] = str(error)
+        told = [f"{slots} slots at {site.name}", *(f"requests for {name} moved" for name in moved["moved"])]
+        told += [f"{name} not yet: {why}" for name, why in moved["left"].items()]
+        return {"capacity": slots, "traffic": moved, "detail": "; ".join(told)}
 
     def start(self, restored: list[Doc]) -> Doc:
         """Start every workload and wait for its first step. `at` is when the last of them made it. StepFailed."""
@@ -226,13 +238,24 @@ class BringUp:
         return {"firsts": firsts, "at": at, "detail": ", ".join(f"{r['workload']} at step {r['step']}" for r in firsts)}
 
     def prove(self, firsts: list[Doc]) -> Doc:
-        """See every workload make steps past its recovery point, or end well before it could. StepFailed."""
+        """See every workload make steps past its recovery point, or end well before it could, and requests answered.
+
+        StepFailed.
+        """
         seen: list[Doc] = []
         for first in firsts:
             goal = int(first["step"]) + PROVE_STEPS
             job = self._await(first["workload"], partial(_has_reached, goal), PROVE_S, f"step {goal}")
             seen.append({"workload": first["workload"], "step": job.step, "ended": not job.running})
-        return {"seen": seen, "detail": ", ".join(f"{row['workload']} reached step {row['step']}" for row in seen)}
+        traffic = Traffic(self.world, self.assignment)
+        if traffic.wanted():
+            traffic.have_replicas(self._site.name)
+        serving = traffic.settle()
+        told = [f"{row['workload']} reached step {row['step']}" for row in seen]
+        told += [
+            f"{name} is answered by {', '.join(s for s, w in each.items() if w)}" for name, each in serving.items()
+        ]
+        return {"seen": seen, "serving": serving, "detail": ", ".join(told)}
 
     def _await(
         self, workload: str, done: Callable[[JobObservation], bool], within_s: float, what: str

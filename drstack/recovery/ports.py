@@ -60,6 +60,38 @@ class Fence:
     proof: str
 
 
+@dataclass(frozen=True, slots=True)
+class RouterObservation:
+    """What the router does now: per workload its address, each site's weight, and whether the site answers.
+
+    `errors`: per workload, answers of 500 and above since the router started. `assignment`: the one that its weights
+    were last turned for.
+    """
+
+    reachable: bool
+    why: str = ""
+    assignment: int = 0
+    urls: Mapping[str, str] = field(default_factory=dict[str, str])
+    weights: Mapping[str, Mapping[str, int]] = field(default_factory=dict[str, "Mapping[str, int]"])
+    healthy: Mapping[str, Mapping[str, bool]] = field(default_factory=dict[str, "Mapping[str, bool]"])
+    errors: Mapping[str, int] = field(default_factory=dict[str, int])
+
+
+class Router(Protocol):
+    """An environment's router. It lies outside all sites."""
+
+    def observe(self, *, deadline_s: float) -> RouterObservation:
+        """Never raises for a router that is away: it says `reachable=False` and why."""
+        ...
+
+    def set_weights(self, workload: str, weights: Mapping[str, int], *, assignment: int, deadline_s: float) -> None:
+        """Give each site its share of the requests; 0 is none, also for clients that it served before. ActuatorFailed.
+
+        Refused where the router was turned for a later assignment already.
+        """
+        ...
+
+
 class Site(Protocol):
     """One site's actuators and facts."""
 
@@ -90,6 +122,10 @@ class Site(Protocol):
 
         The run must resume from exactly `resume_step`, or from nothing if that is None.
         """
+        ...
+
+    def serve(self, workload: str, *, deadline_s: float) -> None:
+        """Have the replicas of a workload that serves run, ready or not yet. ActuatorFailed."""
         ...
 
     def stop_job(self, workload: str, *, deadline_s: float) -> None:

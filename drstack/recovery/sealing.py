@@ -16,6 +16,7 @@ from drstack.recovery.contest import by_preference
 from drstack.recovery.facts import WorkloadFact, repository_fact
 from drstack.recovery.plan import FAILED_PROOF
 from drstack.recovery.points import Wish, choose
+from drstack.recovery.traffic import weights_after
 from drstack.witness.assignment import Assignment, Consent, WorkloadAssignment
 from replicator.errors import ReplicatorError
 from replicator.log.counters import Run
@@ -167,6 +168,10 @@ def assign(world: World, plan: Doc, workloads: list[Doc], operation: str) -> Ass
             counters={t: tuple(map(Run.model_validate, runs)) for t, runs in workload.get("counters", {}).items()},
             keys=old.keys,
         )  # fmt: skip
+    for name, part in before.workloads.items():
+        if part.serves and name not in {workload["name"] for workload in workloads} and plan["fence"]:
+            serves = weights_after(part.serves, plan["fence"], plan["target"])
+            made[name] = part.model_copy(update={"writer": plan["target"], "term": number, "serves": serves})
     by, reason = str(plan.get("by", "")), plan.get("reason") or ""
     consents = tuple(Consent(kind=kind, value=value, reason=reason, by=by) for kind, value in plan["consents"])
     stands = world.witness.assign(

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from drstack.recovery.plan import Need
-    from drstack.recovery.ports import Site
+    from drstack.recovery.ports import Router, Site
     from drstack.witness.witness import Witness
     from replicator.repository.repository import Repository
 
@@ -39,3 +39,7 @@ class World:
     sleep: Callable[[float], None]
     progress: Progress
     reconcile: Reconcile | None = None
+    router: Router | None = None
+    """Where the requests of workloads that serve arrive; None where nothing is served, or nobody said where it is."""
+    serving: Collection[str] = ()
+    """Workloads that serve, as the environment file declares them."""

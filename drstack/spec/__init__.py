@@ -7,7 +7,7 @@ nothing of it again. Nothing here reads the network, the witness or Pulumi.
 from drstack.spec.capacity import Capacity
 from drstack.spec.environment import Environment, Strategy
 from drstack.spec.faults import EnvironmentInvalid, Fault
-from drstack.spec.jobs import DeploymentJob, Job, JobSetJob, LocalJob, SlurmJob
+from drstack.spec.jobs import DeploymentJob, Job, JobSetJob, LocalJob, ServeJob, SlurmJob, slots_taken
 from drstack.spec.loader import find_environment, load_environment, parse_environment
 from drstack.spec.objectives import Objectives, attained_rpo, objectives
 from drstack.spec.promotion import Leases, Promotion
@@ -43,6 +43,7 @@ __all__ = [
     "ReceiptLevel",
     "Replication",
     "Role",
+    "ServeJob",
     "Site",
     "SlurmJob",
     "SlurmSite",
@@ -61,6 +62,7 @@ __all__ = [
     "parse_size",
     "resolve_url",
     "schema_text",
+    "slots_taken",
     "standby_capacity",
     "standby_slots",
 ]

@@ -25,7 +25,7 @@ class LocalJob(Declared):
         default=None,
         min_length=1,
         description="Program and arguments, in place of `train`; started once for each rank.",
-        examples=[["python", "-m", "examples.serve"]],
+        examples=[["python", "-m", "examples.train"]],
     )
     ranks: StrictInt = Field(default=1, ge=1, description="Ranks; each takes one slot.", examples=[2])
     args: tuple[Word, ...] = Field(
@@ -40,6 +40,21 @@ class LocalJob(Declared):
         if (self.train is None) == (self.command is None):
             raise ValueError("either `train` or `command`")
         return self
+
+
+class ServeJob(Declared):
+    """Replicas on the slots of a local site, each answering requests that the environment's router sends it."""
+
+    serve: str = Field(pattern=MODULE, description="Python module that answers requests.", examples=["examples.serve"])
+    replicas: StrictInt = Field(
+        default=1, ge=1, description="Replicas at each site that serves; each takes one slot.", examples=[2]
+    )
+    args: tuple[Word, ...] = Field(
+        default=(), description="Arguments after those that every replica gets.", examples=[["--threads", 1]]
+    )
+    env: dict[str, Word] = Field(
+        default_factory=dict[str, str], description="Environment variables.", examples=[{"OMP_NUM_THREADS": 1}]
+    )
 
 
 class JobSetJob(Declared):
@@ -60,7 +75,7 @@ class SlurmJob(Declared):
     slurm: str = Field(min_length=1, description="Batch script that sbatch takes.", examples=["/jobs/gpt.sbatch"])
 
 
-KINDS = {"jobset": "JobSetJob", "deployment": "DeploymentJob", "slurm": "SlurmJob"}
+KINDS = {"serve": "ServeJob", "jobset": "JobSetJob", "deployment": "DeploymentJob", "slurm": "SlurmJob"}
 
 
 def _kind(job: Any) -> str | None:
@@ -71,13 +86,14 @@ def _kind(job: Any) -> str | None:
 
 Job = Annotated[
     Annotated[LocalJob, Tag("LocalJob")]
+    | Annotated[ServeJob, Tag("ServeJob")]
     | Annotated[JobSetJob, Tag("JobSetJob")]
     | Annotated[DeploymentJob, Tag("DeploymentJob")]
     | Annotated[SlurmJob, Tag("SlurmJob")],
     Discriminator(
         _kind,
         custom_error_type="job",
-        custom_error_message="a mapping with train, command, jobset, deployment or slurm",
+        custom_error_message="a mapping with train, command, serve, jobset, deployment or slurm",
     ),
 ]
 
@@ -85,9 +101,20 @@ Job = Annotated[
 def runs_on(job: Job) -> tuple[Platform, ...]:
     """Platforms that can start this kind of job; clouds run adopted Slurm as well as Kubernetes."""
     match job:
-        case LocalJob():
+        case LocalJob() | ServeJob():
             return ("local",)
         case JobSetJob() | DeploymentJob():
             return ("kubernetes", "aws", "gcp")
         case SlurmJob():
             return ("slurm", "aws", "gcp")
+
+
+def slots_taken(job: Job) -> int | None:
+    """Slots of a local site that the job takes where it runs; None for jobs of other platforms."""
+    match job:
+        case LocalJob():
+            return job.ranks
+        case ServeJob():
+            return job.replicas
+        case _:
+            return None

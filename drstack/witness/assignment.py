@@ -52,7 +52,7 @@ class Consent(Frozen):
 class Assignment(Frozen):
     number: int = Field(ge=1)
     workloads: dict[str, WorkloadAssignment]
-    cause: Literal["create", "extend", "promote"]
+    cause: Literal["create", "extend", "promote", "traffic"]
     operation: str | None = None
     consents: tuple[Consent, ...] = ()
 

@@ -16,6 +16,7 @@ import pytest
 from drstack.errors import EngineFailed
 from drstack.reconcile.engine import find_engine
 from tools.notrun import not_run
+from tools.servers import ServerUnavailable, caddy
 
 ROOT = Path(__file__).resolve().parents[2]
 SEED = int(os.environ.get("DRSTACK_SEED", "3"))
@@ -27,6 +28,10 @@ def _engine():
     try:
         find_engine(ROOT)
     except EngineFailed as error:
+        not_run(str(error))
+    try:
+        caddy.binary()
+    except ServerUnavailable as error:
         not_run(str(error))
 
 
@@ -75,6 +80,9 @@ def test_a_demo_killed_at_any_moment_leaves_no_process_and_the_next_one_holds(tm
     assert document["zombie_commits_accepted"] == 0 < document["zombie_commits_offered"]
     assert document["torn_checkpoints_seen"] == 0 < document["torn_checkpoints_offered"]
     assert document["resumed_step"] <= document["killed_at_step"] < document["last_step"]
+    assert document["requests"]["sent"] > 100
+    assert document["requests"]["failed"] < document["requests"]["sent"] / 2
+    assert 0 < document["requests"]["longest_gap_s"] < document["rto_objective_s"]
     assert Path(document["report"]).exists()
     assert (tmp_path / "report" / "timeline.png").stat().st_size > 20_000
     assert not processes_of(directory)

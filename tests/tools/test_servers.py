@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tools.notrun import not_run
-from tools.servers import ServerUnavailable, azurite, fakegcs, minio, toxiproxy, versitygw
+from tools.servers import ServerUnavailable, azurite, caddy, fakegcs, minio, toxiproxy, versitygw
 
 if TYPE_CHECKING:
     from tools.servers.built import BuiltServer
@@ -23,6 +23,23 @@ def test_versitygw_is_of_the_pinned_version() -> None:
         not_run(str(error))
     ended = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=30, check=True)
     assert f"v{versitygw.VERSION}" in ended.stdout
+
+
+@pytest.mark.server
+def test_caddy_is_new_enough() -> None:
+    try:
+        program = caddy.binary()
+    except ServerUnavailable as error:
+        not_run(str(error))
+    assert (caddy.release(program) or (0, 0)) >= caddy.OLDEST
+
+
+def test_says_what_is_missing_where_caddy_cannot_be_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRSTACK_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ServerUnavailable, match="no `go` on PATH") as unavailable:
+        caddy.binary()
+    assert "Install Caddy" in str(unavailable.value)
 
 
 def test_says_what_is_missing_where_versitygw_cannot_be_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""`make servers`: builds the servers that tests run against."""
+"""`make servers`: builds the servers that tests run against; or those that are named as arguments."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import sys
 from typing import TYPE_CHECKING
 
 from tools import interruption
-from tools.servers import ServerUnavailable, azurite, fakegcs, minio, toxiproxy, versitygw
+from tools.servers import ServerUnavailable, azurite, caddy, fakegcs, minio, toxiproxy, versitygw
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 SERVERS: dict[str, tuple[str, Callable[[], object]]] = {
+    "caddy": (caddy.VERSION, caddy.binary),
     "versitygw": (versitygw.VERSION, versitygw.binary),
     "toxiproxy": (toxiproxy.VERSION, toxiproxy.SERVER.binary),
     "fake-gcs-server": (fakegcs.VERSION, fakegcs.SERVER.binary),
@@ -23,7 +24,8 @@ SERVERS: dict[str, tuple[str, Callable[[], object]]] = {
 def main() -> int:
     interruption.as_exit()
     missing = 0
-    for name, (version, get) in SERVERS.items():
+    for name in sys.argv[1:] or SERVERS:
+        version, get = SERVERS[name]
         try:
             get()
         except ServerUnavailable as error:

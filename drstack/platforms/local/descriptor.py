@@ -31,6 +31,13 @@ class LocalWorkload(_Part):
     ranks: int = Field(ge=0)
 
 
+class LocalServing(_Part):
+    """A workload that answers requests here, with the checkpoints of `model`."""
+
+    model: str
+    replicas: int = Field(ge=1)
+
+
 class LocalDescriptor(_Part):
     version: Literal[1] = 1
     platform: Literal["local"] = "local"
@@ -44,6 +51,9 @@ class LocalDescriptor(_Part):
     """URL of the site's object store."""
     capacity: Capacity
     workloads: dict[str, LocalWorkload]
+    serving: dict[str, LocalServing] = Field(default_factory=dict[str, LocalServing])
+    router: str | None = None
+    """Folder of the environment's router; None where nothing is served."""
 
 
 def read_descriptor(body: Mapping[str, Any]) -> LocalDescriptor:

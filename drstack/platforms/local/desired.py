@@ -19,8 +19,19 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Serving:
+    """What replicas load: checkpoints of the workload `model` that have these receipts, from the site's repository."""
+
+    model: str
+    receipts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Program:
-    """What each rank runs: a module with `--checkpoints` and `--metrics`, or a command. `checkpoints` is relative."""
+    """What each rank runs: a module with `--checkpoints` and `--metrics`, or a command. `checkpoints` is relative.
+
+    With `serving`, ranks are replicas: each answers requests on a port of its own, and restarts alone.
+    """
 
     module: str | None
     command: tuple[str, ...]
@@ -29,6 +40,7 @@ class Program:
     checkpoints: str
     python: str | None = None
     """Interpreter of the module, and of a command that begins with `python`; None: the slot's own."""
+    serving: Serving | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +76,20 @@ class Desired:
         return replace(self, jobs={name: replace(job, running=False) for name, job in self.jobs.items()})
 
     def taken_back(self, writes: Collection[str], standby_slots: int) -> Desired:
-        """What may run at a site that was down or fenced: what it writes, or as a standby that many slots."""
-        jobs = {name: job if name in writes else replace(job, running=False) for name, job in self.jobs.items()}
+        """What may run at a site that was down or fenced: what it writes, or as a standby that many slots.
+
+        Replicas write nothing: they run again where slots are left for them; whom they answer is the router's.
+        """
         slots = self.slots if any(name in writes for name in self.jobs) else standby_slots
-        return Desired(slots, None, jobs)
+        trains = {name: job for name, job in self.jobs.items() if job.program.serving is None}
+        back = Desired(
+            slots, None, {n: job if n in writes else replace(job, running=False) for n, job in trains.items()}
+        )
+        for name, job in sorted(self.jobs.items()):
+            if job.program.serving is not None:
+                free = back.free_slots(job.ranks, name)
+                back = back.with_job(name, replace(job, running=free is not None, slots=free or job.slots))
+        return back
 
     def assigned(self, slot: int) -> tuple[str, DesiredJob, int] | None:
         """(workload, job, rank) that the slot is to run."""
@@ -110,7 +132,12 @@ def parse_program(body: Mapping[str, Any]) -> Program:
         env=dict(body["env"]),
         checkpoints=body["checkpoints"],
         python=body.get("python"),
+        serving=_serving(body.get("serving")),
     )
+
+
+def _serving(body: Mapping[str, Any] | None) -> Serving | None:
+    return None if body is None else Serving(str(body["model"]), tuple(body["receipts"]))
 
 
 def change(folder: SiteFolder, decide: Callable[[Desired | None], Desired]) -> Desired:

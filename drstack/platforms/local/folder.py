@@ -118,6 +118,11 @@ class SiteFolder:
         """The definition of a workload's job."""
         return self.jobs / f"{workload}.json"
 
+    @property
+    def endpoints(self) -> Path:
+        """The ports of replicas, which stay theirs."""
+        return self.pool / "endpoints.json"
+
     def attempts(self, workload: str) -> Path:
         return self.run / f"job-{workload}.json"
 

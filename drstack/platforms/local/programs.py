@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 REPLICATOR = "replicator"
 PROVER = "prover"
 LEASH = "leash"
+CADDY = "caddy"
 SLOT_GRACE_S = 8
 
 
@@ -73,6 +74,13 @@ def prover(folder: SiteFolder, python: str) -> str:
 def leash(folder: SiteFolder, fifo: str, python: str) -> str:
     command = (python, "-m", "drstack.platforms.local.leash", fifo, str(folder.path))
     return _program(folder, LEASH, command, start_s=0, stop_s=1, autostart=True)
+
+
+def caddy(folder: SiteFolder, program: str, config: str, python: str) -> str:
+    """A router's; what Caddy keeps of its own stays in the router's folder."""
+    env = (f"XDG_DATA_HOME={folder.run}", f"XDG_CONFIG_HOME={folder.run}")
+    command = _tethered(python, ("env", *env, program, "run", "--config", config))
+    return _program(folder, CADDY, command, start_s=0, stop_s=10, autostart=False)
 
 
 def _tethered(python: str, command: Sequence[str]) -> tuple[str, ...]:

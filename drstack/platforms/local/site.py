@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from drstack.errors import ActuatorFailed, EnvironmentUnknown
-from drstack.platforms.local import jobs, programs
+from drstack.platforms.local import jobs, programs, replicas
 from drstack.platforms.local.attempts import read_attempt
 from drstack.platforms.local.desired import Desired, DesiredJob, change, read_desired
 from drstack.platforms.local.fence import fence
@@ -123,6 +123,10 @@ class LocalSite:
     def start_job(self, workload: str, *, token: str, resume_step: int | None, deadline_s: float) -> None:
         with _named(self.name):
             jobs.start(self._folder, workload, token=token, resume_step=resume_step, deadline_s=deadline_s)
+
+    def serve(self, workload: str, *, deadline_s: float) -> None:
+        with _named(self.name):
+            replicas.ensure(self._folder, workload, deadline_s=deadline_s)
 
     def stop_job(self, workload: str, *, deadline_s: float) -> None:
         with _named(self.name):

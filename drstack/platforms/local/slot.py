@@ -21,9 +21,10 @@ from drstack.platforms.local.atomic import read_json, write_json
 from drstack.platforms.local.attempts import Attempt, note_done, note_failure, read_attempt
 from drstack.platforms.local.desired import read_desired
 from drstack.platforms.local.folder import SiteFolder, site_folder
-from drstack.platforms.local.launch import Devices, device_of, gpus_present, plan_launch
+from drstack.platforms.local.launch import Devices, Launch, device_of, gpus_present, plan_launch
 from drstack.platforms.local.metrics import read_run
 from drstack.platforms.local.programs import SLOT_GRACE_S
+from drstack.platforms.local.replicas import attempts_of, plan_replica
 from drstack.platforms.local.tether import die_with
 
 if TYPE_CHECKING:
@@ -96,14 +97,21 @@ class Slot:
         if not found:
             return None
         workload, job, rank = found
-        return Rank(workload, job, rank, read_attempt(self._folder, workload, job))
+        return Rank(workload, job, rank, read_attempt(self._folder, attempts_of(workload, job, rank), job))
 
-    def _start(self, wanted: Rank) -> None:
+    def _launch(self, wanted: Rank) -> Launch:
         device = device_of(self._index, wanted.job.slots, self._devices, gpus_present())
-        launch = plan_launch(
+        if wanted.job.program.serving is not None:
+            return plan_replica(
+                self._folder, wanted.workload, wanted.job, rank=wanted.rank, device=device, inherited=os.environ
+            )
+        return plan_launch(
             self._folder, wanted.workload, wanted.job, rank=wanted.rank, attempt=wanted.attempt.number,
             port=wanted.attempt.port, resume_step=self._resume_step(wanted), device=device, inherited=os.environ,
         )  # fmt: skip
+
+    def _start(self, wanted: Rank) -> None:
+        launch = self._launch(wanted)
         slot = os.getpid()
         with self._log(wanted).open("ab") as log:
             try:
@@ -117,7 +125,7 @@ class Slot:
                     preexec_fn=lambda: die_with(slot),  # noqa: PLW1509 — this process has one thread
                 )
             except OSError as error:
-                note_failure(self._folder, wanted.workload, wanted.job, wanted.attempt, f"did not start: {error}")
+                self._failed(wanted, f"did not start: {error}")
                 return
         self._running = wanted
         self._show("running", wanted)
@@ -136,14 +144,18 @@ class Slot:
         child, self._child, self._running = self._child, None, None
         if child is not None:
             _kill_group(child)
-        if code == 0:
+        if code == 0 and rank.job.program.serving is None:
             note_done(self._folder, rank.workload, rank.job, rank.attempt, rank.rank)
             self._show("done", rank)
             return
         ended = f"was killed by signal {-code}" if code < 0 else f"exited {code}"
         why = f"rank {rank.rank} {ended}: {self._last_words(rank)}"
-        note_failure(self._folder, rank.workload, rank.job, rank.attempt, why)
+        self._failed(rank, why)
         self._show("failed", rank)
+
+    def _failed(self, rank: Rank, why: str) -> None:
+        """Begin the next attempt: of all ranks together, of a replica alone."""
+        note_failure(self._folder, attempts_of(rank.workload, rank.job, rank.rank), rank.job, rank.attempt, why)
 
     def _last_words(self, rank: Rank) -> str:
         try:

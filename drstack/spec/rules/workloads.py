@@ -6,7 +6,7 @@ from itertools import combinations
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from drstack.spec.jobs import LocalJob, runs_on
+from drstack.spec.jobs import LocalJob, ServeJob, runs_on, slots_taken
 from drstack.spec.rules.finding import Finding, Rule, named
 from drstack.spec.sites import LocalSite
 
@@ -21,7 +21,10 @@ def class_needs(draft: Draft) -> Iterator[Finding]:
     for name, workload in _sound(draft):
         if workload.job is None and workload.class_ in {"training", "inference"}:
             yield Finding(
-                ("workloads", name), "no job", f"a job, as its class is {workload.class_}", "add job: {train: MODULE}"
+                ("workloads", name),
+                "no job",
+                f"a job, as its class is {workload.class_}",
+                f"add job: {{{'serve' if workload.class_ == 'inference' else 'train'}: MODULE}}",
             )
         if workload.checkpoints is None and workload.class_ == "training":
             yield Finding(
@@ -51,6 +54,28 @@ def serves_a_model(draft: Draft) -> Iterator[Finding]:
             )
 
 
+def a_local_server_has_its_model(draft: Draft) -> Iterator[Finding]:
+    """A replica loads what a repository holds: it needs a workload of class inference, and the checkpoints of another."""
+    declared = draft.workloads or {}
+    for name, workload in _sound(draft):
+        if not isinstance(workload.job, ServeJob):
+            continue
+        path = ("workloads", name)
+        if workload.class_ != "inference":
+            yield Finding(
+                (*path, "job"), "serve", f"train or command, at class {workload.class_}", "write class: inference"
+            )
+            continue
+        model = declared.get(workload.serves or "")
+        if workload.serves is None:
+            yield Finding(path, "no serves", "the workload whose checkpoints it serves", "add serves: WORKLOAD")
+        elif model is not None and model.checkpoints is None:
+            yield Finding(
+                (*path, "serves"), repr(workload.serves), "a workload with checkpoints",
+                f"add checkpoints to {workload.serves}",
+            )  # fmt: skip
+
+
 def runs_at_two_sites(draft: Draft) -> Iterator[Finding]:
     sites = draft.sites or {}
     if len(sites) < 2:  # noqa: PLR2004
@@ -70,24 +95,26 @@ def runs_at_two_sites(draft: Draft) -> Iterator[Finding]:
 
 
 def ranks_fit(draft: Draft) -> Iterator[Finding]:
-    jobs = {name: work.job.ranks for name, work in _sound(draft) if isinstance(work.job, LocalJob)}
+    jobs = {name: taken for name, work in _sound(draft) if work.job and (taken := slots_taken(work.job)) is not None}
     for site, declared in (draft.sites or {}).items():
         if not isinstance(declared, LocalSite):
             continue
         wide = {name: ranks for name, ranks in jobs.items() if ranks > declared.slots}
         for name, ranks in wide.items():
+            job = (draft.workloads or {})[name]
+            field = "replicas" if job and isinstance(job.job, ServeJob) else "ranks"
             yield Finding(
-                ("workloads", name, "job", "ranks"),
+                ("workloads", name, "job", field),
                 str(ranks),
                 f"at most {declared.slots}, the slots of {site}",
-                f"write ranks: {declared.slots}, or slots: {ranks} at {site}",
+                f"write {field}: {declared.slots}, or slots: {ranks} at {site}",
             )
         total = sum(jobs.values())
         if not wide and total > declared.slots:
             yield Finding(
                 ("sites", site, "slots"),
                 str(declared.slots),
-                f"at least {total}, the ranks of all workloads",
+                f"at least {total}, the ranks and replicas of all workloads",
                 f"write slots: {total}",
             )
 
@@ -123,6 +150,7 @@ def _sound(draft: Draft) -> Iterator[tuple[str, Workload]]:
 WORKLOADS: tuple[Rule, ...] = (
     class_needs,
     serves_a_model,
+    a_local_server_has_its_model,
     runs_at_two_sites,
     ranks_fit,
     own_checkpoints,

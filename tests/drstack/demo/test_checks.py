@@ -17,18 +17,23 @@ GOOD = {
     "last_step": 60, "rpo_s": 3.2, "rto_s": 9.8, "phases": [{"name": "seal", "seconds": 0.8}, {"name": "start", "seconds": 9.0}],
     "reference_match": True, "reference_steps_compared": 30, "reference_first_difference": None,
     "zombie_commits_offered": 2, "zombie_commits_accepted": 0, "torn_checkpoints_offered": 1,
-    "torn_checkpoints_seen": 0, "objectives_met": True,
+    "torn_checkpoints_seen": 0, "objectives_met": True, "strategy": "active-passive",
+    "requests": {"sent": 300, "failed": 20, "longest_gap_s": 2.5}, "answered_by": {"east": 100, "west": 180},
 }  # fmt: skip
 
 
 def test_a_good_demo_has_no_failure():
     assert failures(GOOD) == []
+    assert failures({**GOOD, "requests": None, "answered_by": None}) == []
 
 
 @pytest.mark.parametrize(
     ("change", "name"),
     [
         ({"promoted": False}, "promote"),
+        ({"requests": {"sent": 0, "failed": 0, "longest_gap_s": 0.0}}, "requests"),
+        ({"answered_by": {"east": 280}}, "requests"),
+        ({"strategy": "active-active"}, "requests"),
         ({"writer": "east"}, "promote"),
         ({"term": 1}, "term"),
         ({"resumed_step": 42}, "restore"),

@@ -86,3 +86,13 @@ def test_a_witness_folder_is_made_only_for_an_environment_that_nothing_knows(tmp
     with pytest.raises(WitnessUnsound, match="ends at assignment 0"):
         found(open_witness(url, "gpt"), [repository.as_uri()])
     assert open_witness(url, "gpt").current() is None
+
+
+@pytest.mark.parametrize(
+    ("serves", "expected"), [({"east": 100, "west": 0}, {"east": 0, "west": 100}), ({"east": 50, "west": 50},) * 2]
+)
+def test_work_that_serves_is_added_where_the_work_is_written_now(serves, expected):
+    added = decided({**DECLARED, "chat": DeclaredWorkload("east", (), serves)}, CURRENT).assignment.workloads["chat"]
+    assert (added.writer, added.serves) == ("west", expected)
+    first = decided({**DECLARED, "chat": DeclaredWorkload("east", (), serves)}).assignment.workloads["chat"]
+    assert (first.writer, first.serves) == ("east", serves)

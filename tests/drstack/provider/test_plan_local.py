@@ -73,3 +73,36 @@ def test_a_prover_is_told_of_training_only_where_it_is_declared():
     declared = parse_environment(TEXT.replace("keep: 7", "keep: 7, prove: {every: 10m, steps: 3}"), Path("e.yaml"))
     config = ProverConfig.model_validate(local.prover_config(declared))
     assert config == ProverConfig(workloads=("gpt",), every_s=600, steps=3, timeout_s=600)
+
+
+def serving(strategy="active-passive"):
+    chat = "  chat: {class: inference, serves: gpt, job: {serve: examples.serve, replicas: 2}}\nreplication"
+    text = (
+        TEXT.replace("replication", chat)
+        .replace("active-passive", strategy)
+        .replace("near},", "near}, receipts: {training: [stored]},")
+    )
+    return parse_environment(text, Path("gpt-prod.yaml"))
+
+
+def test_work_that_serves_is_assigned_with_its_shares_and_writes_nothing():
+    assigned = local.assigned_workloads(serving())
+    assert assigned["chat"] == {"writer": "east", "acknowledge": [], "serves": {"east": 100, "west": 0}}
+    assert local.assigned_workloads(serving("active-active"))["chat"]["serves"] == {"east": 50, "west": 50}
+    assert "serves" not in assigned["gpt"]
+    watched = local.replicator_config(serving(), "east", ROOT)["workloads"]
+    assert [each["name"] for each in watched] == ["gpt"]
+
+
+def test_replicas_load_what_the_models_class_demands_and_the_router_lies_outside_all_sites():
+    assert (local.served(serving())["chat"].model, local.served(serving())["chat"].receipts) == ("gpt", ("stored",))
+    read = read_descriptor(local.descriptor(serving(), "west", ROOT, "o/p/s"))
+    assert (read.serving["chat"].replicas, read.router) == (2, "/srv/root/routers/gpt-prod")
+    assert read_descriptor(local.descriptor(ENVIRONMENT, "west", ROOT, "o/p/s")).router is None
+
+
+def test_replicas_run_at_first_where_the_slots_of_a_site_take_them():
+    assert local.initially_serving({"gpt": "writer"}, 5, 1, 2) is True
+    assert local.initially_serving({"gpt": "standby"}, 5, 1, 2) is False
+    assert local.initially_serving({"gpt": "standby"}, 5, 2, 2) is True
+    assert local.initially_serving({"gpt": "unknown"}, 5, 1, 2) is None

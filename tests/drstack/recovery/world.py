@@ -47,6 +47,7 @@ class RememberedSite:
     ends_after: int | None = None
     """The run ends well after so many steps."""
     resumed: int | None = None
+    served: list[str] = field(default_factory=list)
 
     def observe(self, *, deadline_s: float) -> SiteObservation:
         if not self.reachable:
@@ -87,6 +88,9 @@ class RememberedSite:
         if (token, resume_step) not in self.starts:
             self.starts.append((token, resume_step))
             self.resumed = resume_step
+
+    def serve(self, workload: str, *, deadline_s: float) -> None:
+        self.served.append(workload)
 
     def stop_job(self, workload: str, *, deadline_s: float) -> None:
         self.starts.clear()

@@ -89,6 +89,32 @@ CONTRADICTIONS = {
         "workloads.chat.serves",
         "write serves: gpt",
     ),
+    "a replica without a model": (
+        LOCAL + "  chat: {class: inference, job: {serve: examples.serve}}\n",
+        "workloads.chat",
+        "add serves: WORKLOAD",
+    ),
+    "a replica of a model without checkpoints": (
+        LOCAL + "  m: {class: weights, rpo: 1h}\n  chat: {class: inference, job: {serve: examples.serve}, serves: m}\n",
+        "workloads.chat.serves",
+        "add checkpoints to m",
+    ),
+    "training by a server": (
+        LOCAL.replace("train: examples.train, ranks: 2", "serve: examples.serve"),
+        "workloads.gpt.job",
+        "write class: inference",
+    ),
+    "more replicas than slots": (
+        LOCAL + "  chat: {class: inference, job: {serve: examples.serve, replicas: 6}, serves: gpt}\n",
+        "workloads.chat.job.replicas",
+        "write replicas: 5",
+    ),
+    "ranks and replicas that do not fit together": (
+        LOCAL.replace("west: {platform: local}", "west: {platform: local, slots: 6}")
+        + "  chat: {class: inference, job: {serve: examples.serve, replicas: 4}, serves: gpt}\n",
+        "sites.east.slots",
+        "write slots: 6",
+    ),
     "training that serves": (with_line("    serves: gpt"), "workloads.gpt.serves", "only at class inference"),
     "interval above the class's RPO": (
         LOCAL.replace("45m", "4h"),
@@ -166,6 +192,8 @@ ALLOWED = {
     "a class's own receipts": LOCAL + "replication: {receipts: {training: [stored, decoded, proved]}}\n",
     "a link fast enough": LOCAL.replace("every: 45m", "every: 45m, size: 450GB")
     + "    rpo: 55m\nlinks: [{between: [west, east], bandwidth: 10Gbit/s}]\n",
+    "replicas of a model": LOCAL
+    + "  chat: {class: inference, job: {serve: examples.serve, replicas: 3}, serves: gpt}\n",
     "a service beside its model": LOCAL + "  chat: {class: inference, job: {command: [x]}, serves: gpt}\n",
 }
 

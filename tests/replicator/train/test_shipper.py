@@ -162,7 +162,7 @@ def test_a_suspect_checkpoint_is_shipped_and_said(tmp_path, url, start, caplog):
     path = tmp_path / "out" / "checkpoint-1"
     path.mkdir(parents=True)
     save_file({"w": np.full(5000, np.nan, np.float32)}, path / "model.safetensors")
-    (path / "trainer_state.json").write_text("{}")
+    (path / "trainer_state.json").write_text('{"global_step": 1}')
     shipper.submit(path, 1)
     assert shipper.wait(PATIENCE_S) == ()
     assert view(url).in_order()[0].what.suspect

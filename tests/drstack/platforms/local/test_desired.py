@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drstack.errors import ActuatorFailed
-from drstack.platforms.local.desired import Desired, DesiredJob, Program, change, parse, read_desired
+from drstack.platforms.local.desired import Desired, DesiredJob, Program, Serving, change, parse, read_desired
 from drstack.platforms.local.folder import site_folder
 
 JOB = DesiredJob(
@@ -47,6 +47,25 @@ def test_a_site_that_comes_back_as_standby_runs_nothing_and_has_its_standby_slot
 def test_a_site_that_comes_back_as_writer_keeps_its_values():
     back = Desired(5, None, {"gpt": JOB}).taken_back({"gpt"}, 1)
     assert back == Desired(5, None, {"gpt": JOB})
+
+
+CHAT = replace(
+    JOB, ranks=1, slots=(2,), program=Program("s", (), (), {}, "serving/chat", Serving("gpt", ("stored", "decoded")))
+)
+
+
+def test_reads_what_it_wrote_of_replicas():
+    desired = Desired(5, None, {"chat": CHAT, "gpt": JOB})
+    assert parse(asdict(desired), "x") == desired
+
+
+def test_replicas_run_again_where_a_standby_has_slots_for_them():
+    back = Desired(5, "fenced", {"gpt": JOB, "chat": replace(CHAT, running=False)}).taken_back(set(), 1)
+    assert (back.jobs["chat"].running, back.jobs["chat"].slots, back.jobs["gpt"].running) == (True, (0,), False)
+    assert not Desired(5, "fenced", {"chat": CHAT}).taken_back(set(), 0).jobs["chat"].running
+    kept = Desired(5, None, {"gpt": JOB, "chat": CHAT}).taken_back({"gpt"}, 1)
+    assert kept.jobs["gpt"] == JOB
+    assert set(kept.jobs["chat"].slots).isdisjoint(JOB.slots)
 
 
 def test_a_damaged_file_is_an_error_and_never_an_empty_pool(tmp_path):
