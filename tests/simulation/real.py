@@ -102,7 +102,7 @@ def _promote_once(
     reachable = [name for name, each in repositories.items() if _answers(each)]
     operation = f"{actor.name if actor else 'nobody'}-{attempt}"
     plan: dict[str, Any] = {
-        "target": target, "by": "simulation", "reason": "simulation", "base": current.number,
+        "target": target, "by": "simulation", "reason": "simulation", "base": current.number, "facts_at": 0.0,
         "consents": [("unknown-loss", name) for name in part.acknowledge if name not in reachable],
         "workloads": [{
             "name": WORKLOAD, "writer": part.writer, "term": part.term, "seal": reachable, "commit": (1, 1),

@@ -50,7 +50,10 @@ def test_a_site_that_comes_back_as_writer_keeps_its_values():
 
 
 CHAT = replace(
-    JOB, ranks=1, slots=(2,), program=Program("s", (), (), {}, "serving/chat", Serving("gpt", ("stored", "decoded")))
+    JOB,
+    ranks=1,
+    slots=(2,),
+    program=Program("s", (), (), {}, "serving/chat", serving=Serving("gpt", ("stored", "decoded"))),
 )
 
 

@@ -51,7 +51,7 @@ class Rig:
         args = ("--sick-while", str(self.sick), "--fails-while", str(self.fails))
         env = {"PYTHONPATH": str(ROOT)}
         module = "tests.drstack.platforms.local.answering"
-        program = Program(module, (), args, env, "serving/chat", Serving("gpt", ("stored", "decoded")))
+        program = Program(module, (), args, env, "serving/chat", serving=Serving("gpt", ("stored", "decoded")))
         for name, folder in self.sites.items():
             claim(folder, SiteRecord("test", None, name, f"o/p/test.{name}"))
             folder.make()
