@@ -72,6 +72,7 @@ def test_a_checkpoint_goes_in_and_comes_back_by_hand(tmp_path):
     assert "NOT encrypted" in run("replicator", "list", *repo).stderr
 
 
+@pytest.mark.slow
 def test_watching_once_ships_what_is_complete_and_stdout_is_one_document(tmp_path):
     from safetensors.numpy import save_file
 

@@ -16,7 +16,10 @@ from drstack.reconcile.leash import CALLER_IS_GONE
 from drstack.reconcile.leashed import run_leashed
 from drstack.reconcile.processes import RUN_ID, look, processes, variables
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are found through /proc")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are found through /proc"),
+]
 LEASH = [sys.executable, "-m", "drstack.reconcile.leash"]
 FAMILY = """
 import os, signal, subprocess, sys, time

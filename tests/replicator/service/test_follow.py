@@ -20,6 +20,8 @@ from replicator.service.holding import holding
 from replicator.stores.url import open_store
 from tests.replicator.layouts import builders
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from pathlib import Path
 

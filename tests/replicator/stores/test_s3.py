@@ -12,6 +12,8 @@ from tests.replicator.stores.contract import AwayContract, StoreContract, fresh_
 from tests.replicator.stores.processes import free_port
 from tests.replicator.stores.s3_servers import S3Server, credentials, minio_server, moto, versity
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 

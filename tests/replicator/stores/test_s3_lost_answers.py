@@ -14,6 +14,8 @@ from tests.replicator.stores.contract import fresh_names
 from tests.replicator.stores.lossy_proxy import LossyProxy
 from tests.replicator.stores.s3_servers import S3Server, credentials, moto, versity
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path

@@ -1,9 +1,13 @@
 import os
 import time
 
+import pytest
+
 from drstack.platforms.local import processes
 from drstack.platforms.local.supervisor import Supervisor
 from drstack.platforms.local.waiting import Deadline
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_site_ends_within_seconds_of_whoever_held_its_leash(tmp_path, folder, site):

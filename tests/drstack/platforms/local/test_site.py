@@ -11,6 +11,8 @@ from drstack.platforms.local import processes, supervisor
 from drstack.platforms.local.desired import read_desired
 from drstack.platforms.local.waiting import Deadline
 
+pytestmark = pytest.mark.slow
+
 
 def observed(site, holds, within_s=15):
     last = None
