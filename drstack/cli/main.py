@@ -25,8 +25,10 @@ from replicator.cli.verify import verify
 
 _INCIDENT, _EVERYDAY, _TRY = "In an incident", "Every day", "Try it"
 
+HELP = "Bring GPU work back, somewhere else, within objectives set beforehand."
+
 app = typer.Typer(
-    help="Bring GPU work back, somewhere else, within objectives set beforehand.",
+    help=HELP,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -47,6 +49,14 @@ app.command(rich_help_panel=_EVERYDAY)(report)
 app.command(rich_help_panel=_EVERYDAY)(schema)
 app.command("exit-codes", rich_help_panel=_EVERYDAY)(exit_codes)
 app.command(rich_help_panel=_TRY)(demo)
+
+
+@app.callback(help=HELP)
+def logs() -> None:
+    """Before a verb runs: log lines go to stderr, so that stdout holds results only."""
+    from replicator.cli.logs import log_to_stderr
+
+    log_to_stderr()
 
 
 def run() -> None:

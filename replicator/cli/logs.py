@@ -1,4 +1,4 @@
-"""Where the service's log lines go: stderr, a JSON object each, so that stdout holds results only."""
+"""Where log lines go: stderr, a JSON object each, so that stdout holds results only."""
 
 from __future__ import annotations
 

@@ -17,8 +17,10 @@ from replicator.cli.run import run as run_service
 from replicator.cli.verify import verify
 from replicator.cli.watch import watch
 
+HELP = "Ship training checkpoints: complete or absent, verified, in few bytes."
+
 app = typer.Typer(
-    help="Ship training checkpoints: complete or absent, verified, in few bytes.",
+    help=HELP,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -30,6 +32,14 @@ app.command("list")(list_)
 app.command()(restore)
 app.command()(verify)
 app.command("run")(run_service)
+
+
+@app.callback(help=HELP)
+def logs() -> None:
+    """Before a verb runs: a store that retries says so on stderr, so that stdout holds results only."""
+    from replicator.cli.logs import log_to_stderr
+
+    log_to_stderr()
 
 
 def run() -> None:

@@ -14,12 +14,10 @@ def run(
     config: Annotated[Path, typer.Option("--config", help="JSON file; its fields are in docs/replicator.md.")],
 ) -> None:
     """Run the replicator of a site until SIGTERM: watch, ship, verify, keep."""
-    from replicator.cli.logs import log_to_stderr
     from replicator.cli.options import stopping
     from replicator.service.config import read_config
     from replicator.service.service import Service
 
-    log_to_stderr()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stopping(stop))

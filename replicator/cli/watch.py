@@ -33,11 +33,9 @@ def watch(
 
     The first repository's log says whether this writer still writes; a seal ends it (exit 45).
     """
-    from replicator.cli.logs import log_to_stderr
     from replicator.errors import Sealed
     from replicator.service.follow import Watch, follow
 
-    log_to_stderr()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stopping(stop))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -45,6 +46,20 @@ def test_an_environment_that_is_not_there_is_named_with_those_that_are(tmp_path)
     shown = run("drstack", "status", "nowhere")
     assert shown.returncode == 21
     assert "nowhere" in shown.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [["replicator", "list"], ["drstack", "verify"]])
+def test_a_store_that_is_asked_again_and_again_leaves_stdout_alone(command):
+    away = "s3://bucket/x?region=us-east-1&endpoint=http://127.0.0.1:9"
+    environ = {**os.environ, "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y"}
+    shown = subprocess.run(
+        [sys.executable, "-m", *command, "--repo", away, "--json"],
+        capture_output=True, text=True, timeout=120, check=False, env=environ,
+    )  # fmt: skip
+    assert shown.returncode == 53, shown.stderr
+    assert shown.stdout == ""
+    assert "retry" in shown.stderr
 
 
 def test_outside_a_project_it_says_so(tmp_path):
