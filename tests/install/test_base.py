@@ -41,7 +41,10 @@ def test_every_module_that_a_base_install_needs_can_be_imported(base, tmp_path):
     """All but those whose part is an extra's."""
     code = """
 import importlib, pkgutil, drstack, replicator
-needs = ("drstack.components", "drstack.provider", "drstack.policies.pack", "drstack.report.page", "drstack.report.picture")
+needs = (
+    "drstack.components", "drstack.provider", "drstack.policies.pack", "drstack.report.page", "drstack.report.picture",
+    "replicator.train",
+)
 for root in (drstack, replicator):
     for found in pkgutil.walk_packages(root.__path__, root.__name__ + ".", onerror=lambda name: None):
         if not found.name.startswith(needs) and not found.name.endswith("__main__"):
