@@ -7,11 +7,14 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from replicator.cli.options import Json, Repos, stopping
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def watch(
@@ -41,7 +44,7 @@ def watch(
         signal.signal(number, stopping(stop))
 
     def report(document: dict[str, object]) -> None:
-        sys.stdout.write((json_.dumps(document) if json else " ".join(f"{k}={v}" for k, v in document.items())) + "\n")
+        sys.stdout.write((json_.dumps(document) if json else _told(document)) + "\n")
         sys.stdout.flush()
 
     def tell(text: str) -> None:
@@ -52,3 +55,18 @@ def watch(
     ended = follow(told, report=report, tell=tell, stop=stop)
     if ended is not None:
         raise Sealed(ended)
+
+
+def _told(document: Mapping[str, Any]) -> str:
+    """A line for each workload: what it is, where its newest checkpoint is, and what is wrong."""
+    lines: list[str] = []
+    for name, each in document["workloads"].items():
+        parts = [f"{name}: term {each['term']}"]
+        for site, there in each["destinations"].items():
+            newest = f"step {there['last_step']} ({there['last_commit']})" if there["last_commit"] else "nothing yet"
+            parts.append(f"{site} has {newest}" + (f", TROUBLE: {there['trouble']}" if there["trouble"] else ""))
+        parts += [f"torn, not shipped: {folder}: {why}" for folder, why in each["torn"].items()]
+        parts += [f"{each['pending']} to ship"] if each["pending"] else []
+        parts += [f"TROUBLE: {each[key]}" for key in ("trouble", "sealed") if each[key]]
+        lines.append("; ".join(parts))
+    return "\n".join(lines) or "no checkpoint yet"
