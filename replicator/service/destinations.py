@@ -52,9 +52,16 @@ def _known(spool: Path) -> dict[str, str]:
         raise ReplicatorError(f"{path} cannot be read: {error}", hint="Move that file away.") from error
 
 
+def latecomers(spool: Path, repositories: Sequence[Repository]) -> list[str]:
+    """URLs of those that this spool never shipped to, though it shipped to others: they miss what went there."""
+    known = _known(spool)
+    return [each.store.url for each in repositories if known and each.store.url not in known]
+
+
 def remember(spool: Path, repositories: Sequence[Repository]) -> None:
-    """Note that this spool ships to `repositories`."""
+    """Note that this spool ships to `repositories` too."""
     path = spool / _REPOSITORIES
     staged = path.with_name(f".{path.name}.{random_token()[:8]}")
-    staged.write_bytes(_Known.dump_json({each.store.url: each.format().repository for each in repositories}))
+    ids = {each.store.url: each.format().repository for each in repositories}
+    staged.write_bytes(_Known.dump_json({**_known(spool), **ids}))
     staged.replace(path)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from replicator.errors import ReplicatorError
 from replicator.layouts import Run, find, find_runs
 from replicator.service.config import Destination, ServiceConfig, WatchedWorkload
-from replicator.service.destinations import open_or_make, remember
+from replicator.service.destinations import latecomers, open_or_make, remember
 from replicator.service.holding import holding
 from replicator.service.once import open_for
 from replicator.service.service import Service
@@ -151,6 +151,8 @@ def _begin(watch: Watch, followed: Sequence[Run], repositories: Sequence[Reposit
             open_for(repository, run.name, watch.writer)
         once(f"{run.root}: {run.layout} checkpoints, workload {run.name}")
     service = Service(_config(watch, followed))
+    for url in latecomers(spool_of(watch), repositories):
+        once(f"{url} gets NEW checkpoints only: others were shipped before; to ship all: --spool FOLDER (an empty one)")
     remember(spool_of(watch), repositories)
     return service
 

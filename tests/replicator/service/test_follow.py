@@ -76,6 +76,17 @@ def test_a_repository_that_it_shipped_to_is_never_made_anew(tmp_path, url):
         once(tmp_path / "gpt", url)
 
 
+def test_a_repository_that_comes_later_is_said_to_miss_what_went_before_and_gets_all_through_a_new_spool(tmp_path, url):
+    builders.archive(tmp_path / "gpt" / "model_10.pt")
+    later = (tmp_path / "other").as_uri()
+    once(tmp_path / "gpt", url)
+    assert not any("NEW checkpoints only" in each for each in once(tmp_path / "gpt", url))
+    assert any(each.startswith(f"{later} gets NEW checkpoints only") for each in once(tmp_path / "gpt", later))
+    assert steps(later, "gpt") == []
+    once(tmp_path / "gpt", later, spool=tmp_path / "spool")
+    assert steps(later, "gpt") == [10]
+
+
 def test_each_run_of_a_folder_is_a_workload_of_its_own(tmp_path, url):
     for run in ("gpt-a", "gpt-b"):
         builders.archive(tmp_path / "runs" / run / "step_10" / "model.pt")
