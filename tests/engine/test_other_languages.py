@@ -17,8 +17,8 @@ from tools.engine.version import WANTED
 from tools.notrun import not_run
 from tools.sdk.__main__ import generate
 
-pytestmark = [pytest.mark.engine, pytest.mark.slow]
-BUILD_TIMEOUT_S = 280
+pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(1500)]
+BUILD_TIMEOUT_S = 700
 PROGRAM = """\
 import pulumi
 import pulumi_drstack_components as drstack
