@@ -196,7 +196,7 @@ def test_a_session_stays_at_its_site_and_shares_are_as_assigned(rig):
 
 
 def test_shares_are_shifted_in_steps_and_taken_back_where_errors_rise(rig):
-    client = SteadyClient(rig.url, every_s=0.02)
+    client = SteadyClient(rig.url, every_s=0.02, patience_s=30)  # a connection made as shares change may be reset
     client.start()
     rig.router.set_weights("chat", {"east": 100, "west": 0}, assignment=2, deadline_s=10)
     assert rig.traffic(3, {"east": 0, "west": 100}).move_now()["moved"]["chat"] == [
