@@ -11,9 +11,15 @@ from importlib.metadata import version
 from pulumi.provider.experimental import component_provider_host
 from pulumi.provider.experimental.component import ComponentProvider
 
-from drstack.components.environment_sites import PACKAGE, EnvironmentSites
+from drstack.components.checkpoint_store import CheckpointStore
+from drstack.components.environment import Environment
+from drstack.components.environment_sites import EnvironmentSites
+from drstack.components.gpu_cluster import GpuCluster
+from drstack.components.replicator_service import ReplicatorService
+from drstack.components.token import PACKAGE
+from drstack.components.traffic import Traffic
 
-COMPONENTS = (EnvironmentSites,)
+COMPONENTS = (EnvironmentSites, Environment, CheckpointStore, ReplicatorService, GpuCluster, Traffic)
 
 
 def serve() -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from drstack.components.package import schema
-from tests.engine.local_project import CHECKOUT, Project
+from tests.engine.local_project import CHECKOUT, SLEEPER, Project
+from tests.engine.test_local_stacks import observed, promote_west, values
 from tools import gobuild
 from tools.engine.version import WANTED
 from tools.notrun import not_run
@@ -107,6 +108,38 @@ def test_a_site_goes_up_and_down_through_the_generated_sdk(installed, project, m
     assert project.running("west") == {}
 
 
+PAGE = (CHECKOUT / "docs" / "components.md").read_text()
+
+
+def shown(language: str) -> str:
+    """The program that the documentation shows."""
+    return PAGE.partition(f"```{language}\n")[2].partition("```")[0]
+
+
+def test_the_documented_site_out_of_smaller_components_keeps_what_a_promotion_made_active(
+    installed, project, monkeypatch
+):
+    trains = '"module": "examples.train"'
+    assert trains in shown("python")
+    foreign(project, shown("python").replace(trains, f'"command": ["python", "{SLEEPER}"]'))
+    monkeypatch.setenv("PYTHONPATH", str(installed))
+    project.init("elsewhere")
+    project.up("elsewhere")
+    west = observed(project, "west", lambda seen: seen.replicator_running)
+    assert (west.capacity, west.capacity_bound, west.jobs["gpt"].running) == (1, 3, False)
+    assert project.state("elsewhere")["drstack-components:index:Environment local"]["roles"] == {
+        "west": {"gpt": "standby"}
+    }
+
+    promote_west(project)
+    observed(project, "west", lambda seen: seen.jobs["gpt"].running)
+    active = values(project, "west")
+    project.up("elsewhere", "--expect-no-changes")
+    (project.root / "witness").rename(project.root / "gone")
+    assert "The witness is away" in project.up("elsewhere")
+    assert values(project, "west") == active
+
+
 def test_a_site_that_the_file_does_not_declare_is_refused_by_name(installed, project, monkeypatch):
     foreign(project, PROGRAM.format(root=str(project.root)).replace('"west"', '"nord"'))
     monkeypatch.setenv("PYTHONPATH", str(installed))
@@ -137,9 +170,7 @@ def test_the_go_program_of_the_documentation_compiles(sdks, tmp_path):
     go = shutil.which("go")
     if go is None:
         pytest.skip("no Go toolchain at hand")
-    page = (CHECKOUT / "docs" / "components.md").read_text()
-    shown = page.partition("```go\n")[2].partition("```")[0]
-    (tmp_path / "main.go").write_text(GO_PROGRAM.replace("SHOWN", shown))
+    (tmp_path / "main.go").write_text(GO_PROGRAM.replace("SHOWN", shown("go")))
     module, sdk = "drstack.invalid/sdk/drstack-components", sdks / "go" / "drstack-components"
     needs = f"require (\n\t{module} v0.0.0\n\tgithub.com/pulumi/pulumi/sdk/v3 v{WANTED}\n)\n"
     (tmp_path / "go.mod").write_text(f"module program\n\ngo 1.25.0\n\n{needs}\nreplace {module} => {sdk}\n")
