@@ -26,7 +26,7 @@ class AssignedWorkload(TypedDict):
 class SiteRepository(TypedDict):
     """A site, and where its checkpoints are kept."""
 
-    site: str
+    site: pulumi.Input[str]
     """Name of the site."""
     url: pulumi.Input[str]
     """URL of its repository."""
@@ -41,7 +41,7 @@ class EnvironmentArgs(TypedDict):
     """The site that writes what no assignment knows yet."""
     workloads: pulumi.Input[Mapping[str, pulumi.Input[AssignedWorkload]]]
     """What is protected, by name."""
-    repositories: Sequence[SiteRepository]
+    repositories: pulumi.Input[Sequence[pulumi.Input[SiteRepository]]]
     """The repositories of all sites."""
     sites: Sequence[str]
     """The sites that this stack owns: their roles are read."""
@@ -57,34 +57,29 @@ class Environment(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: EnvironmentArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(token("Environment"), name, {}, known_as("Environment", opts))
-        repositories = {each["site"]: each["url"] for each in args["repositories"]}
-        for site in args["sites"]:
-            if site not in repositories:
-                raise pulumi.InputPropertyError("sites", f"{site} has no repository; those with one: {[*repositories]}")
+        repositories: pulumi.Output[Sequence[Any]] = pulumi.Output.from_input(args["repositories"])
         entry = resources.Environment(
             name,
             witness=args["witness"],
             environment=args["environment"],
             workloads=args["workloads"],
-            repositories=list(repositories.values()),
-            sites=list(repositories),
+            repositories=repositories.apply(lambda every: [str(each["url"]) for each in every]),
+            sites=repositories.apply(lambda every: [str(each["site"]) for each in every]),
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.environment_id = entry.environment_id
         after = pulumi.InvokeOutputOptions(parent=self, depends_on=[entry])
-        self.roles = pulumi.Output.all(**{each: _roles(each, args, repositories, after) for each in args["sites"]})
+        self.roles = pulumi.Output.all(**{each: _roles(each, args, after) for each in args["sites"]})
         self.register_outputs({"environmentId": self.environment_id, "roles": self.roles})
 
 
-def _roles(
-    site: str, args: EnvironmentArgs, repositories: Mapping[str, pulumi.Input[str]], after: pulumi.InvokeOutputOptions
-) -> pulumi.Output[dict[str, str]]:
+def _roles(site: str, args: EnvironmentArgs, after: pulumi.InvokeOutputOptions) -> pulumi.Output[dict[str, str]]:
     """Per workload whose files are carried: writer, standby or unknown. Warns where the witness did not say so."""
     answer = resources.get_roles(
         witness=args["witness"],
         environment=args["environment"],
         site=site,
-        repository=repositories[site],
+        repository=pulumi.Output.from_input(args["repositories"]).apply(lambda every: _repository(site, every)),
         primary=args["primary"],
         workloads=pulumi.Output.from_input(args["workloads"]).apply(_carried),
         opts=after,
@@ -98,6 +93,13 @@ def _roles(
         return dict(found["roles"])
 
     return answer.apply(told)
+
+
+def _repository(site: str, every: Sequence[Any]) -> str:
+    known = {str(each["site"]): str(each["url"]) for each in every}
+    if site not in known:
+        raise pulumi.RunError(f"sites: {site} has no repository; those with one are {', '.join(known)}")
+    return known[site]
 
 
 def _carried(workloads: Mapping[str, Any]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import NotRequired, TypedDict
 
 import pulumi
 
+from drstack.components.folders import located
 from drstack.components.site import Site, SiteArgs, declared_environment
 from drstack.components.token import token
 from drstack.errors import DrstackError
@@ -46,18 +47,16 @@ class EnvironmentSites(pulumi.ComponentResource):
             declared = load_environment(file, name=file.stem)
         except DrstackError as error:
             raise pulumi.RunError(f"{error}\n{error.hint}" if error.hint else str(error)) from error
-        root = here / (args.get("root") or os.environ.get("DRSTACK_ROOT") or ".drstack/local")
+        root = (here / (args.get("root") or os.environ.get("DRSTACK_ROOT") or ".drstack/local")).absolute()
+        declared = located(declared, root)
         wanted = args.get("site")
         if wanted is not None and wanted not in declared.sites:
             raise pulumi.RunError(f"site: {file} has no {wanted!r}; its sites are {', '.join(declared.sites)}")
         below = pulumi.ResourceOptions(parent=self)
         sites = [wanted] if wanted is not None else list(declared.sites)
-        environment = declared_environment(declared, root.absolute(), sites, below)
+        environment = declared_environment(declared, root, sites, below)
         owner = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
-        made = {
-            site: Site(site, SiteArgs(declared, site, root.absolute(), here, owner, environment), below)
-            for site in sites
-        }
+        made = {site: Site(site, SiteArgs(declared, site, root, here, owner, environment), below) for site in sites}
         self.environment_id = environment.environment_id
         self.repositories = pulumi.Output.all(**{site: each.repository for site, each in made.items()})
         self.roles = pulumi.Output.all(**{site: each.roles for site, each in made.items()})

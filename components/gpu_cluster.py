@@ -52,7 +52,7 @@ class GpuClusterArgs(TypedDict):
     folder: pulumi.Input[str]
     """Folder of the site, absolute."""
     roles: pulumi.Input[Mapping[str, pulumi.Input[str]]]
-    """What the site is for each workload, as drstack:witness:getRoles says: never from config or another output."""
+    """What the site is for each workload, as the component Environment reads it; never from config."""
     slots: pulumi.Input[int]
     """The most nodes that there can be; all of them run where the site writes when they are made."""
     standby_slots: pulumi.Input[int]
@@ -63,9 +63,9 @@ class GpuClusterArgs(TypedDict):
     """`cpu`, or `auto`: GPUs where there are any; `cpu` if it is left out."""
     python: NotRequired[pulumi.Input[str | None]]
     """Interpreter of the jobs; as when the site was made if it is left out."""
-    jobs: NotRequired[Mapping[str, ClusterJob]]
+    jobs: NotRequired[Mapping[str, pulumi.Input[ClusterJob]]]
     """By workload."""
-    replicas: NotRequired[Mapping[str, ClusterReplicas]]
+    replicas: NotRequired[Mapping[str, pulumi.Input[ClusterReplicas]]]
     """By workload."""
 
 
@@ -96,42 +96,51 @@ class GpuCluster(pulumi.ComponentResource):
         self.nodes = pulumi.Output.from_input(args["slots"]).apply(int)
         self.register_outputs({"nodes": self.nodes})
 
-    def _job(self, workload: str, job: ClusterJob, below: pulumi.ResourceOptions) -> None:
-        roles = pulumi.Output.from_input(self._args["roles"])
+    def _job(self, workload: str, job: pulumi.Input[ClusterJob], below: pulumi.ResourceOptions) -> None:
+        given, roles = pulumi.Output.from_input(job), pulumi.Output.from_input(self._args["roles"])
         resources.Job(
             f"{self._name}-{workload}",
             folder=self._args["folder"],
             workload=workload,
-            module=job.get("module"),
-            command=job.get("command", ()),
-            args=job.get("args", ()),
-            ranks=job["ranks"],
-            env=job.get("env", {}),
-            checkpoints=job["checkpoints"],
+            module=_part(given, "module", None),
+            command=_part(given, "command", ()),
+            args=_part(given, "args", ()),
+            ranks=_part(given, "ranks", None),
+            env=_part(given, "env", {}),
+            checkpoints=_part(given, "checkpoints", None),
             initially_running=roles.apply(lambda found: local.initially_running(str(found.get(workload, "unknown")))),
             python=self._args.get("python"),
             opts=below,
         )
 
     def _replicas(
-        self, workload: str, each: ClusterReplicas, sizes: pulumi.Output[dict[str, Any]], below: pulumi.ResourceOptions
+        self,
+        workload: str,
+        replicas: pulumi.Input[ClusterReplicas],
+        sizes: pulumi.Output[dict[str, Any]],
+        below: pulumi.ResourceOptions,
     ) -> None:
+        given = pulumi.Output.from_input(replicas)
         resources.Job(
             f"{self._name}-{workload}",
             folder=self._args["folder"],
             workload=workload,
-            module=each["module"],
+            module=_part(given, "module", None),
             command=(),
-            args=each.get("args", ()),
-            ranks=each["replicas"],
-            env=each.get("env", {}),
+            args=_part(given, "args", ()),
+            ranks=_part(given, "replicas", None),
+            env=_part(given, "env", {}),
             checkpoints=f"serving/{workload}",
-            initially_running=pulumi.Output.all(sizes, each["replicas"]).apply(_initially_serving),
-            serves=each["serves"],
-            receipts=each.get("receipts", ()),
+            initially_running=pulumi.Output.all(sizes, _part(given, "replicas", None)).apply(_initially_serving),
+            serves=_part(given, "serves", None),
+            receipts=_part(given, "receipts", ()),
             python=self._args.get("python"),
             opts=below,
         )
+
+
+def _part(given: pulumi.Output[Any], name: str, otherwise: object) -> pulumi.Output[Any]:
+    return given.apply(lambda known: known.get(name, otherwise))
 
 
 def _initial_slots(sizes: dict[str, Any]) -> int | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pulumi
 
+from drstack.components.folders import located
 from drstack.components.site import Site, SiteArgs, declared_environment
 from drstack.errors import DrstackError
 from drstack.spec.loader import find_environment, load_environment
@@ -31,6 +32,7 @@ def _declare(project: Path) -> None:
     site = config.get("site") or named_site
     declared = load_environment(find_environment(name, project), name=name)
     root = Path(os.environ.get("DRSTACK_ROOT") or project / ".drstack" / "local").absolute()
+    declared = located(declared, root)
     wanted = [site] if site else list(declared.sites)
     environment = declared_environment(declared, root, wanted)
     owner = f"{pulumi.get_organization()}/{pulumi.get_project()}/{stack}"

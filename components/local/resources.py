@@ -1,4 +1,4 @@
-"""The drstack provider's resources and its function, for Python programs; drstack/provider/schema.json describes them.
+"""The drstack provider's resources and its functions, for Python programs; drstack/provider/schema.json describes them.
 
 Invariant: nothing is decided here; the provider checks every input.
 """
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 GET_ROLES = "drstack:witness:getRoles"
+GET_FOLDERS = "drstack:local:getFolders"
 
 
 class Environment(pulumi.CustomResource):
@@ -235,3 +236,10 @@ def get_roles(
         "workloads": workloads,
     }
     return pulumi.runtime.invoke_output(GET_ROLES, given, opts)
+
+
+def get_folders(*, witness: str, environment: str, root: str, sites: Sequence[str]) -> dict[str, str]:
+    """By site, its folder; asked at once, as what is declared depends on it."""
+    given: dict[str, object] = {"witness": witness, "environment": environment, "root": root, "sites": list(sites)}
+    answer = pulumi.runtime.invoke(GET_FOLDERS, given)
+    return {str(site): str(folder) for site, folder in dict(answer.value["folders"]).items()}

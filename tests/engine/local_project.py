@@ -54,6 +54,7 @@ class Project:
         relative = "path: drstack/provider/bin"
         assert relative in described
         (self.folder / "Pulumi.yaml").write_text(described.replace(relative, f"path: {CHECKOUT}/drstack/provider/bin"))
+        self.sites = self.root / "sites" / "local"
         self.declare(ENVIRONMENT)
         self._fifo = folder / "leash"
         os.mkfifo(self._fifo)
@@ -67,7 +68,7 @@ class Project:
         (self.folder / "stacks" / "environments" / "local.yaml").write_text(text)
 
     def site(self, name: str) -> SiteFolder:
-        return site_folder(self.root / "sites" / name)
+        return site_folder(self.sites / name)
 
     def desired(self, name: str) -> Desired:
         found = read_desired(self.site(name))

@@ -39,7 +39,32 @@ import (
 
 func main() {
 	pulumi.Run(func(ctx *pulumi.Context) error {
-SHOWN
+SITES
+		if err != nil {
+			return err
+		}
+		folder := pulumi.String("/srv/west")
+		environment, err := drstackcomponents.NewEnvironment(ctx, "gpt", &drstackcomponents.EnvironmentArgs{
+			Environment: pulumi.String("gpt"), Witness: pulumi.String("file:///w"), Primary: pulumi.String("east"),
+			Sites: []string{"west"},
+			Repositories: drstackcomponents.SiteRepositoryArray{drstackcomponents.SiteRepositoryArgs{
+				Site: pulumi.String("west"), Url: pulumi.String("file:///r"),
+			}},
+			Workloads: drstackcomponents.AssignedWorkloadMap{
+				"gpt": drstackcomponents.AssignedWorkloadArgs{Writer: pulumi.String("east")},
+			},
+		})
+		if err != nil {
+			return err
+		}
+		store, err := drstackcomponents.NewCheckpointStore(ctx, "west", &drstackcomponents.CheckpointStoreArgs{
+			Folder: folder, Witness: pulumi.String("file:///w"), Environment: pulumi.String("gpt"),
+			Workloads: pulumi.ToStringArray([]string{"gpt"}),
+		})
+		if err != nil {
+			return err
+		}
+CLUSTER
 		if err != nil {
 			return err
 		}
@@ -48,6 +73,12 @@ SHOWN
 	})
 }
 """
+
+
+def shown(language: str) -> list[str]:
+    """The programs that the documentation shows."""
+    page = (CHECKOUT / "docs" / "components.md").read_text()
+    return [block.partition("```")[0] for block in page.split(f"```{language}\n")[1:]]
 
 
 @pytest.fixture(scope="module")
@@ -108,20 +139,13 @@ def test_a_site_goes_up_and_down_through_the_generated_sdk(installed, project, m
     assert project.running("west") == {}
 
 
-PAGE = (CHECKOUT / "docs" / "components.md").read_text()
-
-
-def shown(language: str) -> str:
-    """The program that the documentation shows."""
-    return PAGE.partition(f"```{language}\n")[2].partition("```")[0]
-
-
 def test_the_documented_site_out_of_smaller_components_keeps_what_a_promotion_made_active(
     installed, project, monkeypatch
 ):
     trains = '"module": "examples.train"'
-    assert trains in shown("python")
-    foreign(project, shown("python").replace(trains, f'"command": ["python", "{SLEEPER}"]'))
+    [program] = shown("python")
+    assert trains in program
+    foreign(project, program.replace(trains, f'"command": ["python", "{SLEEPER}"]'))
     monkeypatch.setenv("PYTHONPATH", str(installed))
     project.init("elsewhere")
     project.up("elsewhere")
@@ -146,7 +170,7 @@ def test_a_site_that_the_file_does_not_declare_is_refused_by_name(installed, pro
     project.init("elsewhere")
     said = project.up("elsewhere", succeeds=False)
     assert "has no 'nord'; its sites are east, west" in said
-    assert not (project.root / "sites" / "nord").exists()
+    assert not (project.sites / "nord").exists()
 
 
 def run(arguments: list[str], folder: Path, **environ: str) -> None:
@@ -170,7 +194,8 @@ def test_the_go_program_of_the_documentation_compiles(sdks, tmp_path):
     go = shutil.which("go")
     if go is None:
         pytest.skip("no Go toolchain at hand")
-    (tmp_path / "main.go").write_text(GO_PROGRAM.replace("SHOWN", shown("go")))
+    sites, cluster = shown("go")
+    (tmp_path / "main.go").write_text(GO_PROGRAM.replace("SITES", sites).replace("CLUSTER", cluster))
     module, sdk = "drstack.invalid/sdk/drstack-components", sdks / "go" / "drstack-components"
     needs = f"require (\n\t{module} v0.0.0\n\tgithub.com/pulumi/pulumi/sdk/v3 v{WANTED}\n)\n"
     (tmp_path / "go.mod").write_text(f"module program\n\ngo 1.25.0\n\n{needs}\nreplace {module} => {sdk}\n")

@@ -41,7 +41,7 @@ def test_a_replicator_is_told_its_own_repository_first():
     config = ServiceConfig.model_validate(replicator_config(ENVIRONMENT, "west"))
     assert (config.site, config.own) == ("west", "west")
     assert [(each.name, each.url) for each in config.destinations] == [
-        ("west", "file:///srv/root/elsewhere/store"), ("east", "file:///srv/root/sites/east/store"),
+        ("west", "file:///srv/root/elsewhere/store"), ("east", "file:///srv/root/sites/gpt-prod/east/store"),
     ]  # fmt: skip
     assert [(each.path, each.keep) for each in config.workloads] == [("/srv/root/elsewhere/checkpoints/gpt", 7)]
 
@@ -49,8 +49,8 @@ def test_a_replicator_is_told_its_own_repository_first():
 def test_a_descriptor_is_what_actuators_read():
     published = local.descriptor(ENVIRONMENT, "east", ROOT, "o/p/s")
     read = read_descriptor(published)
-    assert (read.site, read.folder, read.capacity.maximum) == ("east", "/srv/root/sites/east", 5)
-    assert read.workloads["gpt"].checkpoints == "/srv/root/sites/east/checkpoints/gpt"
+    assert (read.site, read.folder, read.capacity.maximum) == ("east", "/srv/root/sites/gpt-prod/east", 5)
+    assert read.workloads["gpt"].checkpoints == "/srv/root/sites/gpt-prod/east/checkpoints/gpt"
     assert read.workloads["gpt"].ranks == 2
 
 
