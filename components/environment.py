@@ -98,7 +98,7 @@ def _roles(site: str, args: EnvironmentArgs, after: pulumi.InvokeOutputOptions) 
 def _repository(site: str, every: Sequence[Any]) -> str:
     known = {str(each["site"]): str(each["url"]) for each in every}
     if site not in known:
-        raise pulumi.RunError(f"sites: {site} has no repository; those with one are {', '.join(known)}")
+        raise pulumi.InputPropertyError("sites", f"{site} has no repository; those with one are {', '.join(known)}")
     return known[site]
 
 
