@@ -1,39 +1,39 @@
 """Where a site keeps its checkpoints: the repository, sealed and opened for the terms that stand."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TypedDict
 
 import pulumi
 
 from drstack.components.local import resources
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from drstack.components.plan.local import LocalPlace
+from drstack.components.token import known_as, token
 
 
-@dataclass(frozen=True, slots=True)
-class CheckpointStoreArgs:
-    place: LocalPlace
+class CheckpointStoreArgs(TypedDict):
+    folder: pulumi.Input[str]
+    """Folder of the site, absolute."""
     witness: pulumi.Input[str]
+    """URL of the environment's witness."""
     environment: pulumi.Input[str]
-    workloads: pulumi.Input[Sequence[str]]
+    """Name of the environment."""
+    workloads: pulumi.Input[Sequence[pulumi.Input[str]]]
+    """Workloads whose checkpoints are kept."""
 
 
 class CheckpointStore(pulumi.ComponentResource):
+    """Where a site keeps its checkpoints: the repository, sealed and opened for the terms that stand."""
+
     url: pulumi.Output[str]
+    """URL of the repository."""
 
     def __init__(self, name: str, args: CheckpointStoreArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("drstack:components:CheckpointStore", name, {}, opts)
+        super().__init__(token("CheckpointStore"), name, {}, known_as("CheckpointStore", opts))
         repository = resources.CheckpointRepository(
             name,
-            folder=str(args.place.folder),
-            witness=args.witness,
-            environment=args.environment,
-            workloads=args.workloads,
+            folder=args["folder"],
+            witness=args["witness"],
+            environment=args["environment"],
+            workloads=args["workloads"],
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.url = repository.url

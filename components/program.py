@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pulumi
 
-from drstack.components.environment import Environment, EnvironmentArgs
-from drstack.components.site import Site, SiteArgs
+from drstack.components.folders import located
+from drstack.components.site import Site, SiteArgs, declared_environment
 from drstack.errors import DrstackError
 from drstack.spec.loader import find_environment, load_environment
 
@@ -32,12 +32,11 @@ def _declare(project: Path) -> None:
     site = config.get("site") or named_site
     declared = load_environment(find_environment(name, project), name=name)
     root = Path(os.environ.get("DRSTACK_ROOT") or project / ".drstack" / "local").absolute()
-    environment = Environment(name, EnvironmentArgs(declared, root))
+    declared = located(declared, root)
+    wanted = [site] if site else list(declared.sites)
+    environment = declared_environment(declared, root, wanted)
     owner = f"{pulumi.get_organization()}/{pulumi.get_project()}/{stack}"
-    sites = {
-        each: Site(each, SiteArgs(declared, each, root, project, owner, environment))
-        for each in ([site] if site else declared.sites)
-    }
+    sites = {each: Site(each, SiteArgs(declared, each, root, project, owner, environment)) for each in wanted}
     pulumi.export("environmentId", environment.environment_id)
     pulumi.export("repositories", {each: made.repository for each, made in sites.items()})
     pulumi.export("urls", {each: made.urls for each, made in sites.items()})

@@ -1,37 +1,86 @@
 """The service that carries a site's checkpoints to the others and verifies what arrives."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import Any, NotRequired, TypedDict
 
 import pulumi
 
 from drstack.components.local import resources
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from drstack.components.plan.local import LocalPlace
+from drstack.components.plan import local
+from drstack.components.token import known_as, token
 
 
-@dataclass(frozen=True, slots=True)
-class ReplicatorServiceArgs:
-    place: LocalPlace
-    config: pulumi.Input[Mapping[str, object]]
-    """`replicator.service.config.ServiceConfig`."""
-    prover: Mapping[str, object] | None = None
-    """`drstack.platforms.local.prover.ProverConfig`; None: nothing is proved here."""
+class Destination(TypedDict):
+    """A site's repository."""
+
+    name: pulumi.Input[str]
+    """Name of the site."""
+    url: pulumi.Input[str]
+    """URL of its repository."""
+
+
+class WatchedWorkload(TypedDict):
+    """A workload whose checkpoints are shipped."""
+
+    name: pulumi.Input[str]
+    """Name of the workload."""
+    checkpoints: pulumi.Input[str]
+    """Folder below which its trainer writes checkpoints, relative to the site's."""
+    keep: pulumi.Input[int]
+    """How many checkpoints each repository keeps, pins aside."""
+
+
+class Proving(TypedDict):
+    """What the site's prover tries while the site is idle."""
+
+    workloads: pulumi.Input[Sequence[pulumi.Input[str]]]
+    """Workloads that train here."""
+    every_s: pulumi.Input[float]
+    """Seconds from one look for something to prove to the next."""
+    steps: pulumi.Input[int]
+    """Steps that are replayed."""
+    timeout_s: pulumi.Input[float]
+    """Seconds after which a proof is given up."""
+
+
+class ReplicatorServiceArgs(TypedDict):
+    folder: pulumi.Input[str]
+    """Folder of the site, absolute."""
+    site: pulumi.Input[str]
+    """Name of the site."""
+    destinations: pulumi.Input[Sequence[pulumi.Input[Destination]]]
+    """The repositories to ship to and to verify: this site's own, and the others'."""
+    workloads: pulumi.Input[Sequence[pulumi.Input[WatchedWorkload]]]
+    """What is shipped."""
+    prover: NotRequired[Proving | None]
+    """Nothing is proved here if it is left out."""
 
 
 class ReplicatorService(pulumi.ComponentResource):
+    """The service that carries a site's checkpoints to the others and verifies what arrives."""
+
     def __init__(self, name: str, args: ReplicatorServiceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("drstack:components:ReplicatorService", name, {}, opts)
+        super().__init__(token("ReplicatorService"), name, {}, known_as("ReplicatorService", opts))
+        told = pulumi.Output.all(
+            site=args["site"],
+            folder=args["folder"],
+            destinations=args["destinations"],
+            workloads=args["workloads"],
+        )
         resources.Replicator(
             name,
-            folder=str(args.place.folder),
-            config=args.config,
-            prover=args.prover,
+            folder=args["folder"],
+            config=told.apply(_config),
+            prover=_prover(args.get("prover")),
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.register_outputs({})
+
+
+def _config(told: dict[str, Any]) -> dict[str, object]:
+    return local.replicator_config(**told)
+
+
+def _prover(wanted: Proving | None) -> dict[str, object] | None:
+    """As `drstack.platforms.local.prover.ProverConfig` names it."""
+    return None if wanted is None else {**wanted}

@@ -11,18 +11,19 @@ from typing import TYPE_CHECKING
 
 import pulumi
 
-from drstack.components.checkpoint_store import CheckpointStore, CheckpointStoreArgs
-from drstack.components.gpu_cluster import ClusterJob, ClusterReplicas, GpuCluster, GpuClusterArgs
+from drstack.components.checkpoint_store import CheckpointStore
+from drstack.components.environment import AssignedWorkload, Environment
+from drstack.components.gpu_cluster import ClusterJob, ClusterReplicas, GpuCluster
 from drstack.components.local import resources
 from drstack.components.plan import local
-from drstack.components.replicator_service import ReplicatorService, ReplicatorServiceArgs
-from drstack.components.traffic import Traffic, TrafficArgs
+from drstack.components.replicator_service import Proving, ReplicatorService
+from drstack.components.traffic import Traffic
 from drstack.spec.standby import standby_slots
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from drstack.components.environment import Environment
     from drstack.spec.environment import Environment as Declared
 
 
@@ -47,12 +48,12 @@ class Site(pulumi.ComponentResource):
     def __init__(self, name: str, args: SiteArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("drstack:components:Site", name, {}, opts)
         declared, site = args.declared, args.site
-        place, platform = local.place(declared, site, args.root), local.local_site(declared, site)
+        platform, folder = local.local_site(declared, site), str(local.place(declared, site, args.root).folder)
         witness = local.witness_url(declared, args.root)
-        roles = args.environment.roles(site)
+        roles = args.environment.roles.apply(lambda every: every[site])
         ground = resources.LocalSite(
             name,
-            folder=str(place.folder),
+            folder=folder,
             environment=declared.environment,
             environment_id=args.environment.environment_id,
             site=site,
@@ -60,42 +61,61 @@ class Site(pulumi.ComponentResource):
             on_destroy=platform.on_destroy,
             opts=pulumi.ResourceOptions(parent=self),
         )
-        workloads = tuple(local.replicated(declared))
         store = CheckpointStore(
             name,
-            CheckpointStoreArgs(place, witness, declared.environment, workloads),
+            {
+                "folder": folder,
+                "witness": witness,
+                "environment": declared.environment,
+                "workloads": tuple(local.replicated(declared)),
+            },
             pulumi.ResourceOptions(parent=self, depends_on=[ground]),
         )
         after_store = pulumi.ResourceOptions(parent=self, depends_on=[store])
         service = ReplicatorService(
             name,
-            ReplicatorServiceArgs(
-                place, local.replicator_config(declared, site, args.root), local.prover_config(declared)
-            ),
+            {
+                "folder": folder,
+                "site": site,
+                "destinations": [
+                    {"name": each.site, "url": each.repository}
+                    for each in local.destinations(declared, site, args.root)
+                ],
+                "workloads": [
+                    {"name": each, "checkpoints": local.checkpoints_path(workload), "keep": declared.replication.keep}
+                    for each, workload in local.replicated(declared).items()
+                ],
+                "prover": _proving(declared),
+            },
             after_store,
         )
-        full, standby = (standby_slots(declared, site, role) for role in ("primary", "standby"))
         cluster = GpuCluster(
             name,
-            GpuClusterArgs(
-                place=place,
-                minimum=0,
-                maximum=platform.slots,
-                initial=roles.apply(lambda found: local.initial_slots(found, full, standby)),
-                devices=platform.devices,
-                python=platform.python,
-                jobs=_jobs(declared, roles, args.project),
-                replicas=_replicas(declared, roles, full, standby, args.project),
-            ),
+            {
+                "folder": folder,
+                "roles": roles,
+                "slots": standby_slots(declared, site, "primary"),
+                "standby_slots": standby_slots(declared, site, "standby"),
+                "devices": platform.devices,
+                "python": platform.python,
+                "jobs": _jobs(declared, args.project),
+                "replicas": _replicas(declared, args.project),
+            },
             after_store,
         )
         described: list[pulumi.Resource] = [service, cluster]
         self.urls = pulumi.Output.from_input(dict[str, str]())
         if served := tuple(local.served(declared)):
-            router = local.router_folder(declared, args.root)
             traffic = Traffic(
                 name,
-                TrafficArgs(place, router, served, witness, declared.environment),
+                {
+                    "folder": folder,
+                    "site": site,
+                    "router": str(local.router_folder(declared, args.root)),
+                    "workloads": served,
+                    "witness": witness,
+                    "environment": declared.environment,
+                },
                 pulumi.ResourceOptions(parent=self, depends_on=[cluster]),
             )
             described.append(traffic)
@@ -114,26 +134,56 @@ class Site(pulumi.ComponentResource):
         self.register_outputs({"repository": self.repository, "roles": self.roles})
 
 
-def _jobs(declared: Declared, roles: pulumi.Output[dict[str, str]], project: Path) -> dict[str, ClusterJob]:
+def declared_environment(
+    declared: Declared, root: Path, sites: Sequence[str], opts: pulumi.ResourceOptions | None = None
+) -> Environment:
+    """The component of a whole environment, of which this stack owns `sites`. EnvironmentUnknown if one is not there."""
+    for site in sites:
+        local.local_site(declared, site)
+    return Environment(
+        declared.environment,
+        {
+            "environment": declared.environment,
+            "witness": local.witness_url(declared, root),
+            "primary": declared.primary,
+            "workloads": {name: AssignedWorkload(**each) for name, each in local.assigned_workloads(declared).items()},
+            "repositories": [
+                {"site": site, "url": each.repository} for site, each in local.places(declared, root).items()
+            ],
+            "sites": sites,
+        },
+        opts,
+    )
+
+
+def _proving(declared: Declared) -> Proving | None:
+    told = local.prover_config(declared)
+    return None if told is None else Proving(**told)
+
+
+def _jobs(declared: Declared, project: Path) -> dict[str, ClusterJob]:
     return {
-        workload: ClusterJob(
-            job=job,
-            checkpoints=local.checkpoints_path(declared.workloads[workload]),
-            initially_running=roles.apply(lambda found, name=workload: local.initially_running(found[name])),
-        )
+        workload: {
+            "module": job.train,
+            "command": job.command or (),
+            "args": job.args,
+            "env": job.env,
+            "ranks": job.ranks,
+            "checkpoints": local.checkpoints_path(declared.workloads[workload]),
+        }
         for workload, job in local.local_jobs(declared, project).items()
     }
 
 
-def _replicas(
-    declared: Declared, roles: pulumi.Output[dict[str, str]], full: int, standby: int, project: Path
-) -> dict[str, ClusterReplicas]:
+def _replicas(declared: Declared, project: Path) -> dict[str, ClusterReplicas]:
     return {
-        workload: ClusterReplicas(
-            served=each,
-            initially_running=roles.apply(
-                lambda found, count=each.job.replicas: local.initially_serving(found, full, standby, count)
-            ),
-        )
+        workload: {
+            "module": each.job.serve,
+            "args": each.job.args,
+            "env": each.job.env,
+            "replicas": each.job.replicas,
+            "serves": each.model,
+            "receipts": each.receipts,
+        }
         for workload, each in local.served(declared, project).items()
     }

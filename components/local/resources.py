@@ -1,4 +1,4 @@
-"""The drstack provider's resources and its function, for Python programs; drstack/provider/schema.json describes them.
+"""The drstack provider's resources and its functions, for Python programs; drstack/provider/schema.json describes them.
 
 Invariant: nothing is decided here; the provider checks every input.
 """
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 GET_ROLES = "drstack:witness:getRoles"
+GET_FOLDERS = "drstack:local:getFolders"
 
 
 class Environment(pulumi.CustomResource):
@@ -24,9 +25,9 @@ class Environment(pulumi.CustomResource):
         *,
         witness: pulumi.Input[str],
         environment: pulumi.Input[str],
-        workloads: pulumi.Input[Mapping[str, object]],
-        repositories: pulumi.Input[Sequence[str]],
-        sites: pulumi.Input[Sequence[str]],
+        workloads: pulumi.Input[Mapping[str, pulumi.Input[Any]]],
+        repositories: pulumi.Input[Sequence[pulumi.Input[str]]],
+        sites: pulumi.Input[Sequence[pulumi.Input[str]]],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         given = {
@@ -96,7 +97,7 @@ class CheckpointRepository(pulumi.CustomResource):
         folder: pulumi.Input[str],
         witness: pulumi.Input[str],
         environment: pulumi.Input[str],
-        workloads: pulumi.Input[Sequence[str]],
+        workloads: pulumi.Input[Sequence[pulumi.Input[str]]],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         given = {"folder": folder, "witness": witness, "environment": environment, "workloads": workloads}
@@ -157,15 +158,15 @@ class Job(pulumi.CustomResource):
         folder: pulumi.Input[str],
         workload: pulumi.Input[str],
         module: pulumi.Input[str | None],
-        command: pulumi.Input[Sequence[str]],
-        args: pulumi.Input[Sequence[str]],
+        command: pulumi.Input[Sequence[pulumi.Input[str]]],
+        args: pulumi.Input[Sequence[pulumi.Input[str]]],
         ranks: pulumi.Input[int],
-        env: pulumi.Input[Mapping[str, str]],
+        env: pulumi.Input[Mapping[str, pulumi.Input[str]]],
         checkpoints: pulumi.Input[str],
         initially_running: pulumi.Input[bool | None],
         python: pulumi.Input[str | None] = None,
         serves: pulumi.Input[str | None] = None,
-        receipts: pulumi.Input[Sequence[str]] = (),
+        receipts: pulumi.Input[Sequence[pulumi.Input[str]]] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         given = {
@@ -195,7 +196,7 @@ class Router(pulumi.CustomResource):
         folder: pulumi.Input[str],
         site: pulumi.Input[str],
         site_folder: pulumi.Input[str],
-        workloads: pulumi.Input[Sequence[str]],
+        workloads: pulumi.Input[Sequence[pulumi.Input[str]]],
         witness: pulumi.Input[str],
         environment: pulumi.Input[str],
         opts: pulumi.ResourceOptions | None = None,
@@ -217,12 +218,12 @@ class Router(pulumi.CustomResource):
 
 def get_roles(
     *,
-    witness: str,
-    environment: str,
-    site: str,
-    repository: str,
-    primary: str,
-    workloads: Sequence[str],
+    witness: pulumi.Input[str],
+    environment: pulumi.Input[str],
+    site: pulumi.Input[str],
+    repository: pulumi.Input[str],
+    primary: pulumi.Input[str],
+    workloads: pulumi.Input[Sequence[pulumi.Input[str]]],
     opts: pulumi.InvokeOutputOptions | None = None,
 ) -> pulumi.Output[Any]:
     """`{roles, source, stale, number}`; unknown in a preview until the environment is founded."""
@@ -232,6 +233,13 @@ def get_roles(
         "site": site,
         "repository": repository,
         "primary": primary,
-        "workloads": list(workloads),
+        "workloads": workloads,
     }
     return pulumi.runtime.invoke_output(GET_ROLES, given, opts)
+
+
+def get_folders(*, witness: str, environment: str, root: str, sites: Sequence[str]) -> dict[str, str]:
+    """By site, its folder; asked at once, as what is declared depends on it."""
+    given: dict[str, object] = {"witness": witness, "environment": environment, "root": root, "sites": list(sites)}
+    answer = pulumi.runtime.invoke(GET_FOLDERS, given)
+    return {str(site): str(folder) for site, folder in dict(answer.value["folders"]).items()}

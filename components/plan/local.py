@@ -6,7 +6,8 @@ Pure. Invariant: every stack of an environment computes the same places, so that
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, NotRequired, TypedDict, TypeVar
 
 from drstack.errors import EnvironmentUnknown
 from drstack.spec.jobs import LocalJob, ServeJob
@@ -15,7 +16,7 @@ from drstack.spec.sites import LocalSite
 from drstack.spec.urls import resolve_url
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from drstack.spec.environment import Environment
@@ -115,10 +116,18 @@ def router_folder(environment: Environment, root: Path) -> Path:
     return root / "routers" / environment.environment
 
 
-def assigned_workloads(environment: Environment) -> dict[str, dict[str, object]]:
+class Assigned(TypedDict):
+    """What the first assignment says of a workload."""
+
+    writer: str
+    acknowledge: list[str]
+    serves: NotRequired[dict[str, int]]
+
+
+def assigned_workloads(environment: Environment) -> dict[str, Assigned]:
     """Per workload, the site that writes first and those that acknowledge, as the environment resource takes them."""
     near = environment.replication.near.get(environment.primary)
-    found: dict[str, dict[str, object]] = {}
+    found: dict[str, Assigned] = {}
     for name, workload in replicated(environment).items():
         wanted = environment.replication.acknowledgement(name, objectives(workload).rpo_s)
         acknowledge = [near] if wanted == "near" and near else []
@@ -128,27 +137,41 @@ def assigned_workloads(environment: Environment) -> dict[str, dict[str, object]]
     return found
 
 
-def replicator_config(environment: Environment, site: str, root: Path) -> dict[str, object]:
-    """`replicator.service.config.ServiceConfig`: the own repository first, then the others in order."""
+def destinations(environment: Environment, site: str, root: Path) -> list[LocalPlace]:
+    """The places to ship to and to verify: the own one first, then the others in order."""
     every = places(environment, root)
-    here = every[site]
-    watched = [
-        {"name": name, "path": str(here.folder / checkpoints_path(workload)), "keep": environment.replication.keep}
-        for name, workload in replicated(environment).items()
-    ]
-    ordered = [here, *(other for name, other in every.items() if name != site)]
+    return [every[site], *(other for name, other in every.items() if name != site)]
+
+
+def replicator_config(
+    site: str, folder: str, destinations: Sequence[Mapping[str, str]], workloads: Sequence[Mapping[str, object]]
+) -> dict[str, object]:
+    """`replicator.service.config.ServiceConfig` of a site in `folder`; each workload's `checkpoints` is below that."""
+    here = PurePosixPath(folder)
     return {
         "site": site,
         "own": site,
-        "destinations": [{"name": each.site, "url": each.repository} for each in ordered],
-        "workloads": watched,
-        "spool": str(here.folder / "spool"),
-        "status_file": str(here.folder / "run" / "replicator-status.json"),
+        "destinations": [{"name": each["name"], "url": each["url"]} for each in destinations],
+        "workloads": [
+            {"name": each["name"], "path": str(here / str(each["checkpoints"])), "keep": each["keep"]}
+            for each in workloads
+        ],
+        "spool": str(here / "spool"),
+        "status_file": str(here / "run" / "replicator-status.json"),
     }
 
 
-def prover_config(environment: Environment) -> dict[str, object] | None:
-    """`drstack.platforms.local.prover.ProverConfig`; None where nothing is to be proved."""
+class Proving(TypedDict):
+    """`drstack.platforms.local.prover.ProverConfig`."""
+
+    workloads: list[str]
+    every_s: float
+    steps: int
+    timeout_s: float
+
+
+def prover_config(environment: Environment) -> Proving | None:
+    """None where nothing is to be proved."""
     wanted, jobs = environment.replication.prove, local_jobs(environment)
     proved = [name for name in jobs if environment.workloads[name].class_ == "training"]
     if wanted is None or not proved:

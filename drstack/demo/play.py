@@ -258,7 +258,7 @@ class Demo:
     def _tidy_up(self, *, keep: bool) -> None:
         self._stop_requests()
         with suppress(KeyError):
-            stands = [path for kept in ("sites", "routers") for path in (self._stage.root / kept).glob("*")]
+            stands = [path for kept in ("sites/*/*", "routers/*") for path in self._stage.root.glob(kept)]
             stop_everything([path for path in stands if path.is_dir()])
         if not keep:
             self._stage.clear()

@@ -18,6 +18,7 @@ from drstack.errors import DemoFailed
 from drstack.platforms.local import processes
 from drstack.platforms.local.folder import site_folder
 from drstack.spec import load_environment
+from drstack.spec.sites import default_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,7 +56,7 @@ class Stage:
         return self.directory / "leash"
 
     def site(self, name: str) -> Path:
-        return self.root / "sites" / name
+        return self.root / default_folder(ENVIRONMENT, name)
 
     def router(self, environment: str) -> Path:
         return self.root / "routers" / environment
@@ -77,7 +78,7 @@ class Stage:
 
     def clear(self) -> None:
         """End every process of a site that ever stood here, and remove what the demo makes."""
-        for kept in (self.root / "sites", self.root / "routers", self.lost):
+        for kept in (self.root / "sites", self.root / "sites" / ENVIRONMENT, self.root / "routers", self.lost):
             for folder in kept.iterdir() if kept.is_dir() else ():
                 for where in (folder, self.site(folder.name), self.router(folder.name)):
                     processes.end(site_folder(where), deadline_s=10.0)

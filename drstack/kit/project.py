@@ -74,13 +74,13 @@ def _is_path(value: str) -> bool:
 
 
 def _write_settings(source: Path, target: Path) -> None:
-    """Pulumi.yaml, with the plugin where it lies in the kit."""
+    """Pulumi.yaml, with the plugins where they lie in the kit."""
     try:
         content: object = yaml.safe_load(source.read_bytes())
     except (OSError, yaml.YAMLError) as error:
         raise KitNotMade(f"{source} cannot be read: {error}", hint=f"Restore {source} from version control.") from error
     settings = cast("dict[str, Any]", content) if isinstance(content, dict) else {}
     for plugin in settings.get("plugins", {}).get("providers", []):
-        if plugin.get("name") == "drstack":
+        if plugin.get("name") in {"drstack", "drstack-components"}:
             plugin["path"] = PROVIDER
     target.write_text(yaml.safe_dump(settings, sort_keys=False))

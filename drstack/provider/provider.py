@@ -13,10 +13,10 @@ from pulumi.provider.experimental import provider as rpc
 from pydantic import ValidationError
 
 from drstack.errors import DrstackError
-from drstack.provider import roles
+from drstack.provider import folders, roles
 from drstack.provider.checkpoint_repository import CheckpointRepository
 from drstack.provider.job import Job
-from drstack.provider.kind import DRIFT, Kind, check_inputs, differences, parse
+from drstack.provider.kind import DRIFT, Inputs, Kind, check_inputs, differences, parse
 from drstack.provider.replicator_service import Replicator
 from drstack.provider.router import Router
 from drstack.provider.site import Site
@@ -26,11 +26,16 @@ from drstack.provider.witness_environment import Environment
 from drstack.provider.worker_pool import WorkerPool
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 KINDS: tuple[Kind[Any], ...] = (
     Site(), CheckpointRepository(), WorkerPool(), Replicator(), Job(), Router(), Environment(), SiteDescriptor(),
 )  # fmt: skip
+FUNCTIONS: dict[str, tuple[type[Inputs], Callable[[Any], dict[str, object]]]] = {
+    roles.TOKEN: (roles.RolesArguments, lambda given: roles.get_roles(given).outputs()),
+    folders.TOKEN: (folders.FoldersArguments, lambda given: {"folders": folders.get_folders(given)}),
+}
+"""By token: what it is asked, and its outputs."""
 SCHEMA = Path(__file__).with_name("schema.json")
 
 
@@ -89,15 +94,15 @@ class DrstackProvider(rpc.Provider):
         await asyncio.to_thread(kind.delete, parse(kind, plain_map(request.properties)))
 
     async def invoke(self, request: rpc.InvokeRequest) -> rpc.InvokeResponse:
-        if request.tok != roles.TOKEN:
+        if request.tok not in FUNCTIONS:
             raise DrstackError(f"this provider has no function {request.tok}")
+        model, answer = FUNCTIONS[request.tok]
         try:
-            arguments = roles.RolesArguments.model_validate(plain_map(request.args))
+            arguments = model.model_validate(plain_map(request.args))
         except ValidationError as error:
             failures = [rpc.CheckFailure(".".join(map(str, e["loc"])), e["msg"]) for e in error.errors()]
             return rpc.InvokeResponse(None, failures)
-        found = await asyncio.to_thread(roles.get_roles, arguments)
-        return rpc.InvokeResponse(wire_map(found.outputs()))
+        return rpc.InvokeResponse(wire_map(await asyncio.to_thread(answer, arguments)))
 
     def _kind(self, qualified: str) -> Kind[Any]:
         token = qualified.rpartition("$")[2]  # behind the types of the parents

@@ -10,9 +10,9 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any, cast
 
+from drstack.provider import folders, roles
 from drstack.provider.kind import DRIFT, Kind
-from drstack.provider.provider import KINDS
-from drstack.provider.roles import TOKEN, RolesArguments
+from drstack.provider.provider import FUNCTIONS, KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,6 +37,12 @@ ROLES: dict[str, object] = {
     "stale": {"type": "boolean", "description": "Whether the witness was away."},
     "number": {"type": "integer", "description": "Of the assignment that says so; 0 where none is known."},
 }
+OUTPUTS: dict[str, dict[str, object]] = {
+    roles.TOKEN: ROLES,
+    folders.TOKEN: {
+        "folders": {"type": "object", "additionalProperties": {"type": "string"}, "description": "By site, absolute."}
+    },
+}
 
 
 def package() -> dict[str, object]:
@@ -49,11 +55,12 @@ def package() -> dict[str, object]:
         "provider": {},
         "resources": {kind.token: _resource(kind) for kind in KINDS},
         "functions": {
-            TOKEN: {
-                "description": _words(sys.modules[RolesArguments.__module__].__doc__),
-                "inputs": {"properties": _properties(RolesArguments), "required": _required(RolesArguments)},
-                "outputs": {"properties": ROLES, "required": sorted(ROLES)},
+            token: {
+                "description": _words(sys.modules[model.__module__].__doc__),
+                "inputs": {"properties": _properties(model), "required": _required(model)},
+                "outputs": {"properties": OUTPUTS[token], "required": sorted(OUTPUTS[token])},
             }
+            for token, (model, _) in FUNCTIONS.items()
         },
     }
 

@@ -61,9 +61,11 @@ def salvage(value: object) -> Draft:
     """The parts of a faulty file that hold by themselves."""
     fields = cast("dict[str, object]", value) if isinstance(value, dict) else {}
     sites = _each(fields.get("sites"), TypeAdapter[Site](Site))
-    named = {name: site and settled(name, site) for name, site in sites.items()} if sites is not None else None
+    environment = _text(fields.get("environment"))
+    whose = environment or "environment"
+    named = {name: site and settled(whose, name, site) for name, site in sites.items()} if sites is not None else None
     return Draft(
-        environment=_text(fields.get("environment")),
+        environment=environment,
         witness=_text(fields.get("witness")),
         state=_text(fields.get("state")),
         primary=_text(fields.get("primary", next(iter(named or ()), None))),

@@ -59,8 +59,9 @@ class Environment(Declared):
 
     @field_validator("sites")
     @classmethod
-    def _settle(cls, sites: dict[str, Site]) -> dict[str, Site]:
-        return {name: settled(name, site) for name, site in sites.items()}
+    def _settle(cls, sites: dict[str, Site], info: ValidationInfo) -> dict[str, Site]:
+        environment = str(info.data.get("environment", "environment"))
+        return {name: settled(environment, name, site) for name, site in sites.items()}
 
     @field_validator("primary")
     @classmethod

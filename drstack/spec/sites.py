@@ -39,9 +39,9 @@ class LocalSite(_Site):
     platform: Literal["local"] = Field(description="A folder on this machine.", examples=["local"])
     folder: Folder = derived(
         "",
-        "sites/<name of the site>",
+        "sites/<name of the environment>/<name of the site>",
         description="Folder of the site, relative to the environment's root folder, or absolute.",
-        examples=["sites/east"],
+        examples=["/data/east"],
     )
     slots: StrictInt = Field(
         default=5, ge=1, le=10_000, description="Worker slots at full size; each runs one rank.", examples=[5]
@@ -100,8 +100,24 @@ class SlurmSite(_CloudSite):
 Site = Annotated[LocalSite | AwsSite | GcpSite | KubernetesSite | SlurmSite, Field(discriminator="platform")]
 
 
-def settled(name: str, site: Site) -> Site:
-    """The site with the default folder that follows from its name."""
-    if isinstance(site, LocalSite) and not site.folder:
-        return site.model_copy(update={"folder": f"sites/{name}"})
-    return site
+def default_folder(environment: str, site: str) -> str:
+    """Relative to the environment's root folder, where other environments may lie too."""
+    return f"sites/{environment}/{site}"
+
+
+def former_folder(site: str) -> str:
+    """The default of earlier versions: sites that were made there stay there (drstack.components.folders)."""
+    return f"sites/{site}"
+
+
+def settled(environment: str, name: str, site: Site) -> Site:
+    """The site with the default folder that follows from its name; `leaves_folder_open` still says so."""
+    if not (isinstance(site, LocalSite) and leaves_folder_open(site)):
+        return site
+    made = site.model_copy(update={"folder": default_folder(environment, name)})
+    made.model_fields_set.discard("folder")
+    return made
+
+
+def leaves_folder_open(site: LocalSite) -> bool:
+    return "folder" not in site.model_fields_set

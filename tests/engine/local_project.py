@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from drstack.errors import EngineFailed
 from drstack.platforms.local import processes, teardown
@@ -19,6 +20,9 @@ from drstack.platforms.registry import open_site
 from drstack.provider.reach import open_witness
 from drstack.reconcile.engine import find_engine
 from tools.notrun import not_run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CHECKOUT = Path(__file__).parents[2]
 SLEEPER = CHECKOUT / "tests" / "drstack" / "platforms" / "local" / "sleeper.py"
@@ -50,6 +54,7 @@ class Project:
         relative = "path: drstack/provider/bin"
         assert relative in described
         (self.folder / "Pulumi.yaml").write_text(described.replace(relative, f"path: {CHECKOUT}/drstack/provider/bin"))
+        self.sites = self.root / "sites" / "local"
         self.declare(ENVIRONMENT)
         self._fifo = folder / "leash"
         os.mkfifo(self._fifo)
@@ -63,7 +68,7 @@ class Project:
         (self.folder / "stacks" / "environments" / "local.yaml").write_text(text)
 
     def site(self, name: str) -> SiteFolder:
-        return site_folder(self.root / "sites" / name)
+        return site_folder(self.sites / name)
 
     def desired(self, name: str) -> Desired:
         found = read_desired(self.site(name))
@@ -113,6 +118,23 @@ class Project:
         exported = json.loads(self.pulumi("stack", "export", "-s", stack))
         resources = exported["deployment"].get("resources", [])
         return {f"{r['type']} {r['urn'].rpartition('::')[2]}": r.get("outputs", {}) for r in resources}
+
+    def rewrite(self, stack: str, change: Callable[[str], str]) -> None:
+        """Put another state in place of the stack's, as another version would have left it."""
+        before = self.pulumi("stack", "export", "-s", stack)
+        after = self.folder / "state.json"
+        after.write_text(change(before))
+        assert after.read_text() != before
+        self.pulumi("stack", "import", "-s", stack, "--file", str(after))
+
+    def drstack(self, *arguments: str) -> str:
+        """What the command printed on stdout."""
+        done = subprocess.run(
+            [sys.executable, "-m", "drstack", *arguments], cwd=self.folder, env=self.environ(),
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=TIMEOUT_S, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{arguments} exited {done.returncode}:\n{done.stdout}\n{done.stderr}"
+        return done.stdout
 
     def close(self) -> None:
         os.close(self._leash)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 
@@ -13,9 +14,13 @@ from drstack.platforms.local.waiting import Deadline
 from drstack.witness.assignment import Assignment
 from replicator.log.workload import WorkloadLog
 from replicator.stores.local import LocalStore
-from tests.engine.local_project import ENVIRONMENT, Project
+from tests.engine.local_project import CHECKOUT, ENVIRONMENT, SLEEPER, Project
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+COUNTER = CHECKOUT / "tests" / "drstack" / "kit" / "counter.py"
+PROVED = ENVIRONMENT.replace(str(SLEEPER), str(COUNTER)) + "replication: {prove: {every: 1s, steps: 2, timeout: 60s}}\n"
 
 
 @pytest.fixture
@@ -37,6 +42,11 @@ def observed(project, site, holds, within_s=30):
 
     assert Deadline(within_s).until(look, 0.2), last
     return last
+
+
+def in_former_folders(text):
+    """As earlier versions placed the sites of which a file does not say where they lie."""
+    return re.sub(r"(east|west): \{platform: local,", r"\1: {platform: local, folder: sites/\1,", text)
 
 
 def promote_west(project):
@@ -63,10 +73,23 @@ def values(project, site):
     }
 
 
+def before_the_package(state: str) -> str:
+    """The state with the types that components had before other languages could use them."""
+    return re.sub(r"drstack-components:index:(\w+)", r"drstack:components:\1", state)
+
+
 def test_a_stack_for_each_site(project):
+    shutil.copytree(CHECKOUT / "policies", project.folder / "policies")
+    policed = ("--policy-pack", str(project.folder / "policies" / "run"))
+    project.declare(PROVED.replace("witness: file:witness", f"witness: {project.site('east').path.as_uri()}/witness"))
     project.init("local.east")
     project.init("local.west")
-    project.up("local.east")
+    refused = project.pulumi("up", "-y", "-s", "local.east", *policed, succeeds=False)
+    assert re.search(r"mandatory.* stores-apart", refused)
+    assert "is lost with it: write witness: file:witness" in refused
+    assert not project.sites.exists()
+    project.declare(PROVED)
+    assert "rehearsal-only" in project.up("local.east", *policed)
     project.up("local.west")
 
     east = observed(project, "east", lambda seen: (seen.jobs["gpt"].step or 0) > 3)
@@ -79,8 +102,15 @@ def test_a_stack_for_each_site(project):
         store = LocalStore(project.site(site).store)
         assert WorkloadLog(store, "gpt", clock=lambda: 0.0, token=str).view().opened[1].writer == "east"
 
+    proofs = project.site("west").store / "receipts" / "gpt"
+    assert Deadline(60).until(lambda: any(proofs.glob("*/proved/west/*")), 0.2), west.proving
+    assert re.search(r"; proved \d+ s ago \(step \d+\)", project.drstack("status", "local"))
+
     before = values(project, "east")
+    project.rewrite("local.east", before_the_package)
+    assert "drstack:components:GpuCluster east" in project.state("local.east")
     project.up("local.east", "--expect-no-changes")
+    assert "drstack-components:index:GpuCluster east" in project.state("local.east")
     project.refresh("local.west")
     project.up("local.west", "--expect-no-changes")
     assert values(project, "east") == before
@@ -131,7 +161,9 @@ def test_drift_is_told_by_refresh_and_mended_by_up(project):
     assert observed(project, "east", lambda seen: seen.jobs["gpt"].running).capacity == 2
 
 
-def test_no_update_changes_what_a_promotion_made_active(project):
+def test_no_update_changes_what_a_promotion_made_active_where_it_was_made(project):
+    project.sites = project.root / "sites"
+    project.declare(in_former_folders(ENVIRONMENT))
     project.init("local.east")
     project.init("local.west")
     project.up("local.east")

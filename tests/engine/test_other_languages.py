@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from drstack.components.package import schema
-from tests.engine.local_project import CHECKOUT, Project
+from tests.engine.local_project import CHECKOUT, SLEEPER, Project
+from tests.engine.test_local_stacks import observed, promote_west, values
 from tools import gobuild
 from tools.engine.version import WANTED
 from tools.notrun import not_run
@@ -38,7 +39,32 @@ import (
 
 func main() {
 	pulumi.Run(func(ctx *pulumi.Context) error {
-SHOWN
+SITES
+		if err != nil {
+			return err
+		}
+		folder := pulumi.String("/srv/west")
+		environment, err := drstackcomponents.NewEnvironment(ctx, "gpt", &drstackcomponents.EnvironmentArgs{
+			Environment: pulumi.String("gpt"), Witness: pulumi.String("file:///w"), Primary: pulumi.String("east"),
+			Sites: []string{"west"},
+			Repositories: drstackcomponents.SiteRepositoryArray{drstackcomponents.SiteRepositoryArgs{
+				Site: pulumi.String("west"), Url: pulumi.String("file:///r"),
+			}},
+			Workloads: drstackcomponents.AssignedWorkloadMap{
+				"gpt": drstackcomponents.AssignedWorkloadArgs{Writer: pulumi.String("east")},
+			},
+		})
+		if err != nil {
+			return err
+		}
+		store, err := drstackcomponents.NewCheckpointStore(ctx, "west", &drstackcomponents.CheckpointStoreArgs{
+			Folder: folder, Witness: pulumi.String("file:///w"), Environment: pulumi.String("gpt"),
+			Workloads: pulumi.ToStringArray([]string{"gpt"}),
+		})
+		if err != nil {
+			return err
+		}
+CLUSTER
 		if err != nil {
 			return err
 		}
@@ -47,6 +73,12 @@ SHOWN
 	})
 }
 """
+
+
+def shown(language: str) -> list[str]:
+    """The programs that the documentation shows."""
+    page = (CHECKOUT / "docs" / "components.md").read_text()
+    return [block.partition("```")[0] for block in page.split(f"```{language}\n")[1:]]
 
 
 @pytest.fixture(scope="module")
@@ -107,13 +139,38 @@ def test_a_site_goes_up_and_down_through_the_generated_sdk(installed, project, m
     assert project.running("west") == {}
 
 
+def test_the_documented_site_out_of_smaller_components_keeps_what_a_promotion_made_active(
+    installed, project, monkeypatch
+):
+    trains = '"module": "examples.train"'
+    [program] = shown("python")
+    assert trains in program
+    foreign(project, program.replace(trains, f'"command": ["python", "{SLEEPER}"]'))
+    monkeypatch.setenv("PYTHONPATH", str(installed))
+    project.init("elsewhere")
+    project.up("elsewhere")
+    west = observed(project, "west", lambda seen: seen.replicator_running)
+    assert (west.capacity, west.capacity_bound, west.jobs["gpt"].running) == (1, 3, False)
+    assert project.state("elsewhere")["drstack-components:index:Environment local"]["roles"] == {
+        "west": {"gpt": "standby"}
+    }
+
+    promote_west(project)
+    observed(project, "west", lambda seen: seen.jobs["gpt"].running)
+    active = values(project, "west")
+    project.up("elsewhere", "--expect-no-changes")
+    (project.root / "witness").rename(project.root / "gone")
+    assert "The witness is away" in project.up("elsewhere")
+    assert values(project, "west") == active
+
+
 def test_a_site_that_the_file_does_not_declare_is_refused_by_name(installed, project, monkeypatch):
     foreign(project, PROGRAM.format(root=str(project.root)).replace('"west"', '"nord"'))
     monkeypatch.setenv("PYTHONPATH", str(installed))
     project.init("elsewhere")
     said = project.up("elsewhere", succeeds=False)
     assert "has no 'nord'; its sites are east, west" in said
-    assert not (project.root / "sites" / "nord").exists()
+    assert not (project.sites / "nord").exists()
 
 
 def run(arguments: list[str], folder: Path, **environ: str) -> None:
@@ -137,9 +194,8 @@ def test_the_go_program_of_the_documentation_compiles(sdks, tmp_path):
     go = shutil.which("go")
     if go is None:
         pytest.skip("no Go toolchain at hand")
-    page = (CHECKOUT / "docs" / "components.md").read_text()
-    shown = page.partition("```go\n")[2].partition("```")[0]
-    (tmp_path / "main.go").write_text(GO_PROGRAM.replace("SHOWN", shown))
+    sites, cluster = shown("go")
+    (tmp_path / "main.go").write_text(GO_PROGRAM.replace("SITES", sites).replace("CLUSTER", cluster))
     module, sdk = "drstack.invalid/sdk/drstack-components", sdks / "go" / "drstack-components"
     needs = f"require (\n\t{module} v0.0.0\n\tgithub.com/pulumi/pulumi/sdk/v3 v{WANTED}\n)\n"
     (tmp_path / "go.mod").write_text(f"module program\n\ngo 1.25.0\n\n{needs}\nreplace {module} => {sdk}\n")

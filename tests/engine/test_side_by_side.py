@@ -18,11 +18,8 @@ from tests.engine.local_project import ENVIRONMENT, Project
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(600)]
 SITES = ("east", "west", "north")
-TRIO = (
-    ENVIRONMENT.replace("environment: local", "environment: trio")
-    .replace("  east: {platform: local,", "  east: {platform: local, folder: trio/east,")
-    .replace("  west: {platform: local,", "  west: {platform: local, folder: trio/west,")
-    .replace("workloads:", "  north: {platform: local, slots: 3, capacity: 1, folder: trio/north}\nworkloads:")
+TRIO = ENVIRONMENT.replace("environment: local", "environment: trio").replace(
+    "workloads:", "  north: {platform: local, slots: 3, capacity: 1}\nworkloads:"
 )
 
 
@@ -34,13 +31,13 @@ def project(tmp_path):
         yield made
     finally:
         for site in SITES:
-            teardown.end_processes(site_folder(made.root / "trio" / site), deadline_s=5)
+            teardown.end_processes(site_folder(made.root / "sites" / "trio" / site), deadline_s=5)
         made.close()
 
 
 class Trio:
     def __init__(self, project: Project) -> None:
-        self.root = project.root / "trio"
+        self.root = project.root / "sites" / "trio"
         self.witness = open_witness((project.root / "witness").as_uri(), "trio")
 
     def open(self, site: str):
@@ -113,7 +110,9 @@ def test_neither_a_fence_nor_a_promotion_nor_an_update_of_one_reaches_the_other(
 
 
 def test_an_environment_that_would_take_another_ones_folder_is_refused(project):
-    second = ENVIRONMENT.replace("environment: local", "environment: second")
+    second = ENVIRONMENT.replace("environment: local", "environment: second").replace(
+        "east: {platform: local,", "east: {platform: local, folder: sites/local/east,"
+    )
     (project.folder / "stacks" / "environments" / "second.yaml").write_text(second)
     project.init("local")
     project.init("second")

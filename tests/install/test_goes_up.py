@@ -45,7 +45,9 @@ def project(tmp_path):
     finally:
         os.close(leash)
         for site in ("east", "west"):
-            teardown.end_processes(site_folder(folder / ".drstack" / "local" / "sites" / site), deadline_s=20)
+            teardown.end_processes(
+                site_folder(folder / ".drstack" / "local" / "sites" / "rehearsal" / site), deadline_s=20
+            )
 
 
 def test_a_new_project_goes_up_and_a_base_install_promotes_it(base, full, engine, project):
@@ -85,7 +87,7 @@ def test_a_new_project_goes_up_and_a_base_install_promotes_it(base, full, engine
     planned = json.loads(call(base, "drstack", "promote", "rehearsal", "--to", "west", "--plan", "--json").stdout)
     assert planned["target"] == "west"
 
-    east = project / ".drstack" / "local" / "sites" / "east"
+    east = project / ".drstack" / "local" / "sites" / "rehearsal" / "east"
     os.kill(int((east / "run" / "supervisord.pid").read_text()), signal.SIGKILL)
     teardown.end_processes(site_folder(east), deadline_s=20)
     east.rename(east.with_name("lost"))
@@ -101,4 +103,4 @@ def test_a_new_project_goes_up_and_a_base_install_promotes_it(base, full, engine
     assert "nothing to do" in again.stdout
     done = pulumi("destroy", "--yes", "--skip-preview", "-s", "rehearsal.west")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert not (project / ".drstack" / "local" / "sites" / "west" / "run" / "supervisord.pid").exists()
+    assert not (project / ".drstack" / "local" / "sites" / "rehearsal" / "west" / "run" / "supervisord.pid").exists()

@@ -6,13 +6,10 @@ Invariant: a folder has one owner; a second is refused until the first has destr
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
 
 from drstack.errors import DrstackError
 from drstack.platforms.local.atomic import locked, read_json, write_json
-
-if TYPE_CHECKING:
-    from drstack.platforms.local.folder import SiteFolder
+from drstack.platforms.local.folder import SiteFolder
 
 
 class SiteOwned(DrstackError):
@@ -40,7 +37,13 @@ def read_record(folder: SiteFolder) -> SiteRecord | None:
 
 
 def claim(folder: SiteFolder, record: SiteRecord) -> None:
-    """Write the record, or find it written by the same owner. SiteOwned."""
+    """Write the record, or find it written by the same owner. SiteOwned, also where it lies in another site."""
+    for outer in folder.path.parents:
+        if (around := read_record(SiteFolder(outer))) is not None:
+            raise SiteOwned(
+                f"{folder.path} lies in the folder of site {around.site} of environment {around.environment}",
+                hint="Give the site a `folder` of its own in the environment file.",
+            )
     folder.path.mkdir(parents=True, exist_ok=True)
     with locked(folder.record):
         there = read_record(folder)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from drstack.spec.rules.finding import Finding, Rule, named
-from drstack.spec.sites import LocalSite
+from drstack.spec.sites import LocalSite, default_folder
 from drstack.spec.urls import absolute_folder
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def own_folders(draft: Draft) -> Iterator[Finding]:
                 ("sites", other, "folder"),
                 f"a folder that overlaps that of {one}",
                 "a folder of its own for each site",
-                f"write folder: sites/{other}",
+                f"write folder: {default_folder(draft.environment or 'environment', other)}",
             )
 
 

@@ -1,4 +1,7 @@
-"""A training run without torch: counts, saves what it counted as safetensors, and resumes only from what it saved."""
+"""A training run without torch: counts, saves what it counted as safetensors, and resumes only from what it saved.
+
+It can be proved: its loss follows from what it counted, its checkpoints carry the losses, and it replays.
+"""
 
 import json
 import os
@@ -10,12 +13,15 @@ from pathlib import Path
 
 CHECKPOINTS = Path(os.environ["DRSTACK_CHECKPOINTS"])
 EVERY = 25
+START = {"event": "start", "attempt": os.environ["DRSTACK_ATTEMPT"], "resumed_step": None, "exact": True,
+         "world": int(os.environ["WORLD_SIZE"]), "versions": {"counter": "1"}}  # fmt: skip
+LOSSES = []
 
 
-def event(name, **values):
+def event(**values):
     if os.environ["RANK"] == "0":
         with Path(os.environ["DRSTACK_METRICS"]).open("a") as file:
-            file.write(json.dumps({"event": name, **values, "at": time.time()}) + "\n")
+            file.write(json.dumps({**values, "at": time.time()}) + "\n")
 
 
 def save(step):
@@ -23,6 +29,7 @@ def save(step):
     header = json.dumps({"w": {"dtype": "F32", "shape": [64], "data_offsets": [0, 256]}}).encode()
     making = CHECKPOINTS / ".making"
     making.mkdir(parents=True, exist_ok=True)
+    (making / "losses.jsonl").write_text("".join(json.dumps(each) + "\n" for each in [START, *LOSSES[-2 * EVERY :]]))
     content = struct.pack("<Q", len(header)) + header + struct.pack("<64f", *values)
     (making / "model.safetensors").write_bytes(content)
     making.rename(CHECKPOINTS / f"step-{step:08d}")
@@ -30,20 +37,25 @@ def save(step):
 
 def load(step):
     content = (CHECKPOINTS / f"step-{step:08d}" / "model.safetensors").read_bytes()
-    assert struct.unpack("<64f", content[-256:])[0] == step
+    counted = int(struct.unpack("<64f", content[-256:])[0])
+    assert counted == step
+    return counted
 
 
 def main():
     step = int(os.environ.get("DRSTACK_RESUME_STEP") or 0)
+    replay = os.environ.get("DRSTACK_REPLAY_STEPS")
     if step:
-        load(step)
-    event("start", attempt=os.environ["DRSTACK_ATTEMPT"], resumed_step=step or None, pid=os.getpid(), by=sys.executable)
+        step = START["resumed_step"] = load(step)
+    event(**START, pid=os.getpid(), by=sys.executable)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(75))
-    while True:
+    ends = step + int(replay) if replay else None
+    while step != ends:
         step += 1
         time.sleep(0.02)
-        event("step", step=step)
-        if step % EVERY == 0 and os.environ["RANK"] == "0":
+        LOSSES.append({"event": "step", "step": step, "loss_hex": (1 / step).hex()})
+        event(**LOSSES[-1])
+        if step % EVERY == 0 and os.environ["RANK"] == "0" and not replay:
             save(step)
 
 

@@ -9,12 +9,21 @@ from drstack.provider.job import Job
 from drstack.provider.kind import check_inputs, differences, parse
 from drstack.provider.replicator_service import Replicator
 from drstack.provider.site import Site
+from drstack.provider.site_descriptor import SiteDescriptor
 from drstack.provider.values import UNKNOWN, plain_map, wire_map
 from drstack.provider.worker_pool import WorkerPool
 
 SITE = {"folder": "/srv/east", "environment": "gpt", "site": "east", "owner": "o/p/s"}
 POOL = {"folder": "/srv/east", "minSlots": 0, "maxSlots": 5, "initialSlots": 1}
+DESCRIPTOR = {
+    "environment": "gpt", "site": "east", "owner": "o/p/s", "folder": "/srv/east", "repository": "file:///srv/east/store",
+    "capacity": {"minimum": 0, "maximum": 5}, "workloads": {"gpt": {"checkpoints": "/c", "metrics": "/m", "ranks": 2}},
+}  # fmt: skip
 JOB = {"folder": "/srv/east", "workload": "gpt", "module": "examples.train", "ranks": 2, "checkpoints": "c/gpt"}
+
+
+def described(**more):
+    return {"witness": "file:///w", "environment": "gpt", "site": "east", "descriptor": {**DESCRIPTOR, **more}}
 
 
 def failed(kind, new, old=None):
@@ -23,7 +32,7 @@ def failed(kind, new, old=None):
 
 @pytest.mark.parametrize(
     ("kind", "inputs"),
-    [(Site(), SITE), (WorkerPool(), POOL), (Job(), JOB)],
+    [(Site(), SITE), (WorkerPool(), POOL), (Job(), JOB), (SiteDescriptor(), described())],
     ids=lambda each: getattr(each, "token", ""),
 )
 def test_good_inputs_pass_and_are_completed_with_their_defaults(kind, inputs):
@@ -31,6 +40,11 @@ def test_good_inputs_pass_and_are_completed_with_their_defaults(kind, inputs):
     assert failures == []
     made = plain_map(wire_map(parse(kind, given).model_dump(by_alias=True)))
     assert differences(kind, {**made, "drift": []}, given) == []
+
+
+def test_a_descriptor_is_judged_by_what_is_known_of_it_and_only_if_it_is_of_a_local_site():
+    assert failed(SiteDescriptor(), described(environment_id=UNKNOWN, capacity=UNKNOWN)) == {}
+    assert failed(SiteDescriptor(), described(platform="aws", capacity=None)) == {}
 
 
 @pytest.mark.parametrize(
@@ -53,6 +67,8 @@ def test_good_inputs_pass_and_are_completed_with_their_defaults(kind, inputs):
         (Job(), JOB | {"ranks": 0}, "ranks", "greater than or equal to 1"),
         (Job(), JOB | {"env": {"A": 1}}, "env.A", "string"),
         (Replicator(), {"folder": "/srv/east", "config": {"site": "east"}}, "config.own", "is missing"),
+        (SiteDescriptor(), described(capacity={"minimum": 0}), "descriptor.capacity.maximum", "required"),
+        (SiteDescriptor(), described(workloads={"gpt": {"ranks": 2}}), "descriptor.workloads.gpt.metrics", "required"),
         (CheckpointRepository(), {"folder": "/e", "witness": "file:///w", "environment": "g", "workloads": "gpt"},
          "workloads", "tuple"),
     ],

@@ -27,11 +27,21 @@ replication: {near: {east: west, west: east}, acknowledge: {gpt: near}, keep: 7}
 ENVIRONMENT = parse_environment(TEXT, Path("gpt-prod.yaml"))
 
 
+def replicator_config(environment, site):
+    """As Site and ReplicatorService make it together."""
+    shipped = [
+        {"name": name, "checkpoints": local.checkpoints_path(each), "keep": environment.replication.keep}
+        for name, each in local.replicated(environment).items()
+    ]
+    ordered = [{"name": each.site, "url": each.repository} for each in local.destinations(environment, site, ROOT)]
+    return local.replicator_config(site, str(local.place(environment, site, ROOT).folder), ordered, shipped)
+
+
 def test_a_replicator_is_told_its_own_repository_first():
-    config = ServiceConfig.model_validate(local.replicator_config(ENVIRONMENT, "west", ROOT))
+    config = ServiceConfig.model_validate(replicator_config(ENVIRONMENT, "west"))
     assert (config.site, config.own) == ("west", "west")
     assert [(each.name, each.url) for each in config.destinations] == [
-        ("west", "file:///srv/root/elsewhere/store"), ("east", "file:///srv/root/sites/east/store"),
+        ("west", "file:///srv/root/elsewhere/store"), ("east", "file:///srv/root/sites/gpt-prod/east/store"),
     ]  # fmt: skip
     assert [(each.path, each.keep) for each in config.workloads] == [("/srv/root/elsewhere/checkpoints/gpt", 7)]
 
@@ -39,8 +49,8 @@ def test_a_replicator_is_told_its_own_repository_first():
 def test_a_descriptor_is_what_actuators_read():
     published = local.descriptor(ENVIRONMENT, "east", ROOT, "o/p/s")
     read = read_descriptor(published)
-    assert (read.site, read.folder, read.capacity.maximum) == ("east", "/srv/root/sites/east", 5)
-    assert read.workloads["gpt"].checkpoints == "/srv/root/sites/east/checkpoints/gpt"
+    assert (read.site, read.folder, read.capacity.maximum) == ("east", "/srv/root/sites/gpt-prod/east", 5)
+    assert read.workloads["gpt"].checkpoints == "/srv/root/sites/gpt-prod/east/checkpoints/gpt"
     assert read.workloads["gpt"].ranks == 2
 
 
@@ -90,7 +100,7 @@ def test_work_that_serves_is_assigned_with_its_shares_and_writes_nothing():
     assert assigned["chat"] == {"writer": "east", "acknowledge": [], "serves": {"east": 100, "west": 0}}
     assert local.assigned_workloads(serving("active-active"))["chat"]["serves"] == {"east": 50, "west": 50}
     assert "serves" not in assigned["gpt"]
-    watched = local.replicator_config(serving(), "east", ROOT)["workloads"]
+    watched = replicator_config(serving(), "east")["workloads"]
     assert [each["name"] for each in watched] == ["gpt"]
 
 

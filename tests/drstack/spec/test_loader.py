@@ -62,7 +62,7 @@ def test_reads_the_environment_for_this_machine():
     environment = load_environment(find_environment("local", PROJECT), name="local")
     east, job = environment.sites["east"], environment.workloads["gpt"].job
     assert isinstance(east, LocalSite)
-    assert (east.folder, east.slots) == ("sites/east", 5)
+    assert (east.folder, east.slots) == ("sites/local/east", 5)
     assert isinstance(job, LocalJob)
     assert (job.train, job.ranks) == ("examples.train", 2)
     assert environment.primary == "east"
@@ -184,7 +184,7 @@ def test_an_anchor_stands_for_its_value():
     text = LOCAL.replace("east: {platform: local}", "east: &site {platform: local, slots: 3}")
     west = parsed(text.replace("west: {platform: local}", "west: *site")).sites["west"]
     assert isinstance(west, LocalSite)
-    assert (west.slots, west.folder) == (3, "sites/west")
+    assert (west.slots, west.folder) == (3, "sites/demo/west")
 
 
 UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

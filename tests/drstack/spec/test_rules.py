@@ -14,14 +14,18 @@ CONTRADICTIONS = {
     "one site": (LOCAL.replace("  west: {platform: local}\n", ""), "sites", "at least two sites"),
     "no site": (LOCAL.replace(EAST + "\n  west: {platform: local}", "  {}"), "sites", "at least two sites"),
     "unknown primary": (LOCAL + "primary: eats\n", "primary", "one of east, west"),
-    "same folder": (LOCAL.replace(EAST, "  east: {platform: local, folder: sites/west}"), "sites.west.folder", "own"),
+    "same folder": (
+        LOCAL.replace(EAST, "  east: {platform: local, folder: sites/demo/west}"),
+        "sites.west.folder",
+        "own",
+    ),
     "folder inside another": (
         LOCAL.replace(EAST, "  east: {platform: local, folder: sites}"),
         "sites.west.folder",
-        "write folder: sites/west",
+        "write folder: sites/demo/west",
     ),
-    "witness at a site": (LOCAL.replace("file:witness", "file:sites/east/w"), "witness", "outside site east"),
-    "state at a site": (LOCAL.replace("file:state", "file:x/../sites/west"), "state", "outside site west"),
+    "witness at a site": (LOCAL.replace("file:witness", "file:sites/demo/east/w"), "witness", "outside site east"),
+    "state at a site": (LOCAL.replace("file:state", "file:x/../sites/demo/west"), "state", "outside site west"),
     "state in the witness": (LOCAL.replace("file:state", "file:witness/state"), "state", "apart from the witness"),
     "witness in a site's bucket": (
         LOCAL.replace("file:witness", "s3://b/w").replace(

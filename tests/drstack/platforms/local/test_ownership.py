@@ -31,3 +31,11 @@ def test_another_is_refused_and_changes_nothing(tmp_path, change, says):
         claim(folder, replace(RECORD, **change))
     assert refused.value.hint
     assert read_record(folder) == RECORD
+
+
+def test_a_site_within_another_one_is_refused(tmp_path):
+    claim(site_folder(tmp_path / "east"), RECORD)
+    inner = site_folder(tmp_path / "east" / "west")
+    with pytest.raises(SiteOwned, match="lies in the folder of site east of environment gpt"):
+        claim(inner, replace(RECORD, environment="east", site="west", owner="org/drstack/east"))
+    assert not inner.path.exists()
