@@ -13,6 +13,7 @@ import torch
 import torch.distributed as dist
 from transformers import GPT2Config, GPT2LMHeadModel, Trainer, TrainingArguments
 
+from replicator.errors import ReplicatorError
 from replicator.train.huggingface import ReplicatorCallback
 from replicator.train.preemption import Preemption
 from replicator.train.resume import resume
@@ -77,6 +78,27 @@ def continued(given: dict[str, Any]) -> None:
     dist.barrier()
     trainer, _ = train(given["out"], given["url"], 6)
     told(given["folder"], [row["loss"] for row in trainer.state.log_history if "loss" in row])
+
+
+def apart(given: dict[str, Any]) -> None:
+    """`continued` on two nodes that share no folder."""
+    os.environ["LOCAL_RANK"] = "0"
+    out = Path(given["out"], f"node-{rank()}", "run")
+    train(out, given["url"], 3)
+    shutil.rmtree(out)
+    dist.barrier()
+    trainer, _ = train(out, given["url"], 6)
+    told(given["folder"], [row["loss"] for row in trainer.state.log_history if "loss" in row])
+
+
+def unshipped(given: dict[str, Any]) -> None:
+    """What only the first node has, in its spool, is no checkpoint for the second."""
+    dist.init_process_group("gloo")
+    try:
+        said = resume(Path(given["out"], f"node-{rank()}", "run"), given["url"])
+    except ReplicatorError as error:
+        said = str(error)
+    told(given["folder"], said)
 
 
 def preempted(given: dict[str, Any]) -> None:

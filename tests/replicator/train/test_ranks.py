@@ -9,7 +9,7 @@ from replicator.repository.verify import check_decoded
 from replicator.stores.url import open_store
 from replicator.train.resume import resume
 from tests.replicator.train.launcher import Launcher
-from tests.replicator.train.rig import made, steps, view
+from tests.replicator.train.rig import made, on_its_way, steps, view
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(600)]
 
@@ -57,6 +57,22 @@ def test_hugging_face_resumes_bit_for_bit_from_one_commit_a_save(hugging_face, u
     assert hugging_face("continued", out=str(tmp_path / "again"), **given) == {}
     assert said(tmp_path) == expected
     assert steps(url, "again") == [3, 6]
+    assert hugging_face("apart", out=str(tmp_path), **given) == {}
+    assert said(tmp_path) == expected
+    assert not (tmp_path / "node-1" / "run" / "checkpoint-6" / "model.safetensors").exists()
+    for held in files(url, "run"):
+        assert held >= {"rng_state_0.pth", "rng_state_1.pth", "optimizer.pt"}
+    assert steps(url, "run") == [3, 6]
+
+
+def test_what_one_node_has_in_its_spool_is_not_resumed_by_ranks_that_cannot_see_it(hugging_face, url, tmp_path):
+    on_its_way(tmp_path / "store", url, tmp_path / "node-0" / "run", 2, workload="run")
+    given = {"url": url, "folder": str(tmp_path), "out": str(tmp_path)}
+    assert hugging_face("unshipped", **given) == {}
+    assert said(tmp_path) == [str(tmp_path / f"node-{rank}" / "run" / "checkpoint-1") for rank in (0, 1)]
+    (tmp_path / "store" / "log" / "run" / f"{2:020d}").unlink()  # nothing was ever shipped
+    assert hugging_face("unshipped", **given) == {}
+    assert all("on one node only" in each for each in said(tmp_path))
 
 
 def test_hugging_face_preempted_at_one_rank_saves_once_and_all_ranks_ask_to_be_resumed(hugging_face, url, tmp_path):
