@@ -27,6 +27,8 @@ _HERE = Path(__file__).parent / "files"
 _PACKAGE = Path(drstack.__file__).parent
 _CHECKOUT_EXAMPLE = _PACKAGE.parent / "examples" / "train"
 _PLUGIN = "pulumi-resource-drstack"
+_ENGINE = "3.259.0"
+"""The Pulumi release of the image that CI runs in: of the minor version that the extra `pulumi` asks for."""
 _CI_FILES: dict[Ci, dict[str, str]] = {
     "github": {".github/workflows/drstack.yml": "github.yml"},
     "gitlab": {".gitlab-ci.yml": "gitlab.yml"},
@@ -93,6 +95,7 @@ def _words(declared: Environment, name: str, *, example: bool) -> dict[str, str]
         "standby": next(site for site in declared.sites if site != declared.primary),
         "extras": ",".join(extras),
         "version": version("drstack"),
+        "engine": _ENGINE,
         "stacks_ignored": f"/stacks/Pulumi.{declared.environment}*.yaml\n"
         if declared.state.startswith("file:")
         else "",

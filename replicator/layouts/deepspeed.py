@@ -73,8 +73,16 @@ def _rank_fault(place: Place) -> str | None:
     for (prefix, _, kind), ranks in sets.items():
         largest[prefix, kind] = max(largest[prefix, kind], *ranks)
     for (prefix, middle, kind), ranks in sorted(sets.items()):
+        if kind == "optim" and (model := _model_of(middle, max(ranks))).isdisjoint(place.top()):
+            return f"`{min(model)}` missing"
         width = max(len(text) for text in ranks.values()) if prefix == "mp_rank_" else 1
         missing = next((rank for rank in range(largest[prefix, kind] + 1) if rank not in ranks), None)
         if missing is not None:
             return f"`{prefix}{missing:0{width}d}{middle}{kind}_states.pt` missing"
     return None
+
+
+def _model_of(middle: str, last: int) -> set[str]:
+    """Where the model of an optimizer's states is: in one file of the model-parallel rank, or, with ZeRO 3, each rank's."""
+    mp_rank = middle.strip("_")
+    return {f"{mp_rank}_model_states.pt", f"zero_pp_rank_{last}_{mp_rank}_model_states.pt"}

@@ -38,7 +38,8 @@ class TorchtitanLayout:
 
     def resume(self, path: Path, step: int) -> str:
         folder, run = shlex.quote(path.parent.name), shlex.quote(str(path.parent.parent))
+        renamed = "" if path.name == f"step-{step}" else f"; the folder renamed to step-{step}"
         return (
-            f"./run_train.sh --job.dump_folder {run} --checkpoint.folder {folder} --checkpoint.enable "
-            f"--checkpoint.load_step {step}"
-        ) + ("" if path.name == f"step-{step}" else f"   # with the folder renamed to step-{step}")
+            f"MODULE=… CONFIG=… ./run_train.sh --dump_folder {run} --checkpoint.enable --checkpoint.folder {folder} "
+            f"--checkpoint.load_step {step}   # with a CONFIG_FILE in TOML: --job.dump_folder{renamed}"
+        )

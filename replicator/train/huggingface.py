@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from transformers.trainer_callback import TrainerCallback
 
+from replicator.layouts import inspect
 from replicator.train.protection import LONGEST_WAIT_S, Protection
 from replicator.train.targets import log
 
@@ -73,7 +74,8 @@ class ReplicatorCallback(TrainerCallback):
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         del control, kwargs
         path = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
-        self._protection.submit(path, state.global_step, lambda: _missing(path, args))
+        own = [name for name in _random_states(args) if name.endswith(f"_{_rank(args)}.pth")]
+        self._protection.submit(path, state.global_step, lambda: _missing(path, args), own)
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -83,12 +85,29 @@ class ReplicatorCallback(TrainerCallback):
 
 
 def _missing(path: Path, args: TrainingArguments) -> str | None:
-    """What other ranks saved on nodes of their own, where this process cannot see it."""
-    names = [_STATE]
-    world = cast("int", args.world_size)  # pyright: ignore[reportUnknownMemberType]
-    if world > 1 and not args.save_only_model:
-        names += [f"rng_state_{rank}.pth" for rank in range(world)]
-    gone = [name for name in names if not (path / name).is_file()]
-    if not gone:
+    """What ranks on other nodes saved there: too much of it to be sent here."""
+    if _world(args) == 1:
         return None
-    return f"{path} lacks {', '.join(gone[:3])}: with several nodes, output_dir must be on a file system that all share"
+    gone = [name for name in (_STATE, *_random_states(args)) if not (path / name).is_file()]
+    judged = inspect(path)
+    if not gone and judged.complete:
+        return None
+    why = f"it lacks {', '.join(gone[:3])}" if gone else judged.why
+    return (
+        f"{path}: {why}: with several nodes, ranks that save shards need an output_dir on a file system that all share, "
+        "or replicator.train.dcp.RepositoryWriter, which ships from each node"
+    )
+
+
+def _random_states(args: TrainingArguments) -> list[str]:
+    """The file that each of several ranks writes by itself."""
+    several = _world(args) > 1 and not args.save_only_model
+    return [f"rng_state_{rank}.pth" for rank in range(_world(args))] if several else []
+
+
+def _world(args: TrainingArguments) -> int:
+    return cast("int", args.world_size)  # pyright: ignore[reportUnknownMemberType]
+
+
+def _rank(args: TrainingArguments) -> int:
+    return cast("int", args.process_index)  # pyright: ignore[reportUnknownMemberType]

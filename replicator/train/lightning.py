@@ -1,8 +1,8 @@
 """The callback for Lightning: `Trainer(…, callbacks=[ReplicatorCallback(repo="s3://…")])`.
 
-It stands between Lightning and the writing of checkpoint files, so that every one is taken when it is whole, whoever
-asked for it: `ModelCheckpoint`, `trainer.save_checkpoint`, or a preemption. Strategies that write shards past Lightning's
-`CheckpointIO` are noticed, and said.
+It stands between Lightning and the writing of checkpoints, so that every one is taken when it is whole, whoever asked
+for it: `ModelCheckpoint`, `trainer.save_checkpoint`, or a preemption. A file comes from Lightning's `CheckpointIO`;
+strategies that shard write a folder past it, all ranks together, which is whole when theirs has returned.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from lightning.pytorch import LightningModule, Trainer
+    from lightning.pytorch.strategies import Strategy
 
     from replicator.train.preemption import Preemption
     from replicator.train.shipper import NotShipped
@@ -72,8 +73,8 @@ class ReplicatorCallback(Callback):
         )  # fmt: skip
         self._given: ShippingIO | None = None
         self._global_step = 0
-        self._unseen: int | None = None
-        self._beside = False
+        self._heard: Strategy | None = None
+        self._taken = self._beside = False
         self.not_shipped: tuple[NotShipped, ...] = ()
         """After training: what a repository does not have, and why."""
 
@@ -98,23 +99,16 @@ class ReplicatorCallback(Callback):
                     hint="Put the callback's own inside: plugins=[AsyncCheckpointIO(callback.checkpoint_io())]",
                 )
             self._beside = True
-        elif not isinstance(there, ShippingIO):
+            return
+        if not isinstance(there, ShippingIO):
             trainer.strategy.checkpoint_io = ShippingIO(there, self._saved)
+        self._hear(trainer.strategy)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Lightning has set its own signal handlers by now; ours take their place until the end."""
         del pl_module
         self._global_step = trainer.global_step
         self._protection.begin(_folder(trainer), ships=trainer.is_global_zero)
-
-    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        del pl_module, checkpoint
-        if trainer.is_global_zero and not self._beside:
-            self._unseen = trainer.global_step
-
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        del trainer, pl_module, batch, batch_idx
-        self._say_unseen()
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -129,7 +123,6 @@ class ReplicatorCallback(Callback):
             trainer.save_checkpoint(_folder(trainer) / f"preempted-step={trainer.global_step}.ckpt")
             if self._beside:
                 trainer.strategy.checkpoint_io.teardown()  # waits for the file
-            self._say_unseen()
         if ending:
             self.not_shipped = self._protection.end()
 
@@ -143,24 +136,32 @@ class ReplicatorCallback(Callback):
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         del trainer, pl_module
         if stage == "fit":
-            self._say_unseen()
             self.not_shipped = self._protection.end()
 
+    def _hear(self, strategy: Strategy) -> None:
+        """Once for a strategy: learn of what it saves past its CheckpointIO."""
+        if self._heard is strategy:
+            return
+        write = strategy.save_checkpoint
+
+        def save_checkpoint(
+            checkpoint: dict[str, Any], filepath: str | Path, storage_options: Any | None = None
+        ) -> None:
+            whole = dict(checkpoint)  # a strategy takes out what it shards
+            self._taken = False
+            write(checkpoint, filepath, storage_options=storage_options)
+            if not self._taken and Path(filepath).is_dir():
+                self._saved(Path(filepath), whole)
+
+        strategy.save_checkpoint = save_checkpoint
+        self._heard = strategy
+
     def _saved(self, path: Path, checkpoint: Mapping[str, object]) -> None:
-        self._unseen = None
+        self._taken = True
         step = cast("int", checkpoint.get("global_step", 0))
         resumable = "optimizer_states" in checkpoint
         fault = None if resumable else f"{path} holds weights only, from which no run resumes (save_weights_only=True)"
         self._protection.take(path, step, fault)
-
-    def _say_unseen(self) -> None:
-        if self._unseen is not None:
-            log.error(
-                "NOT SHIPPED: this strategy wrote step %d past Lightning's CheckpointIO (shards); "
-                "protect its folder by: replicator watch FOLDER --repo URL",
-                self._unseen,
-            )
-            self._unseen = None
 
 
 def _folder(trainer: Trainer) -> Path:

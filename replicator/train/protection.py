@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from replicator.errors import ReplicatorError
 from replicator.train import ranks
+from replicator.train.gathering import gather
 from replicator.train.preemption import Preemption, ResumeMe
 from replicator.train.shipper import SPOOL_NAME, NotShipped, Shipper
 from replicator.train.targets import log, urls_of
@@ -71,10 +72,16 @@ class Protection:
             raise ReplicatorError("the trainer's first process is not rank 0: nobody would ship")
         ranks.rank0_decides(start, self._group)
 
-    def submit(self, path: Path, step: int, fault_of: Callable[[], str | None] = lambda: None) -> None:
-        """All ranks call it when each has saved its part; `fault_of` says what is missing when all have."""
+    def submit(
+        self, path: Path, step: int, fault_of: Callable[[], str | None] = lambda: None, own: Sequence[str] = ()
+    ) -> None:
+        """All ranks call it when each has saved its part; `fault_of` says what is missing when all have.
+
+        `own`: names of this rank's own small files in it, which rank 0 cannot see where the nodes share no folder.
+        """
         ranks.barrier(self._group)
-        self.take(path, step, fault_of())
+        gather(path, own, self._group)
+        self.take(path, step, fault_of() if self._shipper is not None else None)
 
     def take(self, path: Path, step: int, fault: str | None = None) -> None:
         """Ship a checkpoint that rank 0 alone has saved, or say why not; nothing on other ranks."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from replicator.errors import ReplicatorError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from torch.distributed import ProcessGroup
 
@@ -70,6 +70,31 @@ def greatest(value: int, group: ProcessGroup | None) -> int:
     told = torch.tensor([value], dtype=torch.int64)
     torch.distributed.all_reduce(told, op=torch.distributed.ReduceOp.MAX, group=group)
     return int(told.item())
+
+
+def rank0_lacks(lacks: Callable[[str], bool], names: Sequence[str], group: ProcessGroup | None) -> frozenset[str]:
+    """Of all ranks' names, those that rank 0 lacks; on every rank."""
+    if group is None:
+        return frozenset()
+    from torch import distributed  # noqa: PLC0415
+
+    offered: list[Sequence[str]] = [()] * distributed.get_world_size(group)
+    distributed.all_gather_object(offered, tuple(names), group=group)
+    lacked = [tuple(name for each in offered for name in each if lacks(name))]
+    distributed.broadcast_object_list(lacked, src=0, group=group)
+    return frozenset(lacked[0])
+
+
+def collected(mine: dict[str, bytes], group: ProcessGroup | None) -> list[dict[str, bytes]]:
+    """On rank 0, what every rank gives; on the others, nothing."""
+    if group is None:
+        return []
+    from torch import distributed  # noqa: PLC0415
+
+    given: list[dict[str, bytes]] = [mine] * distributed.get_world_size(group)
+    first = distributed.get_rank() == 0
+    distributed.gather_object(mine, given if first else None, dst=0, group=group)
+    return given if first else []
 
 
 def rank0_decides(decide: Callable[[], str], group: ProcessGroup | None) -> str:

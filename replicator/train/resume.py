@@ -58,11 +58,14 @@ def resume(
     urls = urls_of(repo)
     held = Path(spool) if spool is not None else folder / SPOOL_NAME
     choice = _agreed(folder, urls, name, held)
+    if choice is not None and "local" in choice and _is_elsewhere(folder / choice["local"]):
+        choice = _agreed(folder, urls, name, None, choice["local"])
     if choice is None:
         return None
     if "local" in choice:
-        log.warning("resuming from %s, which is on its way to the repository", choice["local"])
-        return choice["local"]
+        path = folder / choice["local"]
+        log.warning("resuming from %s, which is on its way to the repository", path)
+        return str(path)
     repository = open_repositories([choice["url"]])[0]
     accepted = select(repository, name, choice["commit"])
     folder.mkdir(parents=True, exist_ok=True)
@@ -71,9 +74,25 @@ def resume(
     return str(path)
 
 
-def _agreed(folder: Path, urls: tuple[str, ...], workload: str, spool: Path) -> dict[str, str] | None:
+def _is_elsewhere(path: Path) -> bool:
+    """Whether some rank cannot see what lies on rank 0's node; all get the same answer."""
+    return bool(ranks.greatest(int(not path.exists()), ranks.gloo_group()))
+
+
+def _agreed(
+    folder: Path, urls: tuple[str, ...], workload: str, spool: Path | None, unshared: str | None = None
+) -> dict[str, str] | None:
     def decide() -> str:
-        return json.dumps(_choose(folder, urls, workload, spool))
+        choice = _choose(folder, urls, workload, spool)
+        if unshared is not None:
+            path = folder / unshared
+            log.warning("%s is not shipped yet, and on one node only: not resuming from it", path)
+            if choice is None:
+                raise ReplicatorError(
+                    f"{path} is on one node only, and no repository has a checkpoint of {workload} yet",
+                    hint=f"Ship it from there: replicator push {path} --repo {urls[0]} --workload {workload} --step N",
+                )
+        return json.dumps(choice)
 
     if ranks.grouped():
         return json.loads(ranks.rank0_decides(decide, ranks.gloo_group()))
@@ -91,7 +110,7 @@ def _agreed(folder: Path, urls: tuple[str, ...], workload: str, spool: Path) -> 
     return choice
 
 
-def _choose(folder: Path, urls: tuple[str, ...], workload: str, spool: Path) -> dict[str, str] | None:
+def _choose(folder: Path, urls: tuple[str, ...], workload: str, spool: Path | None) -> dict[str, str] | None:
     newest: tuple[str, Accepted] | None = None
     above = CommitId(0, 0)
     writable: set[int] = set()
@@ -111,9 +130,10 @@ def _choose(folder: Path, urls: tuple[str, ...], workload: str, spool: Path) -> 
         except ReplicatorError as error:
             log.error("%s: %s", url, error)
             trouble = error
-    local = _on_its_way(folder, pending_signatures(spool, workload), above, writable)
+    held = {} if spool is None else pending_signatures(spool, workload)
+    local = _on_its_way(folder, held, above, writable)
     if local is not None:
-        return {"local": str(local)}
+        return {"local": local.name}
     if newest is not None:
         return {"url": newest[0], "commit": str(newest[1].what.id())}
     if trouble is not None:

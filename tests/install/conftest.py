@@ -1,22 +1,27 @@
 """The wheel, built as a release is, and two virtual environments that hold it. Made once for all tests here.
 
-`base` is an empty environment with a base install. `full` holds the wheel and sees the checkout's locked third-party
-packages, but not the checkout: torch is not installed anew for a test.
+`base` is an empty environment with a base install, `full` one with every extra, both from the package index. Versions are
+the lock's, so that uv has them in its cache since the checkout was set up.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
-import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from drstack.extras import EXTRAS
 from tools.notrun import not_run
-from tools.setup import SetupFailed, uv
+from tools.setup import SetupFailed, torch, uv
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 CHECKOUT = Path(__file__).parents[2]
 LOCK = CHECKOUT / "requirements.lock"
@@ -52,7 +57,8 @@ class Built:
     direct: Path
 
 
-def run_uv(*arguments: object) -> None:
+def run_uv(*arguments: object) -> str:
+    """What it said."""
     try:
         program = uv.find()
     except SetupFailed as error:
@@ -61,6 +67,7 @@ def run_uv(*arguments: object) -> None:
         [program, *map(str, arguments)], cwd=CHECKOUT, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
     )
     assert done.returncode == 0, f"uv {' '.join(map(str, arguments))}:\n{done.stderr}"
+    return done.stdout + done.stderr
 
 
 @pytest.fixture(scope="session")
@@ -83,10 +90,13 @@ def base(built, tmp_path_factory) -> Installed:
 
 
 @pytest.fixture(scope="session")
-def full(built, tmp_path_factory) -> Installed:
+def full(built, tmp_path_factory) -> Iterator[Installed]:
+    """With the PyTorch that the checkout has: gigabytes, which go at the end."""
     venv = tmp_path_factory.mktemp("full") / "venv"
+    backend = torch.BACKEND if torch.objection_to_cpu(uv.find()) is None else ()
+    lock = torch.CPU if backend else torch.ANY
+    wanted = f"drstack[{','.join(EXTRAS)}] @ {built.wheel.as_uri()}"
     run_uv("venv", "--quiet", "--python", sys.executable, venv)
-    run_uv("pip", "install", "--quiet", "--no-deps", "--python", venv / "bin" / "python", built.wheel)
-    installed = Installed(venv)
-    (installed.site_packages / "locked.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
-    return installed
+    run_uv("pip", "install", "--quiet", *backend, "--python", venv / "bin" / "python", "--constraint", lock, wanted)
+    yield Installed(venv)
+    shutil.rmtree(venv)

@@ -100,6 +100,19 @@ def test_a_deepspeed_tag_is_complete_once_latest_names_it_or_a_later_one(tmp_pat
     )
 
 
+@pytest.mark.parametrize(
+    ("stage", "name"), [(1, "mp_rank_00_model_states.pt"), (3, "zero_pp_rank_1_mp_rank_00_model_states.pt")]
+)
+def test_a_deepspeed_tag_without_a_file_of_the_model_is_incomplete(tmp_path: Path, stage: int, name: str) -> None:
+    folder = builders.deepspeed(tmp_path, 10, stage=stage)
+    (tmp_path / "latest").write_text("global_step10")
+    assert said(tmp_path) == [(10, True, "deepspeed")]
+    (folder / name).unlink()
+    (only,) = find(tmp_path)
+    assert not only.complete
+    assert "_model_states.pt` missing" in only.why
+
+
 def test_a_nemo_checkpoint_is_incomplete_while_its_marker_is_there(tmp_path: Path) -> None:
     folder = builders.nemo(tmp_path, 9)
     marker = tmp_path / f"{folder.name}-unfinished"
@@ -136,8 +149,8 @@ def test_torchtitan_is_told_by_its_train_state_and_its_names(tmp_path: Path) -> 
     assert said(tmp_path / "checkpoint") == [(40, True, "torchtitan"), (50, True, "dcp"), (60, True, "dcp")]
     layout, command = resume_command(folder, folder.name, 40)
     assert layout == "torchtitan"
-    assert f"--job.dump_folder {tmp_path} --checkpoint.folder checkpoint" in command
-    assert command.endswith("--checkpoint.load_step 40")
+    assert f"--dump_folder {tmp_path} --checkpoint.enable --checkpoint.folder checkpoint " in command
+    assert "--checkpoint.load_step 40 " in command
 
 
 def test_hugging_face_waits_for_the_trainers_last_file(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from replicator.repository.format import initialise
 from replicator.repository.repository import Repository, random_token
 from replicator.stores.url import make_folder, open_store
+from replicator.train.shipper import SPOOL_NAME, Shipper
 
 PATIENCE_S = 60.0
 
@@ -55,3 +56,15 @@ def saved(folder: Path, step: int, *, fill: int | None = None, size: int = 50_00
     (path / "weights.bin").write_bytes(bytes([(step if fill is None else fill) % 256]) * size)
     (path / "state.json").write_text(f'{{"step": {step}}}')
     return path
+
+
+def on_its_way(store: Path, url: str, out: Path, step: int, workload: str = "gpt") -> None:
+    """A finished checkpoint that is in the spool while the store is away; the one before it arrived."""
+    shipper = Shipper(url, workload=workload, spool=out / SPOOL_NAME)
+    shipper.submit(saved(out, step - 1), step - 1)
+    assert shipper.wait(PATIENCE_S) == ()
+    store.rename(store.with_name("gone"))
+    shipper.submit(saved(out, step), step)
+    until(lambda: list((out / SPOOL_NAME / workload).glob("1.2-*")), "it is in the spool")
+    shipper.close()
+    store.with_name("gone").rename(store)

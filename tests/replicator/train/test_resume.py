@@ -12,8 +12,7 @@ from replicator.repository.repository import Repository
 from replicator.service.once import push_once
 from replicator.stores.url import open_store
 from replicator.train.resume import resume
-from replicator.train.shipper import Shipper
-from tests.replicator.train.rig import PATIENCE_S, damage, made, saved, until, view
+from tests.replicator.train.rig import damage, made, on_its_way, saved, view
 
 
 @pytest.fixture(autouse=True)
@@ -90,25 +89,13 @@ def test_damage_on_the_spot_is_moved_aside_and_repaired(url, out):
     assert [(each / "weights.bin").read_bytes() for each in aside] == [b"torn"]
 
 
-def on_its_way(tmp_path, url, out, step):
-    """A finished checkpoint that is in the spool while the store is away."""
-    shipper = Shipper(url, workload="gpt", spool=out / ".drstack-spool")
-    shipper.submit(saved(out, step - 1), step - 1)
-    assert shipper.wait(PATIENCE_S) == ()
-    (tmp_path / "store").rename(tmp_path / "gone")
-    shipper.submit(saved(out, step), step)
-    until(lambda: list((out / ".drstack-spool" / "gpt").glob("1.2-*")), "it is in the spool")
-    shipper.close()
-    (tmp_path / "gone").rename(tmp_path / "store")
-
-
 def test_what_is_on_its_way_is_newer_than_what_arrived(tmp_path, url, out):
-    on_its_way(tmp_path, url, out, 5)
+    on_its_way(tmp_path / "store", url, out, 5)
     assert resume(out, url, workload="gpt") == str(out / "checkpoint-5")
 
 
 def test_what_a_dead_term_left_on_its_way_is_not(tmp_path, url, out):
-    on_its_way(tmp_path, url, out, 5)
+    on_its_way(tmp_path / "store", url, out, 5)
     log = Repository("west", open_store(url)).log("gpt")
     log.seal(1, reason="promoted")
     log.open(Open(term=2, writer="standalone", heads={"1": 1}))
