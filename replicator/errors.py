@@ -91,7 +91,9 @@ class RecordCorrupt(ReplicatorError):
 
 class SignatureRefused(RecordCorrupt):
     exit_code = 59
-    hint = "Somebody without the key wrote it, or the trust file is older than the key: compare it with a copy elsewhere."
+    hint = (
+        "Somebody without the key wrote it, or the trust file is older than the key: compare it with a copy elsewhere."
+    )
 
 
 class KeyAbsent(ReplicatorError):

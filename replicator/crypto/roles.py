@@ -13,8 +13,6 @@ SIGNERS: tuple[Role, ...] = ("writer", "keeper", "verifier", "promoter")
 PART = "part"
 WHAT = "what"
 RESTORED = "restored"
-LISTED = frozenset({"commit", "drop", "compact"})
-"""Entries that only keys which the term's assignment lists may sign, where it lists any."""
 
 _ROLES: dict[str, tuple[Role, ...]] = {
     PART: ("writer",),

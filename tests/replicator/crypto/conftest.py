@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from tests.replicator.crypto.rig import founded
+from tests.replicator.crypto.rig import Family, founded
 
 
 @pytest.fixture(scope="session")
 def keys(tmp_path_factory):
     return founded(tmp_path_factory.mktemp("keys") / "k")
+
+
+@pytest.fixture
+def family(tmp_path):
+    return Family(tmp_path / "family")
