@@ -17,14 +17,14 @@ from replicator.crypto.keyfile import keys_in, read_key
 from replicator.crypto.kms import kms_at
 from replicator.crypto.protection import Unlocking
 from replicator.crypto.suites import suite_named
-from replicator.crypto.trust import FILE, read_trust
+from replicator.crypto.trust import FILE, read_trust, write_trust
 from replicator.errors import KeyAbsent, KeyLocked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from replicator.crypto.roles import Role
-    from replicator.crypto.trust import Trust, TrustedKey
+    from replicator.crypto.trust import Trust, TrustedKey, TrustedRepository
 
 ENVIRONMENT = "DRSTACK_KEYS"
 PASSPHRASE_FILE = "DRSTACK_PASSPHRASE_FILE"  # noqa: S105 - names a variable
@@ -39,6 +39,17 @@ class Keyring:
         self._unlocking = unlocking or from_machine()
         self._seeds: dict[str, bytes] = {}
         self._lock = threading.Lock()
+
+    def replace(self, trust: Trust) -> None:
+        """Write the trust file anew."""
+        write_trust(self.folder, trust)
+        self.trust = trust
+
+    def admit(self, repository: TrustedRepository) -> None:
+        """List a repository in the trust file."""
+        listed = self.trust.listing(repository)
+        if listed != self.trust:
+            self.replace(listed)
 
     def names(self) -> list[str]:
         """The private keys at hand, whether the trust file knows them or not."""

@@ -126,8 +126,9 @@ class Trust(_Frozen):
 
     def with_key(self, key: TrustedKey) -> Trust:
         """The trust file with a new key, or a changed one; checked."""
-        others = tuple(each for each in self.keys if each.name != key.name)
-        return checked({**self.model_dump(), "keys": [each.model_dump() for each in (*others, key)]})
+        known = self.key(key.name) is not None
+        keys = [key if each.name == key.name else each for each in self.keys] + ([] if known else [key])
+        return checked({**self.model_dump(), "keys": [each.model_dump() for each in keys]})
 
 
 def checked(value: object, where: str = FILE) -> Trust:

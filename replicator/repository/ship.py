@@ -9,7 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from replicator.errors import CheckpointTorn, DataCorrupt, KeyAbsent, KeyMissing, RecordCorrupt, SourceChanged
+from replicator.errors import (
+    CheckpointTorn,
+    DataCorrupt,
+    KeyAbsent,
+    KeyLocked,
+    KeyMissing,
+    RecordCorrupt,
+    SourceChanged,
+)
 from replicator.log.claim import claim
 from replicator.log.records import digest
 from replicator.model import Finding, Id, PackRef, What, Where
@@ -152,8 +160,8 @@ def _choose_base(repository: Repository, workload: str, view: LogView) -> tuple[
         if repository.receipts.damaged(workload, accepted.slot):
             continue
         try:
-            return accepted.what.id(), repository.manifest(accepted.where.manifest)
-        except (DataCorrupt, KeyAbsent):
+            return accepted.what.id(), repository.shipped(accepted.where.manifest)
+        except (DataCorrupt, KeyAbsent, KeyLocked):
             continue
     return None, None
 
@@ -226,7 +234,7 @@ def _read_part(push: Push, repository: Repository, rank: int) -> Part | None:
 
 
 def _commit(push: Push, parts: list[Part], repository: Repository) -> Accepted:
-    manifest = merge([repository.manifest(part.manifest) for part in parts], push.salt.hex())
+    manifest = merge([repository.shipped(part.manifest) for part in parts], push.salt.hex())
     if not manifest.files:
         raise CheckpointTorn(f"{push.workload}: step {push.step} has no file")
     ref = parts[0].manifest

@@ -23,7 +23,6 @@ from replicator.repository.verify import verify
 from tests.replicator.crypto.rig import Family, altered, ring
 from tests.replicator.repository.rig import Killed, checkpoint, contents, memory_store, push
 
-
 EVERYTHING = ("log", "parts", "packs", "manifests", "keys", "receipts")
 
 
