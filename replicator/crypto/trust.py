@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+import secrets
 from pathlib import Path  # noqa: TC003 - pydantic and callers read it
 from typing import Annotated, Literal
 
@@ -159,10 +160,9 @@ def write_trust(folder: Path, trust: Trust) -> None:
 
 def write_whole(path: Path, body: bytes, *, mode: int) -> None:
     """The file is there whole, with that mode from its first byte, or not at all."""
-    staged = path.with_name(f".{path.name}.{os.getpid()}.new")
+    staged = path.with_name(f".{path.name}.{secrets.token_hex(6)}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        staged.unlink(missing_ok=True)
         descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         with os.fdopen(descriptor, "wb") as file:
             file.write(body)
@@ -170,7 +170,9 @@ def write_whole(path: Path, body: bytes, *, mode: int) -> None:
             os.fsync(file.fileno())
         staged.replace(path)
     except OSError as error:
-        raise ReplicatorError(f"{path}: {error.strerror or error}", hint="Name another folder with --keys.") from error
+        raise ReplicatorError(
+            f"{path}: {error.strerror or error}", hint="Check that folder, and the space on its disk."
+        ) from error
 
 
 def _problem(error: ValidationError) -> str:

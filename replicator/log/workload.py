@@ -36,7 +36,10 @@ class Slot:
 
 
 class WorkloadLog:
-    """The log `log/<workload>` of a repository's store. Not for use by two threads at once."""
+    """The log `log/<workload>` of a repository's store. Not for use by two threads at once.
+
+    `on_seen` is told workload, term and slots whenever more was seen than before.
+    """
 
     def __init__(
         self,
@@ -47,6 +50,7 @@ class WorkloadLog:
         token: Callable[[], str],
         sleep: Callable[[float], None] = time.sleep,
         notary: Notary = UNSIGNED,
+        on_seen: Callable[[str, int, int], None] | None = None,
     ) -> None:
         self.workload = workload
         self._authority = Authority(notary)
@@ -54,6 +58,7 @@ class WorkloadLog:
             store, f"log/{workload}", clock=clock, token=token, sleep=sleep, notary=notary, among=self._authority.among
         )
         self._entries: list[Entry] = []
+        self._on_seen = on_seen
         self._seen_term = 0
         self._seen_slots = 0
 
@@ -167,7 +172,10 @@ class WorkloadLog:
                 f"log of {self.workload}: {view.slots} slots, term {view.term}; "
                 f"{self._seen_slots} slots and term {self._seen_term} were seen before"
             )
+        grown = view.slots > self._seen_slots
         self.remember(term=max(view.term, view.sealed), slots=view.slots)
+        if grown and self._on_seen is not None:
+            self._on_seen(self.workload, self._seen_term, self._seen_slots)
         return view
 
 

@@ -16,6 +16,7 @@ from replicator.log.notary import UNSIGNED
 from replicator.repository.cipher import PLAIN
 from replicator.repository.encryption import Encrypted
 from replicator.repository.memory import ManifestMemory, default_memory
+from replicator.repository.seen import Seen
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 class Access:
     notary: Notary
     cipher: Cipher
+    seen: Seen | None = None
 
 
 def access_to(found: Format, store: ObjectStore, keys: Keyring | None, memory: Path | None) -> Access:
@@ -43,5 +45,6 @@ def access_to(found: Format, store: ObjectStore, keys: Keyring | None, memory: P
     suite = keys.trust.admit(found.repository, claimed, store.url)
     if suite == NONE:
         return Access(UNSIGNED, PLAIN)
-    remembers = ManifestMemory(memory / found.repository if memory else default_memory(found.repository))
-    return Access(KeyNotary(keys, repository=found.repository, suite=suite), Encrypted(store, keys, suite, remembers))
+    folder = memory / found.repository if memory else default_memory(found.repository)
+    notary = KeyNotary(keys, repository=found.repository, suite=suite)
+    return Access(notary, Encrypted(store, keys, suite, ManifestMemory(folder)), Seen(folder))

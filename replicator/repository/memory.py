@@ -24,7 +24,7 @@ class ManifestMemory:
 
     def put(self, digest: str, encoded: bytes) -> None:
         write_whole(self._folder / digest, blake3(encoded).digest() + encoded, mode=0o600)
-        there = [path for path in self._folder.iterdir() if not path.name.startswith(".")]
+        there = [path for path in self._folder.iterdir() if len(path.name) == len(digest)]
         for old in sorted(there, key=lambda path: path.stat().st_mtime_ns, reverse=True)[KEEP:]:
             old.unlink(missing_ok=True)
 

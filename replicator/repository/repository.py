@@ -89,9 +89,15 @@ class Repository:
 
     def log(self, workload: str) -> WorkloadLog:
         if workload not in self._logs:
-            self._logs[workload] = WorkloadLog(
-                self.store, workload, clock=self.clock, token=self.token, notary=self.notary
-            )
+            seen = None if self.keys is None else self._opened().seen
+            log = WorkloadLog(
+                self.store, workload, clock=self.clock, token=self.token, notary=self.notary,
+                on_seen=seen.note if seen else None,
+            )  # fmt: skip
+            if seen is not None:
+                term, slots = seen.of(workload)
+                log.remember(term=term, slots=slots)
+            self._logs[workload] = log
         return self._logs[workload]
 
     def _record_of(self, workload: str, slot: int) -> str | None:
