@@ -81,6 +81,9 @@ class KeyNotary:
             )
         return key.name
 
+    def promoters(self) -> tuple[str, ...]:
+        return tuple(key.name for key in self._ring.trust.keys if "promoter" in key.roles)
+
     def _said(self, what: What) -> bytes:
         bound = {name: self._binding[name] for name in ("suite", "environment")}
         return pae(WHAT_TYPE, canonical({**bound, "what": what.model_dump(mode="json")}))

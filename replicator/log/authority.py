@@ -37,14 +37,15 @@ class Authority:
         if isinstance(entry, Commit):
             where = f"{log}/{record.n}"
             self._require(self._notary.vouched(entry.what, entry.signatures, where), entry.what.term, where)
-        if entry.kind in BOUND and not _copies(entry):
+        if entry.kind in BOUND and not (_copies(entry) and record.signer in self._notary.promoters()):
             self._require(record.signer, entry.term, f"{log}/{record.n}")
 
     def among(self, payload: Mapping[str, Any]) -> tuple[str, ...] | None:
         """The names that may sign a payload that is about to be written; None where its role is enough."""
-        if payload["kind"] not in BOUND:
+        listed = self._listed.get(payload["body"]["term"])
+        if payload["kind"] not in BOUND or not listed:
             return None
-        return self._listed.get(payload["body"]["term"]) or None
+        return (*listed, *self._notary.promoters()) if _copied(payload) else listed
 
     def vouch(self, what: What) -> Signatures:
         return self._notary.vouch(what, among=self._listed.get(what.term) or None)
@@ -63,6 +64,11 @@ def listed_by(entry: Open) -> tuple[str, ...]:
     return tuple(str(key) for key in cast("list[object]", keys)) if isinstance(keys, list | tuple) else ()
 
 
+def _copied(payload: Mapping[str, Any]) -> bool:
+    body = payload["body"]
+    return payload["kind"] == "commit" and body["what"]["term"] < body["term"]
+
+
 def _copies(entry: Entry) -> bool:
-    """An older commit that a promotion copied in: its writer vouched for it in its own term."""
+    """An older commit that is copied in: its writer vouched for it in its own term."""
     return isinstance(entry, Commit) and entry.what.term < entry.term

@@ -48,6 +48,10 @@ class Notary(Protocol):
         """Who vouched for *what*. SignatureRefused where nobody did who may."""
         ...
 
+    def promoters(self) -> tuple[str, ...]:
+        """Names of the keys that may copy an older commit into any term."""
+        ...
+
 
 class Unsigned:
     """Suite `none`. Refuses what is signed: its reader has to know the keys, or would take a forger's word."""
@@ -73,6 +77,9 @@ class Unsigned:
         if signatures:
             raise KeyAbsent(f"{where} is signed, and no keys are at hand to judge it by")
         return None
+
+    def promoters(self) -> tuple[str, ...]:
+        return ()
 
 
 UNSIGNED = Unsigned()

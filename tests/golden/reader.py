@@ -104,7 +104,7 @@ class Repository:
             told = {"suite": SUITE, "environment": self.trust["scope"], "what": said["what"]}
             assert "writer" in self.signer(pae(WHAT, canonical(told)), said["signatures"])["roles"]
         assert roles & set(key["roles"])
-        return {**payload, "signer": key["name"]}
+        return {**payload, "signer": key["name"], "promotes": "promoter" in key["roles"]}
 
     def secret(self, key: str) -> bytes:
         """A key-encryption key, unwrapped."""
@@ -171,7 +171,7 @@ def entries(repository: Repository, workload: str) -> list[tuple[str, dict]]:
             keys = ((said["assignment"] or {}).get("workload") or {}).get("keys")
             listed.setdefault(said["term"], keys or [])
         if kind in ("commit", "drop", "compact") and listed.get(said["term"]) and "signer" in record:
-            copied = kind == "commit" and said["what"]["term"] < said["term"]
+            copied = kind == "commit" and said["what"]["term"] < said["term"] and record["promotes"]
             assert copied or record["signer"] in listed[said["term"]]
         found.append((kind, said))
         previous, n = digest(body), n + 1

@@ -205,6 +205,23 @@ def test_only_keys_that_the_assignment_lists_commit_in_its_term(family):
         family.hand().log("gpt").view()
 
 
+def test_a_writer_that_is_not_listed_cannot_pass_off_a_commit_as_a_copy(family):
+    committed(family)
+    old = family.all().log("gpt").view().accepted[CommitId(1, 1)]
+    other = memory_store()
+    family.id = family.add(other)
+    log = family.all(store=other).log("gpt")
+    keys = {"workload": {"keys": ["west-writer"]}}
+    log.open(Open(term=2, writer="west", heads={"1": 1}, assignment={"term": 2, **keys}))
+    entry = Commit(term=2, what=old.what, where=where(name="bad"), signatures=old.signatures)
+    with pytest.raises(KeyAbsent, match="may sign a commit"):
+        family.hand("writer", store=other).log("gpt").append(lambda _: entry)
+    forged = forge(family, 2, *to_record(entry), by="writer", previous=log.slot(1).digest)
+    other.create(key_of(2), forged)
+    with pytest.raises(SignatureRefused, match="does not list key writer"):
+        family.hand(store=other).log("gpt").view()
+
+
 def test_a_revoked_keys_records_stand_up_to_where_the_log_was_and_block_after(family):
     committed(family)
     trust = read_trust(family.keys)
