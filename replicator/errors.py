@@ -9,10 +9,14 @@ ReplicatorError             40  anything not told apart below
 │   └── HeightTaken         55  (term, height) holds another checkpoint: somebody else pushed in this writer's name
 ├── NotOpen                 46  the workload's log has no open entry for this term
 ├── RecordCorrupt           47  a log record or receipt cannot be read; it blocks, it is never skipped
+│   └── SignatureRefused    59  a record is not signed as the trust file demands
 ├── DataCorrupt             48  a pack or manifest is not what its digest says
 ├── DestinationOccupied     49  the folder to restore into holds something else
 ├── TermRegressed           50  a log shows a lower term than was already seen
 ├── BaseGone                54  the checkpoint that a push leaned on was dropped meanwhile
+├── KeyAbsent               56  a key that this needs is not among the keys at hand
+├── KeyLocked               57  a key file cannot be used: its passphrase, its KMS, its mode, or it is damaged
+├── Untrusted               58  the trust file does not vouch for this repository, or cannot be read
 ├── FormatError             40  a file is not of the format that it seems to have (replicator.formats.errors);
 │   │                           within a checkpoint it then travels as opaque bytes
 │   ├── MetadataInvalid     40
@@ -83,6 +87,28 @@ class NotOpen(ReplicatorError):
 class RecordCorrupt(ReplicatorError):
     exit_code = 47
     hint = "Put the record back from a peer repository or a backup; nothing is decided past an unreadable record."
+
+
+class SignatureRefused(RecordCorrupt):
+    exit_code = 59
+    hint = (
+        "Somebody without the key wrote it, or the trust file is older than the key: compare it with a copy elsewhere."
+    )
+
+
+class KeyAbsent(ReplicatorError):
+    exit_code = 56
+    hint = "Name the folder that has it with --keys FOLDER, or in DRSTACK_KEYS. See: replicator keys list"
+
+
+class KeyLocked(ReplicatorError):
+    exit_code = 57
+    hint = "Check the file's mode, its passphrase, or the access to its KMS."
+
+
+class Untrusted(ReplicatorError):
+    exit_code = 58
+    hint = "Compare the trust file with a copy that is kept elsewhere, before anything is restored."
 
 
 class DataCorrupt(ReplicatorError):

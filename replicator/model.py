@@ -43,6 +43,13 @@ class Finding(Frozen):
     evidence: str
 
 
+class Signature(Frozen):
+    """One of a key's signatures, as DSSE writes it: `keyid` is the key's name, `#` and the algorithm; base64."""
+
+    keyid: str
+    sig: str
+
+
 class What(Frozen):
     """A checkpoint's contents, whatever holds them. `root`: BLAKE3 over its files (replicator.repository.manifest)."""
 
@@ -89,6 +96,8 @@ class Where(Frozen):
     packs: tuple[PackRef, ...]
     base: Id | None = None
     shipped_bytes: int = Field(ge=0)
+    keys: tuple[str, ...] = Field(default=(), exclude_if=lambda keys: not keys)
+    """Ids of the keys under which manifest and packs are encrypted; none under suite `none`."""
 
 
 Level = Literal["stored", "decoded", "proved"]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from replicator.cli.options import Json, Repo, Workload, only_workload, open_repository, say
+from replicator.cli.options import Json, Keys, Repo, Workload, only_workload, open_repository, say, warn_if_untried
 
 
-def list_(repo: Repo, workload: Workload = None, *, json: Json = False) -> None:
+def list_(repo: Repo, workload: Workload = None, keys: Keys = None, *, json: Json = False) -> None:
     """List checkpoints, newest first, with their receipts; then entries that are void, with the reason."""
     from replicator.model import LEVELS
 
-    repository = open_repository(repo)
+    repository = open_repository(repo, keys)
     name = only_workload(repository, workload)
     view = repository.log(name).view()
     rows: list[dict[str, object]] = []
@@ -33,8 +33,10 @@ def list_(repo: Repo, workload: Workload = None, *, json: Json = False) -> None:
     lines = [f"{name} in {repository.store.url}: term {view.term}, {'open' if view.writable else 'sealed'}"]
     lines += [_line(row) for row in rows]
     lines += [f"  void  slot {v['slot']}: {v['kind']} {v['commit'] or ''} ({v['reason']})" for v in void]
+    tried = warn_if_untried(repository)
     document: dict[str, object] = {
-        "workload": name, "term": view.term, "sealed": view.sealed, "checkpoints": rows, "void": void
+        "workload": name, "term": view.term, "sealed": view.sealed, "checkpoints": rows, "void": void,
+        "restored_by": list(tried) if tried is not None else None,
     }  # fmt: skip
     say(document, "\n".join(lines), as_json=json)
 

@@ -10,6 +10,7 @@ import sys
 import typer
 
 from replicator.cli.init import init
+from replicator.cli.keys import app as keys
 from replicator.cli.list import list_
 from replicator.cli.push import push
 from replicator.cli.restore import restore
@@ -32,6 +33,7 @@ app.command("list")(list_)
 app.command()(restore)
 app.command()(verify)
 app.command("run")(run_service)
+app.add_typer(keys, name="keys")
 
 
 @app.callback(help=HELP)

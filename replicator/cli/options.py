@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -24,6 +25,16 @@ Repo = Annotated[
 ]
 Repos = Annotated[list[str], typer.Option("--repo", help="Repository URL; repeat it to ship to several at once.")]
 Workload = Annotated[str | None, typer.Option("--workload", help="Which workload; needed where there are several.")]
+Keys = Annotated[
+    Path | None,
+    typer.Option(
+        "--keys", help="Folder of the trust file and keys; default: $DRSTACK_KEYS, else ~/.config/drstack/keys."
+    ),
+]
+Protect = Annotated[
+    str | None,
+    typer.Option("--protect", help="How recipients' keys lie here: passphrase-file:FILE, aws-kms:ARN or gcp-kms:NAME."),
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
 
@@ -32,14 +43,28 @@ def say(document: dict[str, object], text: str, *, as_json: bool) -> None:
     sys.stdout.write((json.dumps(document) if as_json else text) + "\n")
 
 
-def open_repository(url: str) -> Repository:
-    """The repository at `url`, which must exist; says loudly that nothing in it is encrypted."""
-    from replicator.repository.repository import Repository
-    from replicator.stores.url import open_store
+def open_repository(url: str, keys: Path | None = None) -> Repository:
+    """The repository at `url`, which must exist; says loudly where nothing in it is encrypted, or nobody restored yet."""
+    from replicator.crypto.keyring import find_keyring
+    from replicator.repository.establish import open_at
 
-    repository = Repository(url, open_store(url))
+    repository = open_at(url, find_keyring(keys))
     warn_if_plain(repository)
     return repository
+
+
+def warn_if_untried(repository: Repository) -> tuple[str, ...] | None:
+    """The recipients that restored from it before; says loudly if none did. None where nothing is encrypted."""
+    from replicator.repository.readiness import restored_by
+
+    tried = restored_by(repository)
+    if tried == ():
+        url = repository.store.url
+        sys.stderr.write(
+            f"warning: {url} is NOT READY: no recipient has restored anything from it yet\n"
+            f"  next: replicator restore latest --repo '{url}' --to FOLDER, with a recipient's key at hand\n"
+        )
+    return tried
 
 
 def warn_if_plain(repository: Repository) -> None:
@@ -69,3 +94,21 @@ def only_workload(repository: Repository, workload: str | None) -> str:
             f"{repository.store.url} holds {', '.join(there) or 'no workload'}", hint="Choose one with --workload NAME."
         )
     return there[0]
+
+
+def protection_of(told: str | None) -> bytes | str | None:
+    """What `--protect` names: a passphrase (bytes), a KMS key's URL, or None. KeyLocked where it names neither."""
+    from replicator.crypto.keyring import read_passphrase
+    from replicator.crypto.kms.port import SCHEMES
+    from replicator.errors import KeyLocked
+
+    if told is None:
+        return None
+    if told.startswith(SCHEMES):
+        return told
+    kind, _, path = told.partition(":")
+    if kind != "passphrase-file" or not path:
+        raise KeyLocked(
+            f"--protect {told!r} is not known", hint="passphrase-file:FILE, aws-kms:ARN or gcp-kms:projects/…"
+        )
+    return read_passphrase(Path(path))

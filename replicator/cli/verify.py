@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
-from replicator.cli.options import Json, Repo, Workload, only_workload, open_repository, say
+from replicator.cli.options import Json, Keys, Repo, Workload, only_workload, open_repository, say, warn_if_untried
 
 
 def verify(
     repo: Repo,
     workload: Workload = None,
+    keys: Keys = None,
     selector: Annotated[str, typer.Option("--checkpoint", help="latest, step:N, TERM.HEIGHT, or all.")] = "all",
     verifier: Annotated[str, typer.Option("--verifier", help="Under which name receipts are written.")] = "operator",
     *,
@@ -22,8 +23,9 @@ def verify(
     from replicator.repository.select import select
     from replicator.repository.verify import verify as check
 
-    repository = open_repository(repo)
+    repository = open_repository(repo, keys)
     name = only_workload(repository, workload)
+    warn_if_untried(repository)
     view = repository.log(name).view()
     chosen = list(reversed(view.in_order())) if selector == "all" else [select(repository, name, selector)]
     rows: list[dict[str, object]] = []

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from replicator.cli.options import Json, Repos, stopping
+from replicator.cli.options import Json, Keys, Repos, stopping
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +22,7 @@ def watch(
     repo: Repos,
     workload: Annotated[str | None, typer.Option("--workload", help="Its name; by default the run's folder's.")] = None,
     writer: Annotated[str, typer.Option("--writer", help="The writing site, as the log names it.")] = "standalone",
+    keys: Keys = None,
     spool: Annotated[Path | None, typer.Option("--spool", help="Default: .drstack-spool-NAME beside PATH.")] = None,
     quiet: Annotated[
         float,
@@ -36,6 +37,7 @@ def watch(
 
     The first repository's log says whether this writer still writes; a seal ends it (exit 45).
     """
+    from replicator.crypto.keyring import find_keyring
     from replicator.errors import Sealed
     from replicator.service.follow import Watch, follow
 
@@ -51,7 +53,7 @@ def watch(
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
 
-    told = Watch(path, repo, workload, writer, spool, quiet, create, once)
+    told = Watch(path, repo, workload, writer, spool, quiet, create, once, find_keyring(keys))
     ended = follow(told, report=report, tell=tell, stop=stop)
     if ended is not None:
         raise Sealed(ended)

@@ -9,7 +9,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from replicator.errors import RecordCorrupt
 from replicator.log.counters import Runs
 from replicator.log.records import canonical
-from replicator.model import Frozen, Id, What, Where
+from replicator.model import Frozen, Id, Signature, What, Where
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,6 +34,8 @@ class Commit(Frozen):
     term: int = Field(ge=1)
     what: What
     where: Where
+    signatures: tuple[Signature, ...] = Field(default=(), exclude_if=lambda signatures: not signatures)
+    """Its writer's, over *what* alone: they stay when it is copied into a later term, or its *where* changes."""
 
 
 class Open(Frozen):

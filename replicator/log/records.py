@@ -33,6 +33,18 @@ class Record:
     at: float
     body: Mapping[str, Any]
     digest: str
+    signer: str | None = None
+    """The name of the key that signed it; None under suite `none`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A DSSE envelope, taken apart but not judged. `payload` is what its signatures are over."""
+
+    payload_type: str
+    payload: bytes
+    signatures: tuple[tuple[str, bytes], ...]
+    """(keyid, signature) of each."""
 
 
 def canonical(value: object) -> bytes:
@@ -51,11 +63,24 @@ def seal_envelope(payload: object) -> bytes:
     return canonical({"payloadType": PAYLOAD_TYPE, "payload": encoded, "signatures": []})
 
 
-def open_envelope(stored: bytes, where: str) -> dict[str, Any]:
-    """The payload of an envelope. RecordCorrupt, naming `where`, if it is not one."""
+def parse_envelope(stored: bytes, where: str) -> Envelope:
+    """Take an envelope apart. RecordCorrupt, naming `where`, if it is not one."""
+    try:
+        outer = cast("dict[str, Any]", _parse(stored))
+        signatures = tuple(
+            (str(each["keyid"]), base64.b64decode(each["sig"], validate=True)) for each in outer["signatures"]
+        )
+        payload = base64.b64decode(outer["payload"], validate=True)
+        return Envelope(_typed(outer, "payloadType", str), payload, signatures)
+    except (ValueError, KeyError, TypeError, RecursionError, binascii.Error) as error:
+        raise RecordCorrupt(f"{where}: not a record ({error})") from error
+
+
+def open_envelope(stored: bytes, where: str, payload_type: str = PAYLOAD_TYPE) -> dict[str, Any]:
+    """The payload of an envelope, its signatures not looked at. RecordCorrupt, naming `where`, if it is not one."""
     try:
         envelope = cast("dict[str, Any]", _parse(stored))
-        if envelope["payloadType"] != PAYLOAD_TYPE:
+        if envelope["payloadType"] != payload_type:
             raise RecordCorrupt(f"{where}: payload type {envelope['payloadType']!r} is not one of ours")
         payload = _parse(base64.b64decode(envelope["payload"], validate=True))
     except (ValueError, KeyError, TypeError, RecursionError, binascii.Error) as error:
@@ -65,19 +90,28 @@ def open_envelope(stored: bytes, where: str) -> dict[str, Any]:
     return cast("dict[str, Any]", payload)
 
 
+def payload_of(
+    log: str, n: int, previous: str | None, attempt: str, kind: str, at: float, body: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What a record says. `log` names the log it belongs to, so that a record copied elsewhere is told apart."""
+    return {"log": log, "n": n, "previous": previous, "attempt": attempt, "kind": kind, "at": at, "body": dict(body)}
+
+
 def encode(
     log: str, n: int, previous: str | None, attempt: str, kind: str, at: float, body: Mapping[str, Any]
 ) -> bytes:
-    """A record's bytes. `log` names the log it belongs to, so that a record copied elsewhere is told apart."""
-    return seal_envelope(
-        {"log": log, "n": n, "previous": previous, "attempt": attempt, "kind": kind, "at": at, "body": dict(body)}
-    )
+    """A record's bytes under suite `none`."""
+    return seal_envelope(payload_of(log, n, previous, attempt, kind, at, body))
 
 
 def decode(stored: bytes, log: str, n: int) -> Record:
-    """The record in slot `n` of `log`. RecordCorrupt if it is unreadable, or belongs elsewhere."""
+    """The record in slot `n` of `log` under suite `none`. RecordCorrupt if it is unreadable, or belongs elsewhere."""
+    return record_of(open_envelope(stored, f"{log}/{n}"), digest(stored), log, n)
+
+
+def record_of(payload: Mapping[str, Any], named: str, log: str, n: int, signer: str | None = None) -> Record:
+    """The record that a payload is, whose envelope has digest `named`. RecordCorrupt if it belongs elsewhere."""
     where = f"{log}/{n}"
-    payload = open_envelope(stored, where)
     try:
         record = Record(
             n=_typed(payload, "n", int),
@@ -86,7 +120,8 @@ def decode(stored: bytes, log: str, n: int) -> Record:
             kind=_typed(payload, "kind", str),
             at=float(_typed(payload, "at", float, int)),
             body=_typed(payload, "body", dict),
-            digest=digest(stored),
+            digest=named,
+            signer=signer,
         )
     except (KeyError, TypeError, OverflowError) as error:
         raise RecordCorrupt(f"{where}: a field is missing or of the wrong type ({error})") from error

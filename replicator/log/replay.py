@@ -15,7 +15,7 @@ from replicator.log.entries import Commit, Compact, Drop, Entry, Open, Pin, Seal
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from replicator.model import CommitId, What, Where
+    from replicator.model import CommitId, Signature, What, Where
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,8 @@ class Accepted:
     slot: int
     what: What
     where: Where
+    signatures: tuple[Signature, ...] = ()
+    """Its writer's over *what*, to be copied with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +184,7 @@ def _apply(state: _State, slot: int, entry: Entry) -> None:
             state.opened[entry.term] = entry
             _void_uncovered(state, entry)
         case Commit():
-            state.accepted[entry.what.id()] = Accepted(slot, entry.what, entry.where)
+            state.accepted[entry.what.id()] = Accepted(slot, entry.what, entry.where, entry.signatures)
         case Pin():
             state.pins[entry.name] = entry.commit.key()
         case Unpin():
@@ -193,7 +195,7 @@ def _apply(state: _State, slot: int, entry: Entry) -> None:
                     state.dropped[commit.key()] = (gone, entry.bytes_after)
         case Compact():
             old = state.accepted[entry.commit.key()]
-            state.accepted[entry.commit.key()] = Accepted(old.slot, old.what, entry.where)
+            state.accepted[entry.commit.key()] = Accepted(old.slot, old.what, entry.where, old.signatures)
 
 
 def _void_uncovered(state: _State, entry: Open) -> None:

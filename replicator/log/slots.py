@@ -11,18 +11,26 @@ from typing import TYPE_CHECKING, Any
 
 from replicator.errors import KeyMissing, RecordCorrupt, TermRegressed
 from replicator.log.claim import claim
-from replicator.log.records import Record, decode, digest, encode
+from replicator.log.notary import UNSIGNED
+from replicator.log.records import Record, digest, payload_of, record_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
+    from replicator.log.notary import Notary
     from replicator.stores.store import ObjectStore
+
+
+def _anybody(payload: Mapping[str, Any]) -> Iterable[str] | None:
+    del payload
+    return None
 
 
 class SlotLog:
     """The log below `prefix` of a store. Keeps what it has read: records never change.
 
-    `clock` gives unix seconds for the reader's eye; `token` gives a random attempt id; `sleep` waits between tries.
+    `clock` gives unix seconds for the reader's eye; `token` gives a random attempt id; `sleep` waits between tries;
+    `notary` signs and judges; `among` says of a payload whose keys may sign it, None where its role is enough.
     """
 
     def __init__(
@@ -33,12 +41,16 @@ class SlotLog:
         clock: Callable[[], float],
         token: Callable[[], str],
         sleep: Callable[[float], None] = time.sleep,
+        notary: Notary = UNSIGNED,
+        among: Callable[[Mapping[str, Any]], Iterable[str] | None] = _anybody,
     ) -> None:
         self._store = store
         self._prefix = prefix
         self._clock = clock
         self._token = token
         self._sleep = sleep
+        self._notary = notary
+        self._among = among
         self._known: list[Record] = []
 
     @property
@@ -74,7 +86,8 @@ class SlotLog:
             self._require_end(records)
             n = len(records) + 1
             previous = records[-1].digest if records else None
-            stored = encode(self._prefix, n, previous, self._token(), kind, self._clock(), body)
+            payload = payload_of(self._prefix, n, previous, self._token(), kind, self._clock(), body)
+            stored = self._notary.seal(payload, kind, among=self._among(payload))
             outcome = claim(self._store, slot_key(self._prefix, n), stored, sleep=self._sleep)
             record = self._linked(outcome.found, n)
             if len(self._known) < n:
@@ -95,7 +108,8 @@ class SlotLog:
         raise TermRegressed(f"{self._store.url}: {self._prefix}/{last.n} is not there any more as it was read before")
 
     def _linked(self, stored: bytes, n: int) -> Record:
-        record = decode(stored, self._prefix, n)
+        opened = self._notary.open(stored, f"{self._prefix}/{n}")
+        record = record_of(opened.payload, digest(stored), self._prefix, n, opened.signer)
         expected = self._known[n - 2].digest if n > 1 else None
         if record.previous != expected:
             raise RecordCorrupt(f"{self._store.url}: {self._prefix}/{n} does not follow slot {n - 1}")

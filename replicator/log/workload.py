@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from replicator.errors import BaseGone, HeightTaken, NothingToRestore, NotOpen, ReplicatorError, Sealed, TermRegressed
+from replicator.log.authority import Authority
 from replicator.log.entries import Commit, Entry, Open, Pin, Seal, Unpin, from_record, to_record
+from replicator.log.notary import UNSIGNED
 from replicator.log.replay import Accepted, LogView, replay
 from replicator.log.slots import SlotLog
 from replicator.model import CommitId, Id
@@ -19,6 +21,7 @@ from replicator.model import CommitId, Id
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from replicator.log.notary import Notary
     from replicator.log.records import Record
     from replicator.model import What, Where
     from replicator.stores.store import ObjectStore
@@ -33,7 +36,10 @@ class Slot:
 
 
 class WorkloadLog:
-    """The log `log/<workload>` of a repository's store. Not for use by two threads at once."""
+    """The log `log/<workload>` of a repository's store. Not for use by two threads at once.
+
+    `on_seen` is told workload, term and slots whenever more was seen than before.
+    """
 
     def __init__(
         self,
@@ -43,10 +49,16 @@ class WorkloadLog:
         clock: Callable[[], float],
         token: Callable[[], str],
         sleep: Callable[[float], None] = time.sleep,
+        notary: Notary = UNSIGNED,
+        on_seen: Callable[[str, int, int], None] | None = None,
     ) -> None:
         self.workload = workload
-        self._slots = SlotLog(store, f"log/{workload}", clock=clock, token=token, sleep=sleep)
+        self._authority = Authority(notary)
+        self._slots = SlotLog(
+            store, f"log/{workload}", clock=clock, token=token, sleep=sleep, notary=notary, among=self._authority.among
+        )
         self._entries: list[Entry] = []
+        self._on_seen = on_seen
         self._seen_term = 0
         self._seen_slots = 0
 
@@ -88,7 +100,8 @@ class WorkloadLog:
         def decide(view: LogView) -> Entry | None:
             same = _committed(view, what)
             if same is None:
-                return _decide_commit(view, what, where, term)
+                entry = _decide_commit(view, what, where, term)
+                return entry.model_copy(update={"signatures": self._authority.vouch(what)})
             there.append(same)
             return None
 
@@ -97,7 +110,7 @@ class WorkloadLog:
             return there[-1]
         entry = from_record(record, self._slots.name)
         assert isinstance(entry, Commit)  # noqa: S101 - it is what decide made
-        return Accepted(record.n, entry.what, entry.where)
+        return Accepted(record.n, entry.what, entry.where, entry.signatures)
 
     def pin(self, name: str, commit: CommitId, *, reason: str, term: int) -> None:
         """Keep `commit` from being dropped. NothingToRestore if it does not stand (any more)."""
@@ -148,7 +161,9 @@ class WorkloadLog:
 
     def _parse(self, records: tuple[Record, ...]) -> tuple[Entry, ...]:
         for record in records[len(self._entries) :]:
-            self._entries.append(from_record(record, self._slots.name))
+            entry = from_record(record, self._slots.name)
+            self._authority.require(record, entry, self._slots.name)
+            self._entries.append(entry)
         return tuple(self._entries)
 
     def _watch(self, view: LogView) -> LogView:
@@ -157,7 +172,10 @@ class WorkloadLog:
                 f"log of {self.workload}: {view.slots} slots, term {view.term}; "
                 f"{self._seen_slots} slots and term {self._seen_term} were seen before"
             )
+        grown = view.slots > self._seen_slots
         self.remember(term=max(view.term, view.sealed), slots=view.slots)
+        if grown and self._on_seen is not None:
+            self._on_seen(self.workload, self._seen_term, self._seen_slots)
         return view
 
 

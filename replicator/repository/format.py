@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ConfigDict, ValidationError
 
+from replicator.crypto.suites import NONE, SUITES
 from replicator.errors import KeyMissing, RepositoryUnknown
 from replicator.log.claim import claim
 from replicator.log.records import canonical
@@ -51,14 +52,15 @@ def initialise(
     witness: str | None,
     clock: Callable[[], float],
     token: Callable[[], str],
+    suite: str = NONE,
 ) -> Format:
     """Make the repository, or find it made. RepositoryUnknown if it belongs to another environment."""
     try:
         there = read_format(store)
     except RepositoryUnknown:
         made = Format(
-            format=VERSION, repository=token(), environment=environment, witness=witness, suites=Suites(),
-            created_at=clock(),
+            format=VERSION, repository=token(), environment=environment, witness=witness,
+            suites=Suites(crypto=suite, signature=suite), created_at=clock(),
         )  # fmt: skip
         there = _parse(claim(store, KEY, canonical(made.model_dump(mode="json"))).found, store.url)
     if environment is not None and there.environment not in (None, environment):
@@ -88,7 +90,8 @@ def _parse(stored: bytes, url: str) -> Format:
         found = Format.model_validate_json(stored)
     except (ValueError, KeyError, TypeError, ValidationError) as error:
         raise RepositoryUnknown(f"{url}: {KEY} cannot be read: {error}", hint="Put it back from a peer.") from error
-    if found.suites.crypto != "none" or found.suites.signature != "none":
+    known = found.suites.crypto in (NONE, *SUITES) and found.suites.digest == "blake3"
+    if not known or found.suites.crypto != found.suites.signature:
         raise RepositoryUnknown(
             f"{url} uses suites that this version does not know: {found.suites}", hint="Use a newer drstack for it."
         )

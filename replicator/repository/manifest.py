@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple, cast
 
 import zstandard
+from blake3 import blake3
 from pydantic import Field, ValidationError
 
 from replicator.errors import DataCorrupt
@@ -59,6 +60,29 @@ class TensorEntry(Frozen):
     """None where it is not finite."""
 
 
+class PackKey(NamedTuple):
+    """Which key a pack's own is derived from, and its salt, as hex."""
+
+    key: str
+    salt: str
+
+
+class Encryption(Frozen):
+    """What recipients need beside their keys. `packs` stand beside those of the manifest."""
+
+    suite: str
+    key: str
+    """Under which the manifest itself is encrypted."""
+    workload: str
+    block_key: str
+    """Makes block ids of the plaintexts' digests, as hex: it is the writer's."""
+    packs: tuple[PackKey, ...]
+
+    def keys(self) -> tuple[str, ...]:
+        """Every key that is needed to read the checkpoint."""
+        return tuple(sorted({self.key, *(pack.key for pack in self.packs)}))
+
+
 class Manifest(Frozen):
     format: int = 1
     push: str
@@ -69,12 +93,25 @@ class Manifest(Frozen):
     packs: tuple[PackRef, ...]
     tensors: tuple[TensorEntry, ...] = ()
     notes: tuple[str, ...] = ()
+    encryption: Encryption | None = Field(default=None, exclude_if=lambda encryption: encryption is None)
+
+    def block_name(self, digest: str) -> str:
+        """The id of a block here, from the digest of its plaintext."""
+        return digest if self.encryption is None else keyed_name(bytes.fromhex(self.encryption.block_key), digest)
+
+    def keys(self) -> tuple[str, ...]:
+        return () if self.encryption is None else self.encryption.keys()
 
 
 def root(files: tuple[File, ...]) -> str:
     """The digest of *what*: names, modes, times, sizes and contents of all files, whatever holds them."""
     rows = sorted([file.path, file.mode, file.mtime_ns, file.size_bytes, file.digest] for file in files)
     return digest(canonical(rows))
+
+
+def keyed_name(key: bytes, digest: str) -> str:
+    """A block's id under a key: keyed BLAKE3 of the digest of its plaintext, 64 hex digits."""
+    return blake3(bytes.fromhex(digest), key=key).hexdigest()
 
 
 def encode(manifest: Manifest) -> bytes:
@@ -108,6 +145,8 @@ def _faults(manifest: Manifest) -> list[str]:
             faults.append(f"a block lies in pack {block.pack} of {len(manifest.packs)}")
         elif block.offset < 0 or block.offset + block.stored_bytes > manifest.packs[block.pack].size_bytes:
             faults.append(f"a block ends past its pack {manifest.packs[block.pack].digest}")
+    if manifest.encryption is not None and len(manifest.encryption.packs) != len(manifest.packs):
+        faults.append(f"it names keys of {len(manifest.encryption.packs)} packs, and has {len(manifest.packs)}")
     for file in manifest.files:
         if not safe_path(file.path):
             faults.append(f"{file.path!r} is not a path inside the checkpoint")

@@ -16,9 +16,9 @@ from replicator.model import PackRef
 from replicator.repository.manifest import Block
 
 if TYPE_CHECKING:
+    from replicator.repository.cipher import PushCipher
     from replicator.stores.store import ObjectStore
 
-MAGIC = b"DRPACK1\n"
 PACK_BYTES = 16 * 1024 * 1024
 
 
@@ -52,35 +52,60 @@ def put_content(store: ObjectStore, key: str, body: bytes) -> bool:
     return False
 
 
+def put_new(store: ObjectStore, key: str, body: bytes, *, tries: int = 5) -> bool:
+    """Create an object that nobody else can have made under its key: its content is random, or its name is its digest.
+
+    Reads nothing, so that a writer needs no right to. False if an earlier try of ours had put it. StoreError.
+    """
+    for left in reversed(range(tries)):
+        try:
+            store.create(key, body)
+        except KeyExists:
+            return False
+        except (OutcomeUnknown, StoreUnavailable):
+            if not left:
+                raise
+        else:
+            return True
+    return False
+
+
 class PackWriter:
     """Collects blocks into packs and ships each as it fills. At most one pack is held in memory."""
 
-    def __init__(self, store: ObjectStore, salt: bytes) -> None:
+    def __init__(self, store: ObjectStore, cipher: PushCipher) -> None:
         self._store = store
-        self._head = MAGIC + salt
-        self._open = bytearray(self._head)
+        self._cipher = cipher
+        self._open = bytearray()
+        self._begins = 0
         self.packs: list[PackRef] = []
         self.shipped_bytes = 0
 
     def add(self, name: str, plain: bytes) -> Block:
         """Encode and place a block; its pack index counts from this writer's first pack."""
-        coder, stored = encode(plain)
-        if len(self._open) + len(stored) > PACK_BYTES and len(self._open) > len(self._head):
+        coder, encoded = encode(plain)
+        size_bytes = len(encoded) + self._cipher.overhead_bytes
+        if len(self._open) + size_bytes > PACK_BYTES and len(self._open) > self._begins:
             self._ship()
+        if not self._open:
+            self._open += self._cipher.open_pack()
+            self._begins = len(self._open)
+        stored = self._cipher.block(len(self._open), name, coder, len(plain), encoded)
         block = Block(name, len(plain), len(self.packs), len(self._open), len(stored), coder)
         self._open += stored
         return block
 
     def finish(self) -> tuple[PackRef, ...]:
         """Ship what is left. All packs are then in the store, confirmed by it."""
-        if len(self._open) > len(self._head):
+        if len(self._open) > self._begins:
             self._ship()
         return tuple(self.packs)
 
     def _ship(self) -> None:
         body = bytes(self._open)
         name = digest(body)
-        if put_content(self._store, pack_key(name), body):
+        if self._cipher.put(self._store, pack_key(name), body):
             self.shipped_bytes += len(body)
+        self._cipher.close_pack(name)
         self.packs.append(PackRef(digest=name, size_bytes=len(body)))
-        self._open = bytearray(self._head)
+        self._open, self._begins = bytearray(), 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from replicator.errors import NotOpen, Sealed, StoreError
+from replicator.errors import KeyAbsent, NotOpen, Sealed, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -16,14 +16,17 @@ if TYPE_CHECKING:
 
 @contextmanager
 def pinned(repository: Repository, workload: str, accepted: Accepted, *, reason: str) -> Generator[bool]:
-    """Pin the commit for the time of the block. Yields False where no pin can be written: read-only, or sealed."""
+    """Pin the commit for the time of the block. Yields False where no pin can be written.
+
+    That is: read-only, sealed, or no key at hand that may sign it.
+    """
     log = repository.log(workload)
     name = f"read-{repository.token()[:16]}"
     term = log.view().term
     try:
         log.pin(name, accepted.what.id(), reason=reason, term=term)
         held = True
-    except (Sealed, NotOpen):
+    except (Sealed, NotOpen, KeyAbsent):
         held = False
     except StoreError:
         held = False

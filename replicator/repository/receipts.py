@@ -10,12 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from replicator.log.notary import UNSIGNED
 from replicator.log.slots import SlotLog
 from replicator.model import LEVELS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from replicator.log.notary import Notary
     from replicator.model import Level
     from replicator.stores.store import ObjectStore
 
@@ -40,11 +42,13 @@ class Receipts:
         clock: Callable[[], float],
         token: Callable[[], str],
         record_of: Callable[[str, int], str | None],
+        notary: Callable[[], Notary] = lambda: UNSIGNED,
     ) -> None:
         self._store = store
         self._clock = clock
         self._token = token
         self._record_of = record_of
+        self._notary = notary
 
     def write(
         self, workload: str, slot: int, level: Level, verifier: str, *, record: str, ok: bool, reason: str | None = None
@@ -91,4 +95,4 @@ class Receipts:
 
     def _log(self, workload: str, slot: int, level: Level, verifier: str) -> SlotLog:
         prefix = f"receipts/{workload}/{slot:020d}/{level}/{verifier}"
-        return SlotLog(self._store, prefix, clock=self._clock, token=self._token)
+        return SlotLog(self._store, prefix, clock=self._clock, token=self._token, notary=self._notary())

@@ -9,19 +9,28 @@ import secrets
 import time
 from typing import TYPE_CHECKING
 
-from replicator.errors import DataCorrupt, KeyMissing
+from replicator.errors import DataCorrupt, KeyAbsent, KeyLocked, KeyMissing
+from replicator.log.notary import UNSIGNED
 from replicator.log.records import digest
 from replicator.log.workload import WorkloadLog
+from replicator.repository.access import access_to
+from replicator.repository.cipher import PLAIN
 from replicator.repository.format import Format, read_format
 from replicator.repository.manifest import Manifest, decode
 from replicator.repository.packs import manifest_key
 from replicator.repository.receipts import Receipts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
 
+    from replicator.crypto.keyring import Keyring
+    from replicator.log.notary import Notary
     from replicator.log.replay import Accepted
     from replicator.model import CommitId, Level, PackRef
+    from replicator.repository.access import Access
+    from replicator.repository.cipher import Cipher
+    from replicator.repository.manifest import TensorEntry
     from replicator.stores.store import ObjectStore
 
 
@@ -31,7 +40,10 @@ def random_token() -> str:
 
 
 class Repository:
-    """The repository in `store`; `name` is its site's. Logs are for one thread at a time."""
+    """The repository in `store`; `name` is its site's. Logs are for one thread at a time.
+
+    `keys` are the trust file and private keys at hand; `memory` is where a writer that cannot read remembers its pushes.
+    """
 
     def __init__(
         self,
@@ -40,20 +52,52 @@ class Repository:
         *,
         clock: Callable[[], float] = time.time,
         token: Callable[[], str] = random_token,
+        keys: Keyring | None = None,
+        memory: Path | None = None,
     ) -> None:
         self.name = name
         self.store = store
         self.clock = clock
         self.token = token
+        self.keys = keys
+        self._memory = memory
+        self._access: Access | None = None
         self._logs: dict[str, WorkloadLog] = {}
-        self.receipts = Receipts(store, clock=clock, token=token, record_of=self._record_of)
+        self.receipts = Receipts(store, clock=clock, token=token, record_of=self._record_of, notary=lambda: self.notary)
 
     def format(self) -> Format:
-        return read_format(self.store)
+        """RepositoryUnknown; KeyAbsent where it needs keys and none are at hand; Untrusted."""
+        found = read_format(self.store)
+        if self._access is None:
+            self._access = access_to(found, self.store, self.keys, self._memory)
+        return found
+
+    @property
+    def notary(self) -> Notary:
+        """Who signs and judges records here. As `format` where there are keys; without, whatever is signed is refused."""
+        return UNSIGNED if self.keys is None else self._opened().notary
+
+    @property
+    def cipher(self) -> Cipher:
+        return PLAIN if self.keys is None else self._opened().cipher
+
+    def _opened(self) -> Access:
+        if self._access is None:
+            self.format()
+        assert self._access is not None  # noqa: S101 - format sets it, or raises
+        return self._access
 
     def log(self, workload: str) -> WorkloadLog:
         if workload not in self._logs:
-            self._logs[workload] = WorkloadLog(self.store, workload, clock=self.clock, token=self.token)
+            seen = None if self.keys is None else self._opened().seen
+            log = WorkloadLog(
+                self.store, workload, clock=self.clock, token=self.token, notary=self.notary,
+                on_seen=seen.note if seen else None,
+            )  # fmt: skip
+            if seen is not None:
+                term, slots = seen.of(workload)
+                log.remember(term=term, slots=slots)
+            self._logs[workload] = log
         return self._logs[workload]
 
     def _record_of(self, workload: str, slot: int) -> str | None:
@@ -63,7 +107,7 @@ class Repository:
             return None
 
     def manifest(self, ref: PackRef) -> Manifest:
-        """The manifest that `ref` names. DataCorrupt if it is missing or is not that."""
+        """The manifest that `ref` names. DataCorrupt if it is missing or is not that; KeyAbsent if it cannot be read here."""
         where = f"{self.store.url}: {manifest_key(ref.digest)}"
         try:
             stored = self.store.get(manifest_key(ref.digest))
@@ -71,7 +115,22 @@ class Repository:
             raise DataCorrupt(f"{where} is missing") from error
         if digest(stored) != ref.digest:
             raise DataCorrupt(f"{where} is not what its name says")
-        return decode(stored, where)
+        return decode(self.cipher.open_manifest(stored, where), where)
+
+    def shipped(self, ref: PackRef) -> Manifest:
+        """As `manifest`, but what this writer remembers of its own push is enough: for leaning on it, not for judging."""
+        known = self.cipher.remembered(ref.digest)
+        return self.manifest(ref) if known is None else decode(known, f"{manifest_key(ref.digest)} as remembered")
+
+    def tensors(self, accepted: Iterable[Accepted]) -> list[tuple[TensorEntry, ...]]:
+        """The tensors of those checkpoints whose manifest can be read with the keys at hand, or is remembered."""
+        found: list[tuple[TensorEntry, ...]] = []
+        for each in accepted:
+            try:
+                found.append(self.shipped(each.where.manifest).tensors)
+            except (KeyAbsent, KeyLocked):
+                continue
+        return found
 
     def workloads(self) -> list[str]:
         """Workloads that have a log here, as LIST shows them."""

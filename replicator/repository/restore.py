@@ -98,8 +98,8 @@ def read_block(repository: Repository, manifest: Manifest, block: Block) -> byte
     try:
         if len(stored) != block.stored_bytes:
             raise DataCorrupt("it ends early")
-        plain = decode(block.coder, stored, block.size_bytes)
-        if blake3(plain).hexdigest() != block.digest:
+        plain = decode(block.coder, repository.cipher.open_block(manifest, block, stored), block.size_bytes)
+        if manifest.block_name(blake3(plain).hexdigest()) != block.digest:
             raise DataCorrupt("a block is not what its digest says")
     except DataCorrupt as error:
         raise DataCorrupt(f"{repository.store.url}: pack {pack}, byte {block.offset}: {error}") from error

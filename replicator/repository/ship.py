@@ -9,17 +9,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from replicator.errors import CheckpointTorn, DataCorrupt, KeyMissing, RecordCorrupt, SourceChanged
+from replicator.errors import (
+    CheckpointTorn,
+    DataCorrupt,
+    KeyAbsent,
+    KeyLocked,
+    KeyMissing,
+    RecordCorrupt,
+    SourceChanged,
+)
 from replicator.log.claim import claim
-from replicator.log.records import digest, open_envelope, seal_envelope
+from replicator.log.records import digest
 from replicator.model import Finding, Id, PackRef, What, Where
 from replicator.repository import manifest as manifests
 from replicator.repository.manifest import Block, Manifest
-from replicator.repository.packs import PackWriter, manifest_key, put_content
+from replicator.repository.packs import PackWriter, manifest_key
 
 if TYPE_CHECKING:
     from replicator.log.replay import Accepted, LogView
     from replicator.model import CommitId
+    from replicator.repository.cipher import PushCipher
     from replicator.repository.repository import Repository
     from replicator.repository.snapshot import Snapshot
 
@@ -92,6 +101,9 @@ def _require_same(push: Push, snapshot: Snapshot, repository: Repository, there:
     """Our files are among those that were committed, and in a push of one part they are all of them."""
     if push.world == 1:
         same = manifests.root(snapshot.entries) == there.what.root
+    elif not repository.cipher.readable:
+        part = _read_part(push, repository, push.rank)
+        same = part is not None and part.root == manifests.root(snapshot.entries)
     else:
         held = {_identity(file) for file in repository.manifest(there.where.manifest).files}
         same = {_identity(file) for file in snapshot.entries} <= held
@@ -112,8 +124,10 @@ def _changed(push: Push) -> SourceChanged:
 
 def _ship_part(push: Push, snapshot: Snapshot, repository: Repository, view: LogView) -> Part:
     base_id, base = _choose_base(repository, push.workload, view)
-    known = {block.digest: (block, base.packs[block.pack]) for block in base.blocks} if base else {}
-    writer = PackWriter(repository.store, push.salt + push.rank.to_bytes(4, "big"))
+    cipher = repository.cipher.begin(push.workload, push.salt + push.rank.to_bytes(4, "big"))
+    leans = base is not None and cipher.lean(base)
+    known = {block.digest: (block, base.packs[block.pack]) for block in base.blocks} if base and leans else {}
+    writer = PackWriter(repository.store, cipher)
     placed: dict[str, int] = {}
     blocks: list[tuple[Block, PackRef | None]] = []
     files: list[manifests.File] = []
@@ -122,21 +136,22 @@ def _ship_part(push: Push, snapshot: Snapshot, repository: Repository, view: Log
         for block in source.blocks:
             if block.digest not in placed:
                 placed[block.digest] = len(blocks)
-                if block.digest in known:
-                    blocks.append(known[block.digest])
+                name = cipher.name(block.digest)
+                if name in known:
+                    blocks.append(known[name])
                 else:
-                    blocks.append((writer.add(block.digest, snapshot.read(source, block)), None))
+                    blocks.append((writer.add(name, snapshot.read(source, block)), None))
             indices.append(placed[block.digest])
         files.append(source.file.model_copy(update={"blocks": tuple(indices)}))
     packs = list(writer.finish())
     manifest = Manifest(
-        push=push.salt.hex(), files=tuple(files), blocks=_renumber(blocks, packs), packs=tuple(packs), tensors=snapshot.tensors,
-        notes=snapshot.notes,
+        push=push.salt.hex(), files=tuple(files), blocks=_renumber(blocks, packs), packs=tuple(packs),
+        tensors=snapshot.tensors, notes=snapshot.notes, encryption=cipher.describe(packs),
     )  # fmt: skip
     leaning = base_id if len(packs) > len(writer.packs) else None
-    ref, sent = _put_manifest(repository, manifest)
+    ref, sent = _put_manifest(repository, manifest, cipher)
     part = Part(ref, manifests.root(manifest.files), leaning, writer.shipped_bytes + sent, push.saved_at)
-    return _write_part(push, repository, part)
+    return _write_part(push, repository, part, manifest)
 
 
 def _choose_base(repository: Repository, workload: str, view: LogView) -> tuple[CommitId | None, Manifest | None]:
@@ -145,8 +160,8 @@ def _choose_base(repository: Repository, workload: str, view: LogView) -> tuple[
         if repository.receipts.damaged(workload, accepted.slot):
             continue
         try:
-            return accepted.what.id(), repository.manifest(accepted.where.manifest)
-        except DataCorrupt:
+            return accepted.what.id(), repository.shipped(accepted.where.manifest)
+        except (DataCorrupt, KeyAbsent, KeyLocked):
             continue
     return None, None
 
@@ -166,10 +181,12 @@ def _renumber(blocks: list[tuple[Block, PackRef | None]], packs: list[PackRef]) 
     return tuple(renumbered)
 
 
-def _put_manifest(repository: Repository, manifest: Manifest) -> tuple[PackRef, int]:
-    stored = manifests.encode(manifest)
+def _put_manifest(repository: Repository, manifest: Manifest, cipher: PushCipher) -> tuple[PackRef, int]:
+    encoded = manifests.encode(manifest)
+    stored = cipher.manifest(encoded)
     ref = PackRef(digest=digest(stored), size_bytes=len(stored))
-    sent = put_content(repository.store, manifest_key(ref.digest), stored)
+    sent = cipher.put(repository.store, manifest_key(ref.digest), stored)
+    repository.cipher.remember(ref.digest, encoded)
     return ref, len(stored) if sent else 0
 
 
@@ -177,16 +194,18 @@ def _part_key(push: Push, rank: int) -> str:
     return f"parts/{push.workload}/{push.term:020d}/{push.attempt}/{push.step:020d}/{rank}"
 
 
-def _write_part(push: Push, repository: Repository, part: Part) -> Part:
+def _write_part(push: Push, repository: Repository, part: Part, manifest: Manifest) -> Part:
     base = Id(term=part.base.term, height=part.base.height).model_dump() if part.base else None
-    body = seal_envelope(
-        {
-            "workload": push.workload, "term": push.term, "attempt": push.attempt, "step": push.step,
-            "rank": push.rank, "world": push.world, "manifest": part.manifest.model_dump(), "root": part.root,
-            "base": base, "shipped_bytes": part.shipped_bytes, "saved_at": part.saved_at,
-        }
-    )  # fmt: skip
-    claim(repository.store, _part_key(push, push.rank), body)
+    key = _part_key(push, push.rank)
+    body: dict[str, object] = {
+        "workload": push.workload, "term": push.term, "attempt": push.attempt, "step": push.step,
+        "rank": push.rank, "world": push.world, "manifest": part.manifest.model_dump(), "root": part.root,
+        "base": base, "shipped_bytes": part.shipped_bytes, "saved_at": part.saved_at,
+    }  # fmt: skip
+    told = repository.cipher.for_peers(manifests.encode(manifest), key) if push.world > 1 else None
+    if told is not None:
+        body["sealed"] = told
+    claim(repository.store, key, repository.notary.seal(body, "part"))
     stands = _read_part(push, repository, push.rank)
     return stands if stands is not None else part
 
@@ -194,12 +213,15 @@ def _write_part(push: Push, repository: Repository, part: Part) -> Part:
 def _read_part(push: Push, repository: Repository, rank: int) -> Part | None:
     key = _part_key(push, rank)
     try:
-        body = open_envelope(repository.store.get(key), key)
+        body = repository.notary.open(repository.store.get(key), key, kind="part").payload
     except KeyMissing:
         return None
     try:
         if (body["attempt"], body["step"], body["world"]) != (push.attempt, push.step, push.world):
             raise RecordCorrupt(f"{key}: is of another attempt, step or world size")
+        if "sealed" in body and not repository.cipher.readable:
+            told = repository.cipher.from_peer(str(body["sealed"]), key)
+            repository.cipher.remember(PackRef.model_validate(body["manifest"]).digest, told)
         return Part(
             PackRef.model_validate(body["manifest"]),
             str(body["root"]),
@@ -212,10 +234,15 @@ def _read_part(push: Push, repository: Repository, rank: int) -> Part | None:
 
 
 def _commit(push: Push, parts: list[Part], repository: Repository) -> Accepted:
-    manifest = merge([repository.manifest(part.manifest) for part in parts], push.salt.hex())
+    manifest = merge([repository.shipped(part.manifest) for part in parts], push.salt.hex())
     if not manifest.files:
         raise CheckpointTorn(f"{push.workload}: step {push.step} has no file")
-    ref = parts[0].manifest if len(parts) == 1 else _put_manifest(repository, manifest)[0]
+    ref = parts[0].manifest
+    if len(parts) > 1:
+        cipher = repository.cipher.begin(push.workload, push.salt + push.rank.to_bytes(4, "big"))
+        cipher.lean(manifest)
+        manifest = manifest.model_copy(update={"encryption": cipher.describe(manifest.packs)})
+        ref = _put_manifest(repository, manifest, cipher)[0]
     parent = push.parent
     what = What(
         workload=push.workload, name=push.name, term=push.term, height=push.height, step=push.step, attempt=push.attempt,
@@ -227,8 +254,9 @@ def _commit(push: Push, parts: list[Part], repository: Repository) -> Accepted:
     bases = [part.base for part in parts if part.base is not None]
     base = Id(term=min(bases).term, height=min(bases).height) if bases else None
     where = Where(
-        manifest=ref, packs=manifest.packs, base=base, shipped_bytes=sum(part.shipped_bytes for part in parts)
-    )
+        manifest=ref, packs=manifest.packs, base=base, shipped_bytes=sum(part.shipped_bytes for part in parts),
+        keys=manifest.keys(),
+    )  # fmt: skip
     return repository.log(push.workload).commit(what, lambda _: where, term=push.term)
 
 
@@ -252,4 +280,15 @@ def merge(parts: list[Manifest], push: str) -> Manifest:
     return Manifest(
         push=push, files=tuple(files[path] for path in sorted(files)), blocks=tuple(blocks), packs=tuple(packs),
         tensors=tuple(t for part in parts for t in part.tensors), notes=tuple(n for part in parts for n in part.notes),
+        encryption=_merged([part.encryption for part in parts if part.encryption is not None]),
     )  # fmt: skip
+
+
+def _merged(parts: list[manifests.Encryption]) -> manifests.Encryption | None:
+    if not parts:
+        return None
+    if len({(part.suite, part.workload, part.block_key) for part in parts}) > 1:
+        raise DataCorrupt(
+            "ranks pushed with different writer keys", hint="Give all ranks of a workload one writer key."
+        )
+    return parts[0].model_copy(update={"packs": tuple(pack for part in parts for pack in part.packs)})

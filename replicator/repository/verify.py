@@ -40,7 +40,8 @@ def check_stored(repository: Repository, accepted: Accepted) -> Verdict:
             return Verdict("stored", ok=False, reason=f"{key} is missing")
         if found != size_bytes:
             return Verdict("stored", ok=False, reason=f"{key} has {found} bytes, not {size_bytes}")
-    return Verdict("stored", ok=True, reason=None)
+    lacking = repository.cipher.missing_keys(where.keys)
+    return Verdict("stored", ok=lacking is None, reason=lacking)
 
 
 def check_decoded(repository: Repository, accepted: Accepted) -> Verdict:
@@ -61,8 +62,10 @@ def check_decoded(repository: Repository, accepted: Accepted) -> Verdict:
 
 
 def verify(repository: Repository, workload: str, accepted: Accepted, verifier: str) -> tuple[Verdict, ...]:
-    """Check both levels and write the receipts."""
-    verdicts = (check_stored(repository, accepted), check_decoded(repository, accepted))
+    """Check both levels and write the receipts; `decoded` only where the keys at hand can read."""
+    verdicts = (check_stored(repository, accepted),)
+    if repository.cipher.readable:
+        verdicts += (check_decoded(repository, accepted),)
     record = repository.log(workload).slot(accepted.slot).digest
     for verdict in verdicts:
         repository.receipts.write(

@@ -52,6 +52,8 @@ class ServiceConfig(Frozen):
     """How long a checkpoint must stand unchanged of which nothing says that it is finished."""
     verify_own: bool = True
     """Whether to write `stored` and `decoded` receipts for what arrives in the own repository."""
+    keys: str | None = None
+    """The folder of the trust file and this site's keys; without, repositories are plain."""
     verifier: str | None = None
     """The name under which receipts are written; the site's by default."""
     drop_grace_s: float = Field(default=86400.0, ge=0)

@@ -6,30 +6,34 @@ after a restart, would otherwise become a second, empty history.
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
 from replicator.errors import ReplicatorError, RepositoryUnknown, StoreUnavailable
-from replicator.repository.format import initialise
-from replicator.repository.repository import Repository, random_token
-from replicator.stores.url import is_absent_folder, make_folder, open_store
+from replicator.repository.establish import establish, open_at
+from replicator.repository.repository import random_token
+from replicator.stores.url import is_absent_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from replicator.crypto.keyring import Keyring
+    from replicator.repository.repository import Repository
+
 _REPOSITORIES = "repositories.json"
 _Known = TypeAdapter(dict[str, str])
 
 
-def open_or_make(url: str, spool: Path, *, create: bool, tell: Callable[[str], None]) -> Repository:
+def open_or_make(
+    url: str, spool: Path, *, create: bool, tell: Callable[[str], None], keys: Keyring | None = None
+) -> Repository:
     """The repository at `url`, made if there is none.
 
     One that this spool shipped to before is never made anew: its disk may only not be mounted.
     """
-    repository = Repository(url, open_store(url))
+    repository = open_at(url, keys, memory=spool / ".manifests")
     known = repository.store.url in _known(spool)
     try:
         repository.format()
@@ -37,9 +41,8 @@ def open_or_make(url: str, spool: Path, *, create: bool, tell: Callable[[str], N
         missing = isinstance(error, RepositoryUnknown) or is_absent_folder(url)
         if known or not create or not missing:
             raise
-        make_folder(url)
-        initialise(repository.store, environment=None, witness=None, clock=time.time, token=random_token)
-        tell(f"{repository.store.url}: there was no repository; made one")
+        suite = establish(url, keys).suites.crypto
+        tell(f"{repository.store.url}: there was no repository; made one" + ("" if keys is None else f" ({suite})"))
     return repository
 
 

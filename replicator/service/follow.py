@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from replicator.crypto.keyring import Keyring
     from replicator.log.replay import LogView
     from replicator.repository.repository import Repository
 
@@ -46,6 +47,7 @@ class Watch:
     quiet_s: float = 10.0
     create: bool = True
     once: bool = False
+    keys: Keyring | None = None
 
 
 def follow(
@@ -60,7 +62,7 @@ def follow(
     `tell` gets what people want to know that is no result.
     """
     where = spool_of(watch)
-    repositories = [open_or_make(url, where, create=watch.create, tell=tell) for url in watch.urls]
+    repositories = [open_or_make(url, where, create=watch.create, tell=tell, keys=watch.keys) for url in watch.urls]
     once = _Once(tell)
     if not _await_folder(watch, once, stop):
         return None
@@ -221,7 +223,7 @@ def _config(watch: Watch, runs: Sequence[Run]) -> ServiceConfig:
         site=watch.writer, own=watch.writer, verify_own=False, quiet_s=watch.quiet_s,
         workloads=tuple(WatchedWorkload(name=run.name, path=str(run.root)) for run in runs),
         destinations=tuple(Destination(name=n, url=u) for n, u in zip(names, watch.urls, strict=True)),
-        spool=str(where), status_file=str(where / "status.json"),
+        spool=str(where), keys=str(watch.keys.folder) if watch.keys else None, status_file=str(where / "status.json"),
     )  # fmt: skip
 
 

@@ -12,18 +12,20 @@ from typing import TYPE_CHECKING, TypedDict
 from replicator.errors import CheckpointTorn, NotOpen, Sealed
 from replicator.layouts import inspect
 from replicator.log.entries import Open
+from replicator.repository.establish import open_at
 from replicator.repository.manifest import root
-from replicator.repository.repository import Repository, random_token
+from replicator.repository.repository import random_token
 from replicator.repository.ship import Push, ship
 from replicator.repository.snapshot import take_snapshot
 from replicator.service.intake import judged
-from replicator.stores.url import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from replicator.crypto.keyring import Keyring
     from replicator.log.replay import LogView
+    from replicator.repository.repository import Repository
     from replicator.repository.snapshot import Snapshot
 
 
@@ -38,18 +40,20 @@ class Pushed(TypedDict):
     already: bool
 
 
-def push_once(path: Path, urls: Sequence[str], *, workload: str, step: int, writer: str) -> list[Pushed]:
+def push_once(
+    path: Path, urls: Sequence[str], *, workload: str, step: int, writer: str, keys: Keyring | None = None
+) -> list[Pushed]:
     """Ship `path` to every repository. CheckpointTorn, Sealed, NotOpen, RepositoryUnknown, StoreError."""
     candidate = inspect(path)
     if not candidate.complete:
         raise CheckpointTorn(f"{path}: {candidate.why}")
     snapshot = take_snapshot(path, candidate.files)
-    repositories = [Repository(url, open_store(url)) for url in urls]
+    repositories = [open_at(url, keys) for url in urls]
     views = [open_for(repository, workload, writer) for repository in repositories]
     term = max(view.term for view in views)
     known = [(view, key) for view in views for key, a in view.accepted.items() if _same(a.what.root, snapshot)]
     height = known[0][1].height if known else 1 + max((view.heads().get(str(term), 0) for view in views), default=0)
-    history = [repositories[0].manifest(a.where.manifest).tensors for a in views[0].in_order()[-3:]]
+    history = repositories[0].tensors(views[0].in_order()[-3:])
     push = Push(
         workload=workload, name=path.absolute().name, term=term, height=height, step=step,
         attempt=random_token(), salt=bytes.fromhex(random_token())[:16],

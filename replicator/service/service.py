@@ -16,18 +16,20 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from replicator.crypto.keyring import find_keyring
 from replicator.errors import ReplicatorError, RepositoryUnknown, StoreError
-from replicator.repository.repository import Repository, random_token
+from replicator.repository.establish import open_at
+from replicator.repository.repository import random_token
 from replicator.service.intake import Intake
 from replicator.service.keeping import Keeping
 from replicator.service.shipping import Shipping
 from replicator.service.spool import Spool
-from replicator.stores.url import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from replicator.log.replay import LogView
+    from replicator.repository.repository import Repository
     from replicator.service.config import ServiceConfig, WatchedWorkload
 
 _log = structlog.get_logger("replicator")
@@ -125,6 +127,7 @@ class Service:
 
     def __init__(self, config: ServiceConfig) -> None:
         self._config = config
+        self._keys = find_keyring(Path(config.keys)) if config.keys else None
         self._workloads = [self._build(watched) for watched in config.workloads]
         self._started_at = time.time()
 
@@ -212,8 +215,10 @@ class Service:
         spool = Spool(Path(config.spool) / watched.name)
         own_url = next(each.url for each in config.destinations if each.name == config.own)
 
+        keys = self._keys
+
         def repository(name: str, url: str) -> Repository:
-            return Repository(name, open_store(url))
+            return open_at(url, keys, name=name, memory=Path(config.spool) / ".manifests")
 
         keeping = Keeping(
             repository(config.own, own_url), watched.name, config.verifier or config.site, watched.keep,

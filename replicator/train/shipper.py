@@ -263,7 +263,7 @@ class Shipper:
     def _prime(self, view: LogView) -> list[Sequence[TensorEntry]]:
         if self._history is None:
             sound = [accepted for accepted in view.in_order() if not accepted.what.suspect]
-            self._history = [self._peers[0].manifest(each.where.manifest).tensors for each in sound[-3:]]
+            self._history = list(self._peers[0].tensors(sound[-3:]))
         return self._history
 
     def _settle(self) -> None:

@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from replicator.crypto.keyring import find_keyring
 from replicator.errors import ReplicatorError
-from replicator.repository.repository import Repository
+from replicator.repository.establish import open_at
 from replicator.stores.url import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from replicator.repository.repository import Repository
 
 log = logging.getLogger("replicator.train")
 _warned: set[str] = set()
@@ -40,7 +43,8 @@ def urls_of(repo: str | Sequence[str]) -> tuple[str, ...]:
 def open_repositories(urls: Sequence[str]) -> list[Repository]:
     """The repositories, without asking them anything; each is for one thread."""
     quiet_stdout()
-    return [Repository(name_of(url), open_store(url)) for url in urls]
+    keys = find_keyring()
+    return [open_at(url, keys, name=name_of(url)) for url in urls]
 
 
 def name_of(url: str) -> str:

@@ -77,7 +77,7 @@ def test_a_new_user_protects_a_hugging_face_run_and_restores_it_after_rm_rf(plac
 @pytest.mark.slow
 @pytest.mark.timeout(PATIENCE_S + 30)
 def test_a_lightning_run_comes_back_after_rm_rf(place):
-    made = 'replicator init --repo "file://$PWD/backup"\n'
+    made = 'replicator init --repo "file://$PWD/backup" --crypto none\n'
     said = run(place, made + commands("Lightning"))
     assert re.search(rf"resuming from {place}/runs/lit/epoch=0-step=10\.ckpt", said)
     assert "finished at step 20" in said
@@ -86,7 +86,7 @@ def test_a_lightning_run_comes_back_after_rm_rf(place):
 @pytest.mark.slow
 @pytest.mark.timeout(PATIENCE_S + 30)
 def test_a_preempted_run_saves_ships_asks_to_be_resumed_and_is(place):
-    made = 'replicator init --repo "file://$PWD/backup"\n'
+    made = 'replicator init --repo "file://$PWD/backup" --crypto none\n'
     said = run(place, made + commands("Preemption"))
     assert "first start" in said
     assert "exit code 75" in said

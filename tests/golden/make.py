@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from safetensors.numpy import save
 
+from replicator.crypto.founding import found
+from replicator.crypto.keyring import Keyring, from_machine
+from replicator.crypto.suites import DEFAULT, NONE
+from replicator.crypto.trust import TrustedRepository
 from replicator.log.counters import Run
 from replicator.log.entries import Commit, Drop, Open
 from replicator.model import CommitId, Finding, Id
@@ -41,13 +45,17 @@ def source(folder: Path, step: int) -> Path:
     return path
 
 
-def new(target: Path) -> Repository:
+def new(target: Path, keys: Keyring | None = None) -> Repository:
     target.mkdir(parents=True)
     tokens, ticks = itertools.count(1), itertools.count(1)
     made = Repository(
-        "west", LocalStore(target), clock=lambda: 1000.0 + next(ticks), token=lambda: f"{next(tokens):032x}"
-    )
-    initialise(made.store, environment=None, witness=None, clock=made.clock, token=made.token)
+        "west", LocalStore(target), clock=lambda: 1000.0 + next(ticks), token=lambda: f"{next(tokens):032x}", keys=keys,
+        memory=target.parent / "memory",
+    )  # fmt: skip
+    suite = DEFAULT if keys else NONE
+    told = initialise(made.store, environment=None, witness=None, clock=made.clock, token=made.token, suite=suite)
+    if keys is not None:
+        keys.admit(TrustedRepository(id=told.repository, url="file:///golden", suite=suite))
     return made
 
 
@@ -73,8 +81,8 @@ def push(
     return accepted
 
 
-def make(target: Path, sources: Path) -> None:
-    made = new(target)
+def make(target: Path, sources: Path, keys: Keyring | None = None) -> None:
+    made = new(target, keys)
     log = made.log("gpt")
     log.open(Open(term=1, writer="east"))
     push(made, sources, (1, 1), 10)
@@ -105,7 +113,14 @@ def make_counted(target: Path, peer: Path, sources: Path) -> None:
     log.append(lambda _: Commit(term=2, what=again.what, where=again.where))
 
 
+def make_encrypted(target: Path, sources: Path) -> None:
+    """The first repository again, encrypted and signed, beside all of its keys: they lock nothing else."""
+    found(target / "keys", scope="golden", how=None, unlocking=from_machine())
+    make(target / "repository", sources, Keyring(target / "keys"))
+
+
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     make(folder / "repository", folder / "sources")
     make_counted(folder / "counted", folder / "peer", folder / "counted-sources")
+    make_encrypted(folder / "encrypted", folder / "encrypted-sources")

@@ -1,8 +1,9 @@
 """A second reader, written from docs/format.md alone: it imports nothing of the replicator.
 
-    python tests/golden/reader.py REPOSITORY WORKLOAD FOLDER
+    python tests/golden/reader.py REPOSITORY WORKLOAD FOLDER [KEYS RECIPIENT]
 
-Restores the newest checkpoint that stands and is not suspect.
+Restores the newest checkpoint that stands and is not suspect; from an encrypted repository with the private key of a
+recipient, by the word of a trust file.
 """
 
 from __future__ import annotations
@@ -11,10 +12,26 @@ import base64
 import json
 import os
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import zstandard
 from blake3 import blake3
+from cryptography.hazmat.primitives import hashes, hpke
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA65PublicKey
+from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+RECORD = "application/vnd.drstack.record+json"
+WHAT = "application/vnd.drstack.what+json"
+SUITE = "drstack-hybrid-1"
+ROLES = {
+    "commit": {"writer"}, "seal": {"promoter"}, "open": {"promoter"}, "pin": {"promoter", "keeper"},
+    "unpin": {"promoter", "keeper"}, "drop": {"keeper"}, "compact": {"keeper"},
+}  # fmt: skip
 
 
 def digest(body: bytes) -> str:
@@ -25,21 +42,138 @@ def canonical(value: object) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def envelope(body: bytes) -> dict:
-    outer = json.loads(body)
-    assert outer["payloadType"] == "application/vnd.drstack.record+json"
-    assert outer["signatures"] == []
-    return json.loads(base64.b64decode(outer["payload"]))
+def derive(secret: bytes, salt: bytes, label: str, length: int = 32) -> bytes:
+    return HKDF(hashes.SHA512(), length, salt or None, f"{SUITE} {label}".encode()).derive(secret)
 
 
-def entries(repository: Path, workload: str) -> list[tuple[str, dict]]:
+def pae(kind: str, payload: bytes) -> bytes:
+    return b"DSSEv1 %d %s %d %s" % (len(kind), kind.encode(), len(payload), payload)
+
+
+@dataclass
+class Repository:
+    """`trust` and `seed` are None in one that is plain."""
+
+    path: Path
+    trust: dict | None = None
+    recipient: str = ""
+    seed: bytes = b""
+    secrets: dict[str, bytes] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        form = json.loads((self.path / "format.json").read_bytes())
+        assert form["format"] == 1
+        assert form["suites"]["digest"] == "blake3"
+        suite = SUITE if self.trust else "none"
+        assert (form["suites"]["crypto"], form["suites"]["signature"]) == (suite, suite)
+        self.id = form["repository"]
+        if self.trust:
+            assert self.trust["suite"] == SUITE
+            assert self.id in {each["id"] for each in self.trust["repositories"]}
+
+    def signer(self, message: bytes, signatures: list[dict]) -> dict:
+        """The key of the trust file that made both signatures."""
+        found = {each["keyid"].rpartition("#")[2]: base64.b64decode(each["sig"]) for each in signatures}
+        (name,) = {each["keyid"].rpartition("#")[0] for each in signatures}
+        assert set(found) == {"ed25519", "ml-dsa-65"}
+        (key,) = [each for each in self.trust["keys"] if each["name"] == name]
+        public = {name: base64.b64decode(half) for name, half in key["public"].items()}
+        Ed25519PublicKey.from_public_bytes(public["ed25519"]).verify(found["ed25519"], message)
+        MLDSA65PublicKey.from_public_bytes(public["ml-dsa-65"]).verify(found["ml-dsa-65"], message, SUITE.encode())
+        return key
+
+    def envelope(self, body: bytes) -> dict:
+        outer = json.loads(body)
+        assert outer["payloadType"] == RECORD
+        raw = base64.b64decode(outer["payload"])
+        payload = json.loads(raw)
+        if not self.trust:
+            assert outer["signatures"] == []
+            return payload
+        key = self.signer(pae(RECORD, raw), outer["signatures"])
+        assert (payload["suite"], payload["environment"]) == (SUITE, self.trust["scope"])
+        assert payload["repository"] == self.id
+        if key["revoked"]:
+            assert payload["n"] <= key["revoked"]["through"].get(f"{self.id}/{payload['log']}", 0)
+        kind, said = payload["kind"], payload["body"]
+        roles = set(ROLES[kind])
+        if kind == "open" and said["term"] == 1 and said["assignment"] is None:
+            roles.add("writer")
+        if kind == "commit":
+            roles |= {"promoter"} if said["what"]["term"] < said["term"] else set()
+            told = {"suite": SUITE, "environment": self.trust["scope"], "what": said["what"]}
+            assert "writer" in self.signer(pae(WHAT, canonical(told)), said["signatures"])["roles"]
+        assert roles & set(key["roles"])
+        return {**payload, "signer": key["name"], "promotes": "promoter" in key["roles"]}
+
+    def secret(self, key: str) -> bytes:
+        """A key-encryption key, unwrapped."""
+        if key not in self.secrets:
+            kem = MLKEM768PrivateKey.from_seed_bytes(derive(self.seed, b"", "ml-kem-768", 64))
+            ecdh = X25519PrivateKey.from_private_bytes(derive(self.seed, b"", "x25519"))
+            info = {"suite": SUITE, "environment": self.trust["scope"], "key": key, "recipient": self.recipient}
+            suite = hpke.Suite(hpke.KEM.MLKEM768_X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
+            wrapped = (self.path / "keys" / key / self.recipient).read_bytes()
+            secret = suite.decrypt(wrapped, hpke.MLKEM768X25519PrivateKey(kem, ecdh), canonical(info))
+            assert derive(secret, b"", "key id")[:16].hex() == key
+            self.secrets[key] = secret
+        return self.secrets[key]
+
+    def stored(self, folder: str, name: str) -> bytes:
+        body = (self.path / folder / name[:2] / name).read_bytes()
+        assert digest(body) == name
+        return body
+
+    def manifest(self, name: str) -> dict:
+        body = self.stored("manifests", name)
+        if self.trust:
+            assert body[:8] == b"DRMANI2\n"
+            start = 12 + int.from_bytes(body[8:12], "big")
+            head = json.loads(body[12:start])
+            assert (head["suite"], head["environment"]) == (SUITE, self.trust["scope"])
+            key = derive(self.secret(head["key"]), bytes.fromhex(head["salt"]), "manifest")
+            body = AESGCM(key).decrypt(bytes(12), body[start:], body[:start])
+        return json.loads(zstandard.ZstdDecompressor().decompress(body))
+
+    def block(self, manifest: dict, index: int, packs: list[bytes]) -> bytes:
+        name, size, pack, offset, length, coder = manifest["blocks"][index]
+        body = packs[pack][offset : offset + length]
+        if self.trust:
+            told = manifest["encryption"]
+            key, salt = told["packs"][pack]
+            context = {
+                "suite": SUITE, "environment": self.trust["scope"], "workload": told["workload"], "block": name,
+                "coder": coder, "size_bytes": size,
+            }  # fmt: skip
+            opened = AESGCM(derive(self.secret(key), bytes.fromhex(salt), "pack"))
+            body = opened.decrypt(offset.to_bytes(12, "big"), body, canonical(context))
+        if coder == "zstd":
+            body = zstandard.ZstdDecompressor().decompress(body, max_output_size=size)
+        else:
+            assert coder == "raw"
+        assert len(body) == size
+        plain = blake3(body).digest()
+        if self.trust:
+            plain = blake3(plain, key=bytes.fromhex(manifest["encryption"]["block_key"])).digest()
+        assert plain.hex() == name
+        return body
+
+
+def entries(repository: Repository, workload: str) -> list[tuple[str, dict]]:
     """(kind, body) of every slot; a broken link or a gap ends in an error, never in a shorter log."""
-    found, previous, n = [], None, 1
-    while (path := repository / "log" / workload / f"{n:020d}").exists():
+    found, previous, n, listed = [], None, 1, {}
+    while (path := repository.path / "log" / workload / f"{n:020d}").exists():
         body = path.read_bytes()
-        record = envelope(body)
+        record = repository.envelope(body)
         assert (record["log"], record["n"], record["previous"]) == (f"log/{workload}", n, previous)
-        found.append((record["kind"], record["body"]))
+        kind, said = record["kind"], record["body"]
+        if kind == "open":
+            keys = ((said["assignment"] or {}).get("workload") or {}).get("keys")
+            listed.setdefault(said["term"], keys or [])
+        if kind in ("commit", "drop", "compact") and listed.get(said["term"]) and "signer" in record:
+            copied = kind == "commit" and said["what"]["term"] < said["term"] and record["promotes"]
+            assert copied or record["signer"] in listed[said["term"]]
+        found.append((kind, said))
         previous, n = digest(body), n + 1
     return found
 
@@ -98,26 +232,16 @@ def standing(log: list[tuple[str, dict]]) -> dict[tuple[int, int], dict]:
     return stand
 
 
-def stored(repository: Path, folder: str, name: str) -> bytes:
-    body = (repository / folder / name[:2] / name).read_bytes()
-    assert digest(body) == name
-    return body
-
-
-def restore(repository: Path, workload: str, target: Path) -> dict:
+def restore(repository: Repository, workload: str, target: Path) -> dict:
     """Write the newest sound checkpoint's files to `target`; returns what the commit says of it."""
-    form = json.loads((repository / "format.json").read_bytes())
-    assert form["format"] == 1
-    assert form["suites"] == {"crypto": "none", "signature": "none", "digest": "blake3"}
     sound = {k: c for k, c in standing(entries(repository, workload)).items() if not c["what"]["findings"]}
     commit = sound[max(sound)]
-    packed = stored(repository, "manifests", commit["where"]["manifest"]["digest"])
-    manifest = json.loads(zstandard.ZstdDecompressor().decompress(packed))
+    manifest = repository.manifest(commit["where"]["manifest"]["digest"])
     rows = sorted([f["path"], f["mode"], f["mtime_ns"], f["size_bytes"], f["digest"]] for f in manifest["files"])
     assert digest(canonical(rows)) == commit["what"]["root"]
-    packs = [stored(repository, "packs", pack["digest"]) for pack in manifest["packs"]]
+    packs = [repository.stored("packs", pack["digest"]) for pack in manifest["packs"]]
     for file in manifest["files"]:
-        body = b"".join(block(manifest["blocks"][index], packs) for index in file["blocks"])
+        body = b"".join(repository.block(manifest, index, packs) for index in file["blocks"])
         assert digest(body) == file["digest"]
         path = target / file["path"]
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -127,17 +251,16 @@ def restore(repository: Path, workload: str, target: Path) -> dict:
     return commit["what"]
 
 
-def block(row: list, packs: list[bytes]) -> bytes:
-    name, size, pack, offset, length, coder = row
-    body = packs[pack][offset : offset + length]
-    if coder == "zstd":
-        body = zstandard.ZstdDecompressor().decompress(body, max_output_size=size)
-    else:
-        assert coder == "raw"
-    assert len(body) == size
-    assert digest(body) == name
-    return body
+def opened(path: Path, keys: Path | None, recipient: str) -> Repository:
+    if keys is None:
+        return Repository(path)
+    private = json.loads((keys / f"{recipient}.key").read_bytes())
+    assert private["protection"] == {"kind": "none"}
+    trust = json.loads((keys / "trust.json").read_bytes())
+    return Repository(path, trust, recipient, base64.b64decode(private["secret"]))
 
 
 if __name__ == "__main__":
-    print(restore(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]))["step"])
+    where, name, to, *more = sys.argv[1:]
+    held = (Path(more[0]), more[1]) if more else (None, "")
+    print(restore(opened(Path(where), *held), name, Path(to))["step"])

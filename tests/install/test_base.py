@@ -64,7 +64,7 @@ def test_every_replicator_verb(base, checkpoints, tmp_path):
         assert "Traceback" not in done.stderr
         return done.stdout
 
-    replicator("init", *repo)
+    replicator("init", *repo, "--crypto", "none")
     pushed = json.loads(
         replicator("push", checkpoints / "step-10", *repo, "--workload", "gpt", "--step", "10", "--json")
     )
@@ -79,7 +79,7 @@ def test_every_replicator_verb(base, checkpoints, tmp_path):
     assert restored == (checkpoints / "step-20" / "model.safetensors").read_bytes()
 
     served = tmp_path / "served"
-    assert base.run("replicator", "init", "--repo", served.as_uri(), cwd=tmp_path).returncode == 0
+    assert base.run("replicator", "init", "--repo", served.as_uri(), "--crypto", "none", cwd=tmp_path).returncode == 0
     config = tmp_path / "replicator.json"
     config.write_text(
         json.dumps(

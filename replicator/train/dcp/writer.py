@@ -246,4 +246,4 @@ def _ship(push: Push, snapshot: Any, repository: Repository) -> Accepted:
 
 def _findings(repository: Repository, workload: str, tensors: Sequence[TensorEntry]) -> tuple[Finding, ...]:
     ordered = [each for each in repository.log(workload).view().in_order() if not each.what.suspect]
-    return judged(tensors, [repository.manifest(each.where.manifest).tensors for each in ordered[-_HISTORY:]])
+    return judged(tensors, repository.tensors(ordered[-_HISTORY:]))

@@ -73,7 +73,7 @@ def test_a_checkpoint_goes_in_and_comes_back_by_hand(tmp_path):
     source.mkdir()
     (source / "weights.bin").write_bytes(b"w" * 10_000)
     repo = ("--repo", str(tmp_path / "repo"))
-    assert run("replicator", "init", *repo).returncode == 0
+    assert run("replicator", "init", *repo, "--crypto", "none").returncode == 0
     pushed = run("replicator", "push", str(source), *repo, "--workload", "gpt", "--step", "7", "--json")
     assert json.loads(pushed.stdout)["pushed"][0]["commit"] == "1.1"
     again = run("replicator", "push", str(source), *repo, "--workload", "gpt", "--step", "7", "--json")
@@ -98,7 +98,7 @@ def test_watching_once_ships_what_is_complete_and_stdout_is_one_document(tmp_pat
         if not whole:
             (folder / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:-9])
     repo = ("--repo", str(tmp_path / "repo"))
-    run("replicator", "init", *repo)
+    run("replicator", "init", *repo, "--crypto", "none")
     watched = run("replicator", "watch", str(tmp_path / "ck"), *repo, "--workload", "gpt", "--once", "--json")
     assert watched.returncode == 0, watched.stderr
     assert list(json.loads(watched.stdout)["workloads"]["gpt"]["torn"]) == ["step-30"]
@@ -110,7 +110,7 @@ def test_a_torn_checkpoint_is_refused_by_hand_too(tmp_path):
     torn = tmp_path / "step-8"
     torn.mkdir()
     (torn / "__0_0.distcp").write_bytes(b"x")
-    run("replicator", "init", "--repo", str(tmp_path / "repo"))
+    run("replicator", "init", "--repo", str(tmp_path / "repo"), "--crypto", "none")
     pushed = run("replicator", "push", str(torn), "--repo", str(tmp_path / "repo"), "--workload", "gpt", "--step", "8")
     assert pushed.returncode == 43
     assert ".metadata" in pushed.stderr

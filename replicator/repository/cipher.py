@@ -1,0 +1,156 @@
+"""The port through which packs and manifests are encrypted and read. Under suite `none` nothing is (`PlainCipher`)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from replicator.repository.packs import put_content
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from replicator.model import PackRef
+    from replicator.repository.manifest import Block, Encryption, Manifest
+    from replicator.stores.store import ObjectStore
+
+MAGIC = b"DRPACK1\n"
+
+
+class PushCipher(Protocol):
+    """Encrypts what one try of one push sends. Not for use by two threads at once."""
+
+    overhead_bytes: int
+    """How much longer each block becomes."""
+
+    def name(self, digest: str) -> str:
+        """A block's id, from the digest of its plaintext."""
+        ...
+
+    def lean(self, base: Manifest) -> bool:
+        """Take a base's packs along, to be named again. False where its blocks have ids of another's making."""
+        ...
+
+    def open_pack(self) -> bytes:
+        """The head of the next pack."""
+        ...
+
+    def block(self, offset: int, name: str, coder: str, size_bytes: int, encoded: bytes) -> bytes:
+        """What is stored of a block at `offset` of the pack that is open."""
+        ...
+
+    def put(self, store: ObjectStore, key: str, body: bytes) -> bool:
+        """Put a pack or manifest, whose key names its content. False if it was there already."""
+        ...
+
+    def close_pack(self, digest: str) -> None:
+        """The open pack is in the store under this digest."""
+        ...
+
+    def describe(self, packs: Sequence[PackRef]) -> Encryption | None:
+        """What a manifest with these packs says of their encryption."""
+        ...
+
+    def manifest(self, encoded: bytes) -> bytes:
+        """What is stored of a manifest."""
+        ...
+
+
+class Cipher(Protocol):
+    """Of one repository. Safe for threads."""
+
+    @property
+    def readable(self) -> bool:
+        """Whether what the repository holds can be decrypted with the keys at hand."""
+        ...
+
+    def begin(self, workload: str, salt: bytes) -> PushCipher: ...
+
+    def remember(self, digest: str, encoded: bytes) -> None:
+        """Keep a manifest that was just shipped, for writers that cannot read it back."""
+        ...
+
+    def remembered(self, digest: str) -> bytes | None: ...
+
+    def open_manifest(self, stored: bytes, where: str) -> bytes:
+        """DataCorrupt, KeyAbsent."""
+        ...
+
+    def open_block(self, manifest: Manifest, block: Block, stored: bytes) -> bytes:
+        """DataCorrupt, KeyAbsent."""
+        ...
+
+    def for_peers(self, encoded: bytes, context: str) -> str | None:
+        """A manifest for the other ranks' eyes, to be committed by one that sees them all; None if they can read it."""
+        ...
+
+    def from_peer(self, sealed: str, context: str) -> bytes: ...
+
+    def missing_keys(self, keys: Sequence[str]) -> str | None:
+        """Why some of these could not be unwrapped; None where enough recipients have each."""
+        ...
+
+
+class PlainPush:
+    overhead_bytes = 0
+
+    def __init__(self, salt: bytes) -> None:
+        self._head = MAGIC + salt
+
+    def name(self, digest: str) -> str:
+        return digest
+
+    def lean(self, base: Manifest) -> bool:
+        return base.encryption is None
+
+    def open_pack(self) -> bytes:
+        return self._head
+
+    def block(self, offset: int, name: str, coder: str, size_bytes: int, encoded: bytes) -> bytes:
+        del offset, name, coder, size_bytes
+        return encoded
+
+    def put(self, store: ObjectStore, key: str, body: bytes) -> bool:
+        return put_content(store, key, body)
+
+    def close_pack(self, digest: str) -> None:
+        del digest
+
+    def describe(self, packs: Sequence[PackRef]) -> None:
+        del packs
+
+    def manifest(self, encoded: bytes) -> bytes:
+        return encoded
+
+
+class PlainCipher:
+    readable = True
+
+    def begin(self, workload: str, salt: bytes) -> PlainPush:
+        del workload
+        return PlainPush(salt)
+
+    def remember(self, digest: str, encoded: bytes) -> None:
+        del digest, encoded
+
+    def remembered(self, digest: str) -> None:
+        del digest
+
+    def open_manifest(self, stored: bytes, where: str) -> bytes:
+        del where
+        return stored
+
+    def open_block(self, manifest: Manifest, block: Block, stored: bytes) -> bytes:
+        del manifest, block
+        return stored
+
+    def for_peers(self, encoded: bytes, context: str) -> None:
+        del encoded, context
+
+    def from_peer(self, sealed: str, context: str) -> bytes:
+        raise NotImplementedError(f"{context}: {sealed[:16]}… is for an encrypted repository")
+
+    def missing_keys(self, keys: Sequence[str]) -> None:
+        del keys
+
+
+PLAIN = PlainCipher()
