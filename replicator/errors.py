@@ -3,6 +3,7 @@
 ReplicatorError             40  anything not told apart below
 ├── RepositoryUnknown       41  no repository at this URL, or a format that this version cannot read
 ├── NothingToRestore        42  no commit matches the selector
+├── PartRefused             66  the part asked for (files, tensors, ranks) cannot be had from this checkpoint
 ├── CheckpointTorn          43  the checkpoint is incomplete and was not committed
 ├── SourceChanged           44  files changed while they were being read
 ├── Sealed                  45  the log is sealed for this term: this writer has been replaced
@@ -10,8 +11,10 @@ ReplicatorError             40  anything not told apart below
 ├── NotOpen                 46  the workload's log has no open entry for this term
 ├── RecordCorrupt           47  a log record or receipt cannot be read; it blocks, it is never skipped
 ├── DataCorrupt             48  a pack or manifest is not what its digest says
+│   └── PackDamaged         48  which pack that is
 ├── DestinationOccupied     49  the folder to restore into holds something else
 ├── TermRegressed           50  a log shows a lower term than was already seen
+│   └── RolledBack          67  a log ends before, or says otherwise than, what was seen or anchored of it
 ├── BaseGone                54  the checkpoint that a push leaned on was dropped meanwhile
 ├── FormatError             40  a file is not of the format that it seems to have (replicator.formats.errors);
 │   │                           within a checkpoint it then travels as opaque bytes
@@ -55,6 +58,11 @@ class NothingToRestore(ReplicatorError):
     hint = "See what there is with: replicator list --repo URL"
 
 
+class PartRefused(ReplicatorError):
+    exit_code = 66
+    hint = "Restore the whole checkpoint."
+
+
 class CheckpointTorn(ReplicatorError):
     exit_code = 43
     hint = "Let the trainer finish the checkpoint, or push another one."
@@ -90,6 +98,14 @@ class DataCorrupt(ReplicatorError):
     hint = "Restore an older recovery point, or from a peer repository: replicator list --repo URL"
 
 
+class PackDamaged(DataCorrupt):
+    """`pack` is the digest that names it."""
+
+    def __init__(self, message: str, *, pack: str) -> None:
+        super().__init__(message)
+        self.pack = pack
+
+
 class DestinationOccupied(ReplicatorError):
     exit_code = 49
     hint = "Name an empty or absent folder with --to."
@@ -98,6 +114,11 @@ class DestinationOccupied(ReplicatorError):
 class TermRegressed(ReplicatorError):
     exit_code = 50
     hint = "The repository was rolled back. Keep it aside and let a peer repository put back what is missing."
+
+
+class RolledBack(TermRegressed):
+    exit_code = 67
+    hint = "Put back what is missing: replicator repair --repo URL --from PEER. TERM.HEIGHT restores one by its name."
 
 
 class BaseGone(ReplicatorError):

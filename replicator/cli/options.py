@@ -32,12 +32,17 @@ def say(document: dict[str, object], text: str, *, as_json: bool) -> None:
     sys.stdout.write((json.dumps(document) if as_json else text) + "\n")
 
 
-def open_repository(url: str) -> Repository:
-    """The repository at `url`, which must exist; says loudly that nothing in it is encrypted."""
+def open_repository(url: str, *, limit_s: float | None = None) -> Repository:
+    """The repository at `url`, which must exist; says loudly that nothing in it is encrypted.
+
+    With `limit_s` no call to its store takes longer.
+    """
     from replicator.repository.repository import Repository
+    from replicator.stores.deadline import DeadlineStore
     from replicator.stores.url import open_store
 
-    repository = Repository(url, open_store(url))
+    store = open_store(url)
+    repository = Repository(url, store if limit_s is None else DeadlineStore(store, limit_s=limit_s))
     warn_if_plain(repository)
     return repository
 
