@@ -11,7 +11,8 @@ ReplicatorError             40  anything not told apart below
 ├── NotOpen                 46  the workload's log has no open entry for this term
 ├── RecordCorrupt           47  a log record or receipt cannot be read; it blocks, it is never skipped
 ├── DataCorrupt             48  a pack or manifest is not what its digest says
-│   └── PackDamaged         48  which pack that is
+│   ├── PackDamaged         48  which pack that is
+│   └── NotRepaired         68  no peer has what is damaged
 ├── DestinationOccupied     49  the folder to restore into holds something else
 ├── TermRegressed           50  a log shows a lower term than was already seen
 │   └── RolledBack          67  a log ends before, or says otherwise than, what was seen or anchored of it
@@ -95,7 +96,9 @@ class RecordCorrupt(ReplicatorError):
 
 class DataCorrupt(ReplicatorError):
     exit_code = 48
-    hint = "Restore an older recovery point, or from a peer repository: replicator list --repo URL"
+    hint = (
+        "Name a peer with a further --repo, take an older one with --or-older, or save what can be had with --salvage."
+    )
 
 
 class PackDamaged(DataCorrupt):
@@ -104,6 +107,11 @@ class PackDamaged(DataCorrupt):
     def __init__(self, message: str, *, pack: str) -> None:
         super().__init__(message)
         self.pack = pack
+
+
+class NotRepaired(DataCorrupt):
+    exit_code = 68
+    hint = "Name further peers with --from, or save what can be had: replicator restore … --salvage FOLDER"
 
 
 class DestinationOccupied(ReplicatorError):

@@ -6,8 +6,11 @@ import re
 
 from replicator.errors import ReplicatorError
 
-_SIZES = {"": 1} | {f"{p}B": 1000**n for n, p in enumerate(("", "K", "M", "G", "T"))}
-_SIZES |= {f"{p}IB": 1024**n for n, p in enumerate(("", "K", "M", "G", "T"))}
+_SIZES = {
+    "": 1,
+    **{f"{prefix}B": 1000**n for n, prefix in enumerate(("", "K", "M", "G", "T"))},
+    **{f"{prefix}IB": 1024**n for n, prefix in enumerate(("K", "M", "G", "T"), 1)},
+}
 _TIMES = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 

@@ -47,7 +47,9 @@ class Meter:
         return max(0, self.total - self.done) / rate if rate > 0 else None
 
     def __str__(self) -> str:
-        share = 100.0 * self.done / self.total if self.total else 100.0
+        if not self.total:
+            return f"{self.done:,} bytes, {self.rate_bps() / 1e6:.1f} MB/s"
+        share = 100.0 * self.done / self.total
         eta = self.eta_s()
         left = "no estimate yet" if eta is None else f"about {eta:.0f} s left"
         return f"{share:.0f} %, {self.done:,} of {self.total:,} bytes, {self.rate_bps() / 1e6:.1f} MB/s, {left}"
@@ -55,7 +57,7 @@ class Meter:
 
 @contextmanager
 def progress(what: str, total: int) -> Generator[Callable[[int], None]]:
-    """Gives what to call with bytes done. Says nothing for what ends within EVERY_S without a terminal."""
+    """Gives what to call with bytes done; `total` 0: not known. Says nothing for what ends within EVERY_S without a terminal."""
     if sys.stderr.isatty():
         with _bar(what, total) as advance:
             yield advance
@@ -90,5 +92,5 @@ def _bar(what: str, total: int) -> Generator[Callable[[int], None]]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=total)
+        task = bar.add_task(what, total=total or None)
         yield lambda count: bar.advance(task, count)

@@ -75,7 +75,7 @@ class HeadMemory:
     """What this machine saw, a file for each repository by its id, below `folder`."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        self._folder = folder or _state() / "heads"
+        self._folder = folder or state_folder() / "heads"
 
     def of(self, repository: Repository, workload: str) -> list[Head]:
         """The head last seen, if any."""
@@ -106,7 +106,8 @@ class HeadMemory:
         return self._folder / f"{repository.format().repository}.json"
 
 
-def _state() -> Path:
+def state_folder() -> Path:
+    """Where this machine keeps what it remembers of repositories."""
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "drstack"
 
 

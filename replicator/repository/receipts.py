@@ -47,11 +47,26 @@ class Receipts:
         self._record_of = record_of
 
     def write(
-        self, workload: str, slot: int, level: Level, verifier: str, *, record: str, ok: bool, reason: str | None = None
+        self,
+        workload: str,
+        slot: int,
+        level: Level,
+        verifier: str,
+        *,
+        record: str,
+        ok: bool,
+        reason: str | None = None,
+        drill: Mapping[str, float] | None = None,
     ) -> None:
-        """Say a word about the commit in `slot`, whose record has digest `record`; nothing if it is the last one said."""
+        """Say a word about the commit in `slot`, whose record has digest `record`; nothing if it is the last one said.
+
+        `drill`: what a restore that led to the word took (`seconds`, `bytes`); such a word is always said.
+        """
         log = self._log(workload, slot, level, verifier)
-        body = {"ok": ok, "reason": reason, "record": record}
+        body: dict[str, Any] = {"ok": ok, "reason": reason, "record": record}
+        if drill is not None:
+            log.append(lambda _: ("receipt", {**body, "drill": dict(drill)}))
+            return
 
         def decide(records: tuple[Any, ...]) -> tuple[str, Mapping[str, Any]] | None:
             return None if records and records[-1].body == body else ("receipt", body)
@@ -79,6 +94,21 @@ class Receipts:
                 last = records[-1]
                 words[verifier] = (last.body.get("ok") is True, last.body.get("reason"), last.at)
         return words
+
+    def drilled_at(self, workload: str, slot: int) -> float | None:
+        """When the record in `slot` was last restored whole in a drill (unix s)."""
+        prefix = f"receipts/{workload}/{slot:020d}/decoded"
+        verifiers = {key.split("/")[4] for key in self._store.list(prefix) if key.count("/") == 5}  # noqa: PLR2004
+        record = self._record_of(workload, slot) if verifiers else None
+        return max(
+            (
+                each.at
+                for verifier in verifiers
+                for each in self._log(workload, slot, "decoded", verifier).read()
+                if each.body.get("drill") and each.body.get("ok") is True and each.body.get("record") == record
+            ),
+            default=None,
+        )
 
     def verdict(self, workload: str, slot: int, level: Level) -> Word | None:
         """The newest failure if some verifier's last word is one, else the newest word; None where nobody said any."""

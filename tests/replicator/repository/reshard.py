@@ -28,7 +28,10 @@ PLACES = {"rows": Shard(0), "columns": Shard(1), "replicated": Replicate()}
 
 
 def state(mesh, *, blank: bool) -> dict[str, object]:
-    made: dict[str, object] = {"turned": torch.zeros(ROWS, COLUMNS).T if blank else EXPECTED["turned"], "step": 0 if blank else 40}
+    made: dict[str, object] = {
+        "turned": torch.zeros(ROWS, COLUMNS).T if blank else EXPECTED["turned"],
+        "step": 0 if blank else 40,
+    }
     for name, place in PLACES.items():
         tensor = EXPECTED[name]
         made[name] = distribute_tensor(torch.zeros_like(tensor) if blank else tensor, mesh, [place])
@@ -69,4 +72,4 @@ def run(verb: str, folder: str, world: int) -> bool:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    sys.exit(not all([run(sys.argv[1], sys.argv[2], int(world)) for world in sys.argv[3:]]))
+    sys.exit(not all(run(sys.argv[1], sys.argv[2], int(world)) for world in sys.argv[3:]))

@@ -202,7 +202,7 @@ def test_a_repository_that_was_rolled_back_chooses_nothing_and_gives_bytes(tmp_p
 
 
 def test_one_repository_of_several_may_be_unreadable_and_is_said_to_be_away(tmp_path):
-    hot, far = pair(tmp_path)
+    _, far = pair(tmp_path)
     broken = memory_store()
     broken.create("log/gpt/00000000000000000001", b"no record")
     found = survey([Repository("broken", broken), far[0]], "gpt")

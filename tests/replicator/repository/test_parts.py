@@ -240,7 +240,9 @@ def test_a_salvage_of_dcp_has_tensors_whose_items_are_whole(saved, tmp_path, mon
 
     monkeypatch.setattr("replicator.repository.blocks.OWN_BLOCK_BYTES", 16)
     there, accepted = shipped(saved)
-    rows = next(t for t in there.manifest(accepted.where.manifest).tensors if t.name == "rows" and t.file == "__0_0.distcp")
+    rows = next(
+        t for t in there.manifest(accepted.where.manifest).tensors if t.name == "rows" and t.file == "__0_0.distcp"
+    )
     assert lose(there, accepted, "__0_0.distcp", rows.offset)[0] == rows.offset
     told = salvage(Ladder([(there, accepted)]), tmp_path / "saved")
     assert set(told.files) == {".metadata", "__1_0.distcp"}

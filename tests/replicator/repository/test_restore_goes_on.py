@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -196,7 +196,7 @@ def test_after_sigkill_the_same_restore_fetches_only_what_is_missing(tmp_path):
     there = repository(LocalStore(tmp_path / "r"))
     accepted = ship(push(1, 10), checkpoint(tmp_path / "a", 10, size=3_000_000), there)
     command = [sys.executable, "-c", SLOW, str(tmp_path / "r"), str(tmp_path / "b")]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=os.getcwd())
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path.cwd())
     told = 0
     while told < 1_000_000:
         told += int(process.stdout.readline())
