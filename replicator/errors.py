@@ -24,6 +24,7 @@ ReplicatorError             40  anything not told apart below
 │   │   └── UnknownClass    40
 │   ├── HeaderInvalid       40
 │   ├── ArchiveInvalid      40
+│   ├── NotGatherable       40  a tensor that cannot be written as safetensors, or not all of whose shards are there
 │   ├── PathRefused         40
 │   └── SourceUnreadable    40
 ├── NoticeUnreadable        40  a cloud's metadata service did not answer as documented (replicator.train.notices.http)

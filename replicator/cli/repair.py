@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from replicator.cli.options import Json, Repo, open_repository, say
-
-if TYPE_CHECKING:
-    from replicator.repository.repository import Repository
 
 
 def repair(
@@ -60,27 +56,12 @@ def repair(
     ]
     lines += [f"{key}: {how}" for key, how in done.repaired.items()]
     lines += [f"{each}: read back, every digest matched" for each in done.whole]
-    lines += [f"NOT repaired: {why}" for why in done.left.values()]
+    lines += [f"{'damaged' if plan else 'NOT repaired'}: {why}" for why in done.left.values()]
     lines += [f"log of {name}: still rolled back: {why}" for name, why in back.items()]
     say(document, "\n".join(lines) or f"{done.examined} objects, nothing to repair", as_json=json)
     for name in repository.workloads() if not back else ():
         memory.remember(repository, name)
-    _still_failed(repository)
     if back:
         raise RolledBack(f"{repository.store.url}: log of {', '.join(back)} still is rolled back")
     if done.left and not plan:
         raise NotRepaired(f"{repository.store.url}: {len(done.left)} objects could not be put back")
-
-
-def _still_failed(repository: Repository) -> None:
-    from replicator.model import LEVELS
-
-    for name in repository.workloads():
-        for accepted in repository.log(name).view().in_order():
-            for level in LEVELS:
-                for verifier, (ok, _, _) in repository.receipts.words(name, accepted.slot, level).items():
-                    if not ok:
-                        sys.stderr.write(
-                            f"note: {verifier}'s last word about {name} {accepted.what.id()} ({level}) is that it failed; "
-                            f"replicator verify --checkpoint {accepted.what.id()} --verifier {verifier} takes it back\n"
-                        )

@@ -79,6 +79,8 @@ def put_back_log(store: ObjectStore, mirror: ObjectStore, workload: str, known: 
                 raise RolledBack(f"{store.url}: {prefix}/{n} cannot be read, and nothing proves what belongs there")
             _require_same_end(store, slot_key(prefix, n), ours[n - 1])
             store.delete(slot_key(prefix, n))
+        elif _holds(store, slot_key(prefix, n), stored):
+            continue
         outcome = claim(store, slot_key(prefix, n), stored)
         if not outcome.ours:
             raise RolledBack(f"{store.url}: {prefix}/{n} was written by another meanwhile", hint=_OTHER)
@@ -97,6 +99,14 @@ def _require_unreadable(ours: list[bytes], n: int, prefix: str, mirror: str) -> 
     raise RolledBack(
         f"{prefix}/{n} ({record.kind}) is another record than in {mirror}: the logs went apart", hint=_OTHER
     )
+
+
+def _holds(store: ObjectStore, key: str, stored: bytes) -> bool:
+    """Whether a record behind a gap is there."""
+    try:
+        return store.get(key) == stored
+    except KeyMissing:
+        return False
 
 
 def _require_same_end(store: ObjectStore, key: str, seen: bytes) -> None:

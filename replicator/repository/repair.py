@@ -121,7 +121,7 @@ def repair(
         except (DataCorrupt, StoreError) as error:
             done.left[key] = str(error)
     for workload, accepted in _touched(objects, done):
-        if all(verdict.ok for verdict in verify(repository, workload, accepted, verifier)):
+        if all(verdict.ok for verdict in verify(repository, workload, accepted, verifier, repaired=True)):
             done.whole.append(f"{workload} {accepted.what.id()}")
     return done
 

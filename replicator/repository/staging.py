@@ -13,7 +13,7 @@ import secrets
 import shutil
 import threading
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
 from blake3 import blake3
@@ -35,8 +35,8 @@ _AHEAD = 3
 _SUFFIX = ".restoring"
 
 
-class Stopped(ReplicatorError):
-    """Another file of the same restore failed; what it raised is what is told."""
+class _Stopped(Exception):
+    """Another file of the same restore failed; what that raised is what is told."""
 
 
 @contextlib.contextmanager
@@ -102,12 +102,15 @@ def write_files(
         stop = threading.Event()
         jobs = [writes.submit(_Writer(ladder, file, folder, reads, progress, stop).run) for file in files]
         try:
-            for job in jobs:
-                job.result()
-        except BaseException:
+            wait(jobs, return_when=FIRST_EXCEPTION)
+        finally:
             stop.set()
             writes.shutdown(wait=False, cancel_futures=True)
-            raise
+        wait(jobs)
+        failures = [error for job in jobs if not job.cancelled() and (error := job.exception()) is not None]
+        for error in failures:
+            if not isinstance(error, _Stopped):
+                raise error
 
 
 def _drop_strangers(folder: Path, files: Sequence[File]) -> None:
@@ -174,7 +177,7 @@ class _Writer:
         try:
             for unit in units:
                 if self._stop.is_set():
-                    raise Stopped(self._file.path)
+                    raise _Stopped(self._file.path)
                 waiting.append(self._reads.submit(self._ladder.read, unit))
                 if len(waiting) > _AHEAD:
                     self._take(descriptor, waiting.popleft())

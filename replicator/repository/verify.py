@@ -17,10 +17,11 @@ from replicator.repository.risk import facts_of, ranked
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from replicator.log.replay import Accepted
     from replicator.model import Level
+    from replicator.repository.receipts import Said
     from replicator.repository.repository import Repository
     from replicator.repository.risk import Risk
 
@@ -71,19 +72,32 @@ def verify(
     accepted: Accepted,
     verifier: str,
     progress: Callable[[int], None] | None = None,
+    *,
+    repaired: bool = False,
 ) -> tuple[Verdict, ...]:
-    """Check both levels and write the receipts."""
+    """Check both levels and write the receipts. `repaired`: take back what others found before, if all is well now."""
     verdicts = (check_stored(repository, accepted), check_decoded(repository, accepted, progress))
+    well = all(verdict.ok for verdict in verdicts)
+    others = repository.receipts.failed(workload, accepted.slot) if repaired and well else []
     for verdict in verdicts:
-        say(repository, workload, accepted, verifier, verdict)
+        back = [each for each in others if verdict.level == "decoded" and each.level != "proved"]
+        say(repository, workload, accepted, verifier, verdict, takes_back=back)
     return verdicts
 
 
-def say(repository: Repository, workload: str, accepted: Accepted, verifier: str, verdict: Verdict) -> None:
+def say(
+    repository: Repository,
+    workload: str,
+    accepted: Accepted,
+    verifier: str,
+    verdict: Verdict,
+    *,
+    takes_back: Sequence[Said] = (),
+) -> None:
     """Write the receipt."""
     repository.receipts.write(
         workload, accepted.slot, verdict.level, verifier, record=repository.log(workload).slot(accepted.slot).digest,
-        ok=verdict.ok, reason=verdict.reason,
+        ok=verdict.ok, reason=verdict.reason, takes_back=takes_back,
     )  # fmt: skip
 
 
@@ -108,19 +122,19 @@ def sample(
 ) -> list[Sampled]:
     """Read about `share` (0 to 1) of all bytes: blocks drawn by `dice`, more of the checkpoints at more risk.
 
-    All sizes are compared, and at least one block of each is read. A sample never makes a level hold; what it finds damaged gets a failed receipt.
+    All sizes are compared, and at least one block of each is read. A sample never makes a level hold; what it finds
+    damaged gets a failed receipt.
     """
     view = repository.log(workload).view()
     by_slot = {accepted.slot: accepted for accepted in view.in_order()}
     risks = ranked(facts_of(repository, workload))
     total = sum(each.score for each in risks) or 1.0
     budget = share * sum(each.facts.size_bytes for each in risks)
-    return [
-        _sampled(
-            repository, workload, by_slot[each.facts.slot], each, budget * each.score / total, verifier, dice, progress
-        )
-        for each in risks
-    ]
+    found: list[Sampled] = []
+    for each in risks:
+        accepted, part = by_slot[each.facts.slot], budget * each.score / total
+        found.append(_sampled(repository, workload, accepted, each, part, verifier, dice, progress))
+    return found
 
 
 def _sampled(

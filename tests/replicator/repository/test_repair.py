@@ -178,12 +178,32 @@ def test_receipts_say_that_it_is_whole_again_once_it_was_read_back(tmp_path):
     newest = here.log("gpt").view().in_order()[-1]
     key = f"packs/{newest.where.packs[0].digest[:2]}/{newest.where.packs[0].digest}"
     flip_body(here.store, key, 40)
+    verify(here, "gpt", newest, "west")
+    scrub(here, Place(), "scrub")
+    assert {(each.level, each.verifier) for each in here.receipts.failed("gpt", newest.slot)} == {
+        ("decoded", "west"), ("stored", "scrub")
+    }  # fmt: skip
     verify(here, "gpt", newest, "operator")
-    assert here.receipts.damaged("gpt", newest.slot)
     done = repair(here, [peer], "operator")
     assert list(done.repaired) == [key]
     assert f"gpt {newest.what.id()}" in done.whole
     assert not here.receipts.damaged("gpt", newest.slot)
+    assert here.receipts.levels("gpt", newest.slot, BOTH) == {"stored": True, "decoded": True}
+    flip_body(here.store, key, 41)
+    scrub(here, Place(), "scrub")
+    assert here.receipts.damaged("gpt", newest.slot), "a word said after the repair counts"
+
+
+def test_who_did_not_repair_takes_nothing_back(tmp_path):
+    here, _ = filled(tmp_path, "here", "peer")
+    newest = here.log("gpt").view().in_order()[-1]
+    record = here.log("gpt").slot(newest.slot).digest
+    here.receipts.write("gpt", newest.slot, "decoded", "west", record=record, ok=False, reason="bad")
+    here.receipts.write("gpt", newest.slot, "proved", "west", record=record, ok=False, reason="differs")
+    verify(here, "gpt", newest, "operator")
+    assert here.receipts.damaged("gpt", newest.slot)
+    verify(here, "gpt", newest, "operator", repaired=True)
+    assert [each.level for each in here.receipts.failed("gpt", newest.slot)] == ["proved"]
 
 
 def test_what_reads_well_the_second_time_is_not_touched(tmp_path):
