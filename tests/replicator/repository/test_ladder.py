@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import pytest
 
 from replicator.errors import DataCorrupt, NothingToRestore, RolledBack, StoreUnavailable
 from replicator.log.entries import Open
-from replicator.model import CommitId
+from replicator.log.records import digest
+from replicator.model import CommitId, PackRef
 from replicator.repository.edge import EdgeCache
 from replicator.repository.heads import HeadMemory, head_of
 from replicator.repository.ladder import Ladder
+from replicator.repository.manifest import encode
 from replicator.repository.repository import Repository
 from replicator.repository.restore import restore_from
 from replicator.repository.select import parse
@@ -99,6 +102,30 @@ def test_a_peer_with_other_contents_under_the_same_name_gives_nothing(tmp_path):
     restore_from(ladder, tmp_path / "b")
     assert contents(tmp_path / "b") == contents(tmp_path / "a")
     assert ladder.rungs[1].read_bytes == 0
+
+
+def lying(there, accepted):
+    """The commit with a manifest that lists the same files and puts two of their blocks the other way round."""
+    manifest = there.manifest(accepted.where.manifest)
+    file = next(each for each in manifest.files if each.path == "weights")
+    turned = file.model_copy(update={"blocks": (file.blocks[1], file.blocks[0], *file.blocks[2:])})
+    files = tuple(turned if each is file else each for each in manifest.files)
+    stored = encode(manifest.model_copy(update={"files": files}))
+    ref = PackRef(digest=digest(stored), size_bytes=len(stored))
+    there.store.create(f"manifests/{ref.digest[:2]}/{ref.digest}", stored)
+    return replace(accepted, where=accepted.where.model_copy(update={"manifest": ref}))
+
+
+def test_a_manifest_that_lies_about_blocks_is_found_out_by_the_file_and_by_the_plan(tmp_path):
+    hot, far = pair(tmp_path)
+    with pytest.raises(DataCorrupt, match="weights is not what its commit says"):
+        restore_from(Ladder([(hot[0], lying(*hot))]), tmp_path / "b")
+    corrupt(hot[0], keys(hot[1])[0])
+    liar = far[0], lying(*far)
+    ladder = Ladder([hot, liar, far])
+    restore_from(ladder, tmp_path / "b")
+    assert contents(tmp_path / "b") == contents(tmp_path / "a")
+    assert any("other bytes than the commit says" in why for why in ladder.rungs[1].damaged.values())
 
 
 class Away:

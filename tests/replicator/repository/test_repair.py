@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import random
 
 import pytest
 
-from replicator.errors import DataCorrupt, NothingToRestore, RolledBack
+from replicator.errors import DataCorrupt, KeyMissing, NothingToRestore, RolledBack
 from replicator.log.entries import Drop
+from replicator.log.records import encode
 from replicator.model import Id
 from replicator.repository.heads import Head, head_of, require_whole, rolled_back
 from replicator.repository.ladder import Ladder
@@ -203,7 +206,10 @@ def test_who_did_not_repair_takes_nothing_back(tmp_path):
     verify(here, "gpt", newest, "operator")
     assert here.receipts.damaged("gpt", newest.slot)
     verify(here, "gpt", newest, "operator", repaired=True)
-    assert [each.level for each in here.receipts.failed("gpt", newest.slot)] == ["proved"]
+    (proved,) = here.receipts.failed("gpt", newest.slot)
+    assert proved.level == "proved"
+    here.receipts.write("gpt", newest.slot, "decoded", "thief", record=record, ok=True, takes_back=[proved])
+    assert here.receipts.failed("gpt", newest.slot) == [proved]
 
 
 def test_what_reads_well_the_second_time_is_not_touched(tmp_path):
@@ -281,6 +287,21 @@ def test_another_repositorys_log_is_no_copy_and_a_log_that_went_apart_is_left_al
     with pytest.raises(RolledBack, match="went apart"):
         repair_logs(Repository("here", here.store), [mirror], lambda _: [])
     assert here.store.get("log/gpt/00000000000000000004") == before
+
+
+def test_a_copy_gives_only_what_follows(tmp_path):
+    (here,) = filled(tmp_path, "here")
+    mirror = copy(here)
+    three, four = (f"log/gpt/{n:020d}" for n in (3, 4))
+    record = json.loads(base64.b64decode(json.loads(here.store.get(four))["payload"]))
+    mirror.store.delete(four)
+    forged = encode("log/gpt", 4, "0" * 64, "a", record["kind"], 0.0, record["body"])
+    mirror.store.create(four, forged)
+    for key in (three, four):
+        here.store.delete(key)
+    assert put_back_log(here.store, mirror.store, "gpt", []) == [3]
+    with pytest.raises(KeyMissing):
+        here.store.get(four)
 
 
 @pytest.mark.parametrize(("slot", "known", "mended"), [(2, False, True), (4, False, False), (4, True, True)])

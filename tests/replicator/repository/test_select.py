@@ -58,6 +58,8 @@ def test_newest_not_after_a_step_or_a_time_is_by_term_and_height_and_never_suspe
 
     # saved_at is 1000 + step (rig.push); term 2 went back to an older step
     first, second, bad = save(1, 10), save(2, 20), save(3, 30, findings=(nan,))
+    assert select(there, "gpt", "step:<=30") == second
+    assert select(there, "gpt", "latest") == second
     there.log("gpt").pin("before-merge", first.what.id(), reason="keep", term=1)
     there.log("gpt").open(Open(term=2, writer="east", heads={"1": 3}))
     back = save(1, 15, term=2)
