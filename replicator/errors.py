@@ -3,6 +3,7 @@
 ReplicatorError             40  anything not told apart below
 ├── RepositoryUnknown       41  no repository at this URL, or a format that this version cannot read
 ├── NothingToRestore        42  no commit matches the selector
+├── PartRefused             66  the part asked for (files, tensors, ranks) cannot be had from this checkpoint
 ├── CheckpointTorn          43  the checkpoint is incomplete and was not committed
 ├── SourceChanged           44  files changed while they were being read
 ├── Sealed                  45  the log is sealed for this term: this writer has been replaced
@@ -11,8 +12,11 @@ ReplicatorError             40  anything not told apart below
 ├── RecordCorrupt           47  a log record or receipt cannot be read; it blocks, it is never skipped
 │   └── SignatureRefused    59  a record is not signed as the trust file demands
 ├── DataCorrupt             48  a pack or manifest is not what its digest says
+│   ├── PackDamaged         48  which pack that is
+│   └── NotRepaired         68  no peer has what is damaged
 ├── DestinationOccupied     49  the folder to restore into holds something else
 ├── TermRegressed           50  a log shows a lower term than was already seen
+│   └── RolledBack          67  a log ends before, or says otherwise than, what was seen or anchored of it
 ├── BaseGone                54  the checkpoint that a push leaned on was dropped meanwhile
 ├── KeyAbsent               56  a key that this needs is not among the keys at hand
 ├── KeyLocked               57  a key file cannot be used: its passphrase, its KMS, its mode, or it is damaged
@@ -24,6 +28,7 @@ ReplicatorError             40  anything not told apart below
 │   │   └── UnknownClass    40
 │   ├── HeaderInvalid       40
 │   ├── ArchiveInvalid      40
+│   ├── NotGatherable       40  a tensor that cannot be written as safetensors, or not all of whose shards are there
 │   ├── PathRefused         40
 │   └── SourceUnreadable    40
 ├── NoticeUnreadable        40  a cloud's metadata service did not answer as documented (replicator.train.notices.http)
@@ -57,6 +62,11 @@ class RepositoryUnknown(ReplicatorError):
 class NothingToRestore(ReplicatorError):
     exit_code = 42
     hint = "See what there is with: replicator list --repo URL"
+
+
+class PartRefused(ReplicatorError):
+    exit_code = 66
+    hint = "Restore the whole checkpoint."
 
 
 class CheckpointTorn(ReplicatorError):
@@ -113,7 +123,22 @@ class Untrusted(ReplicatorError):
 
 class DataCorrupt(ReplicatorError):
     exit_code = 48
-    hint = "Restore an older recovery point, or from a peer repository: replicator list --repo URL"
+    hint = (
+        "Name a peer with a further --repo, take an older one with --or-older, or save what can be had with --salvage."
+    )
+
+
+class PackDamaged(DataCorrupt):
+    """`pack` is the digest that names it."""
+
+    def __init__(self, message: str, *, pack: str) -> None:
+        super().__init__(message)
+        self.pack = pack
+
+
+class NotRepaired(DataCorrupt):
+    exit_code = 68
+    hint = "Name further peers with --from, or save what can be had: replicator restore … --salvage FOLDER"
 
 
 class DestinationOccupied(ReplicatorError):
@@ -124,6 +149,11 @@ class DestinationOccupied(ReplicatorError):
 class TermRegressed(ReplicatorError):
     exit_code = 50
     hint = "The repository was rolled back. Keep it aside and let a peer repository put back what is missing."
+
+
+class RolledBack(TermRegressed):
+    exit_code = 67
+    hint = "Put back what is missing: replicator repair --repo URL --from PEER. TERM.HEIGHT restores one by its name."
 
 
 class BaseGone(ReplicatorError):

@@ -10,10 +10,15 @@ from replicator.cli.options import Json, Keys, Repo, Workload, only_workload, op
 def list_(repo: Repo, workload: Workload = None, keys: Keys = None, *, json: Json = False) -> None:
     """List checkpoints, newest first, with their receipts; then entries that are void, with the reason."""
     from replicator.model import LEVELS
+    from replicator.repository.heads import HeadMemory, why_rolled_back
 
     repository = open_repository(repo, keys)
     name = only_workload(repository, workload)
     view = repository.log(name).view()
+    memory = HeadMemory()
+    back = why_rolled_back(repository, name, memory.of(repository, name))
+    if back is None:
+        memory.remember(repository, name)
     rows: list[dict[str, object]] = []
     for accepted in reversed(view.in_order()):
         what = accepted.what
@@ -31,12 +36,14 @@ def list_(repo: Repo, workload: Workload = None, keys: Keys = None, *, json: Jso
         for v in view.void
     ]
     lines = [f"{name} in {repository.store.url}: term {view.term}, {'open' if view.writable else 'sealed'}"]
+    lines += [f"  ROLLED BACK: {back}"] if back else []
     lines += [_line(row) for row in rows]
     lines += [f"  void  slot {v['slot']}: {v['kind']} {v['commit'] or ''} ({v['reason']})" for v in void]
     tried = warn_if_untried(repository)
     document: dict[str, object] = {
         "workload": name, "term": view.term, "sealed": view.sealed, "checkpoints": rows, "void": void,
         "restored_by": list(tried) if tried is not None else None,
+        "rolled_back": back,
     }  # fmt: skip
     say(document, "\n".join(lines), as_json=json)
 

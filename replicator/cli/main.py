@@ -9,12 +9,15 @@ import sys
 
 import typer
 
+from replicator.cli.drill import drill
 from replicator.cli.init import init
 from replicator.cli.keys import app as keys
 from replicator.cli.list import list_
 from replicator.cli.push import push
+from replicator.cli.repair import repair
 from replicator.cli.restore import restore
 from replicator.cli.run import run as run_service
+from replicator.cli.scrub import scrub
 from replicator.cli.verify import verify
 from replicator.cli.watch import watch
 
@@ -32,6 +35,9 @@ app.command()(watch)
 app.command("list")(list_)
 app.command()(restore)
 app.command()(verify)
+app.command()(scrub)
+app.command()(repair)
+app.command()(drill)
 app.command("run")(run_service)
 app.add_typer(keys, name="keys")
 

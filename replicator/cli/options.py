@@ -43,12 +43,15 @@ def say(document: dict[str, object], text: str, *, as_json: bool) -> None:
     sys.stdout.write((json.dumps(document) if as_json else text) + "\n")
 
 
-def open_repository(url: str, keys: Path | None = None) -> Repository:
-    """The repository at `url`, which must exist; says loudly where nothing in it is encrypted, or nobody restored yet."""
+def open_repository(url: str, keys: Path | None = None, *, limit_s: float | None = None) -> Repository:
+    """The repository at `url`, which must exist; says loudly where nothing in it is encrypted.
+
+    With `limit_s` no call to its store takes longer.
+    """
     from replicator.crypto.keyring import find_keyring
     from replicator.repository.establish import open_at
 
-    repository = open_at(url, find_keyring(keys))
+    repository = open_at(url, find_keyring(keys), limit_s=limit_s)
     warn_if_plain(repository)
     return repository
 

@@ -15,6 +15,7 @@ from replicator.crypto.trust import TrustedRepository
 from replicator.errors import ReplicatorError, RepositoryUnknown, Untrusted
 from replicator.repository.format import initialise, read_format
 from replicator.repository.repository import Repository, random_token
+from replicator.stores.deadline import DeadlineStore
 from replicator.stores.url import make_folder, open_store
 
 if TYPE_CHECKING:
@@ -22,9 +23,16 @@ if TYPE_CHECKING:
     from replicator.repository.format import Format
 
 
-def open_at(url: str, keys: Keyring | None, *, name: str | None = None, memory: Path | None = None) -> Repository:
-    """The repository at `url`, without asking it anything yet. `name` is its site's, by default the URL."""
-    return Repository(name or url, open_store(url), keys=keys, memory=memory)
+def open_at(
+    url: str, keys: Keyring | None, *, name: str | None = None, memory: Path | None = None, limit_s: float | None = None
+) -> Repository:
+    """The repository at `url`, without asking it anything yet. `name` is its site's, by default the URL.
+
+    With `limit_s` no call to its store takes longer.
+    """
+    store = open_store(url)
+    within = store if limit_s is None else DeadlineStore(store, limit_s=limit_s)
+    return Repository(name or url, within, keys=keys, memory=memory)
 
 
 def establish(url: str, keys: Keyring | None, suite: str | None = None) -> Format:

@@ -1,24 +1,28 @@
 """Receipts: a verifier's word about a commit, apart from the writer's. The last one of a verifier counts.
 
 `receipts/<workload>/<slot>/<level>/<verifier>/<k>` with k dense from 1. A level holds where some verifier's last word
-is ok and none's is failed: one that saw damage outweighs one that did not. A word counts for the record that it
-names only: what was said about a slot of a log that was rolled back since is said about nothing.
+is ok and none's is failed: one that saw damage outweighs one that did not, until somebody who repaired it and read all of
+it back takes that very word back, by name. A word counts for the record that it names only: what was said about a slot of
+a log that was rolled back since is said about nothing.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pydantic import TypeAdapter, ValidationError
+
+from replicator.errors import RecordCorrupt
 from replicator.log.notary import UNSIGNED
 from replicator.log.slots import SlotLog
-from replicator.model import LEVELS
+from replicator.model import LEVELS, Level
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from replicator.log.notary import Notary
-    from replicator.model import Level
+    from replicator.log.records import Record
     from replicator.stores.store import ObjectStore
 
 
@@ -30,6 +34,24 @@ class Word:
     reason: str | None
     at: float
     by: str
+
+
+class Said(NamedTuple):
+    """One word: the `k`-th of a verifier at a level about a commit."""
+
+    level: Level
+    verifier: str
+    k: int
+
+
+_SAID = TypeAdapter(list[Said])
+
+
+def _read_said(value: object) -> list[Said]:
+    try:
+        return _SAID.validate_python(value if value is not None else [])
+    except ValidationError as error:
+        raise RecordCorrupt(f"a receipt takes back what is no word: {error}") from error
 
 
 class Receipts:
@@ -51,14 +73,35 @@ class Receipts:
         self._notary = notary
 
     def write(
-        self, workload: str, slot: int, level: Level, verifier: str, *, record: str, ok: bool, reason: str | None = None
+        self,
+        workload: str,
+        slot: int,
+        level: Level,
+        verifier: str,
+        *,
+        record: str,
+        ok: bool,
+        reason: str | None = None,
+        drill: Mapping[str, float] | None = None,
+        takes_back: Sequence[Said] = (),
     ) -> None:
-        """Say a word about the commit in `slot`, whose record has digest `record`; nothing if it is the last one said."""
+        """Say a word about the commit in `slot`, whose record has digest `record`; nothing if it is the last one said.
+
+        `drill`: what a restore that led to the word took (`seconds`, `bytes`); such a word is always said. `takes_back`:
+        failed words that are true no more, since what they found was repaired; only an ok at `decoded` may name any.
+        """
         log = self._log(workload, slot, level, verifier)
-        body = {"ok": ok, "reason": reason, "record": record}
+        body: dict[str, Any] = {"ok": ok, "reason": reason, "record": record}
+        if drill is not None:
+            log.append(lambda _: ("receipt", {**body, "drill": dict(drill)}))
+            return
+        if takes_back:
+            body["takes_back"] = [each._asdict() for each in takes_back]
 
         def decide(records: tuple[Any, ...]) -> tuple[str, Mapping[str, Any]] | None:
-            return None if records and records[-1].body == body else ("receipt", body)
+            said = bool(records) and records[-1].body == body
+            again = said and not ok and Said(level, verifier, records[-1].n) in self._taken_back(workload, slot)
+            return ("receipt", body) if again or not said else None
 
         log.append(decide)
 
@@ -72,17 +115,46 @@ class Receipts:
 
     def words(self, workload: str, slot: int, level: Level) -> dict[str, tuple[bool, str | None, float]]:
         """Per verifier its last word about the record in `slot`: ok, reason, and when (unix s)."""
+        last = {verifier: records[-1] for verifier, records in self._said(workload, slot, level).items()}
+        words = {by: (each.body.get("ok") is True, each.body.get("reason"), each.at) for by, each in last.items()}
+        if not all(ok for ok, _, _ in words.values()):
+            for gone in self._taken_back(workload, slot):
+                if gone.level == level and gone.verifier in last and gone.k == last[gone.verifier].n:
+                    words.pop(gone.verifier)
+        return words
+
+    def failed(self, workload: str, slot: int) -> list[Said]:
+        """The failed words that count: what a repair may take back once it read all of it."""
+        return [
+            Said(level, verifier, self._said(workload, slot, level)[verifier][-1].n)
+            for level in LEVELS
+            for verifier, (ok, _, _) in self.words(workload, slot, level).items()
+            if not ok
+        ]
+
+    def _said(self, workload: str, slot: int, level: Level) -> dict[str, list[Record]]:
+        """Per verifier all its words about the record in `slot`."""
         prefix = f"receipts/{workload}/{slot:020d}/{level}"
         verifiers = {key.split("/")[4] for key in self._store.list(prefix) if key.count("/") == 5}  # noqa: PLR2004
         record = self._record_of(workload, slot) if verifiers else None
-        words: dict[str, tuple[bool, str | None, float]] = {}
-        for verifier in sorted(verifiers):
-            said = self._log(workload, slot, level, verifier).read()
-            records = [each for each in said if each.body.get("record") == record]
-            if records:
-                last = records[-1]
-                words[verifier] = (last.body.get("ok") is True, last.body.get("reason"), last.at)
-        return words
+        said = {each: self._log(workload, slot, level, each).read() for each in sorted(verifiers)}
+        of_record = {by: [each for each in words if each.body.get("record") == record] for by, words in said.items()}
+        return {by: words for by, words in of_record.items() if words}
+
+    def _taken_back(self, workload: str, slot: int) -> list[Said]:
+        return [
+            gone
+            for words in self._said(workload, slot, "decoded").values()
+            for word in words
+            if word.body.get("ok") is True
+            for gone in _read_said(word.body.get("takes_back"))
+            if gone.level != "proved"
+        ]
+
+    def drilled_at(self, workload: str, slot: int) -> float | None:
+        """When the record in `slot` was last restored whole in a drill (unix s)."""
+        words = [word for said in self._said(workload, slot, "decoded").values() for word in said]
+        return max((word.at for word in words if word.body.get("drill") and word.body.get("ok") is True), default=None)
 
     def verdict(self, workload: str, slot: int, level: Level) -> Word | None:
         """The newest failure if some verifier's last word is one, else the newest word; None where nobody said any."""

@@ -6,29 +6,27 @@ into place, so that a trainer's loader never sees anything that no digest vouche
 
 from __future__ import annotations
 
-import os
-import secrets
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from blake3 import blake3
 
-from replicator.codec.plain import decode
-from replicator.errors import DataCorrupt, DestinationOccupied, KeyMissing, ReplicatorError
-from replicator.repository import manifest as manifests
-from replicator.repository.packs import pack_key
+from replicator.errors import DestinationOccupied, ReplicatorError, StoreError
+from replicator.log.records import digest
+from replicator.repository.ladder import Ladder
+from replicator.repository.reading import read_block
+from replicator.repository.staging import leftovers, missing_bytes, place, require_room, staging, write_files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
 
     from replicator.log.replay import Accepted
-    from replicator.repository.manifest import Block, File, Manifest
+    from replicator.repository.manifest import File, Manifest
     from replicator.repository.repository import Repository
 
-_THREADS = 4
+__all__ = ["Restored", "holds", "read_block", "restore", "restore_from"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,87 +51,65 @@ def restore(
     `progress` gets the bytes written since it was last called, from several threads. DataCorrupt,
     DestinationOccupied.
     """
-    manifest = repository.manifest(accepted.where.manifest)
-    if manifests.root(manifest.files) != accepted.what.root:
-        raise DataCorrupt(f"the manifest of {accepted.what.id()} lists other files than its commit")
-    size = sum(file.size_bytes for file in manifest.files)
-    if holds(destination, manifest):
-        return Restored(destination, size, len(manifest.files), already=True)
-    if destination.exists() and (not destination.is_dir() or any(destination.iterdir())):
+    return restore_from(Ladder([(repository, accepted)]), destination, progress=progress)
+
+
+def restore_from(
+    ladder: Ladder,
+    destination: Path,
+    *,
+    only: Collection[str] | None = None,
+    finish: Callable[[Path], None] | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Restored:
+    """The same from several repositories, and, with `only`, of these files (paths in the manifest) alone.
+
+    `finish` may change the staged folder before it appears. What was fetched is kept beside the destination where
+    another try can go on: after StoreUnavailable, a full disk, a kill.
+    """
+    files = [file for file in ladder.manifest.files if only is None or file.path in only]
+    size = sum(file.size_bytes for file in files)
+    if finish is None and _has(destination, files):
+        return Restored(destination, size, len(files), already=True)
+    if destination.is_symlink() or (destination.exists() and (not destination.is_dir() or any(destination.iterdir()))):
         raise DestinationOccupied(f"{destination} holds something else")
-    staging = destination.parent / f".{destination.name}.{secrets.token_hex(6)}.restoring"
+    token = ladder.what.root if only is None else digest(f"{ladder.what.root} {sorted(only)}".encode())
+    staged = destination.parent / f".{destination.name}.{token[:16]}.restoring"
     try:
-        staging.mkdir(parents=True)
-        with ThreadPoolExecutor(_THREADS) as pool:
-            jobs = [pool.submit(_write_file, repository, manifest, f, staging, progress) for f in manifest.files]
-            for job in jobs:
-                job.result()
-        _place(staging, destination, manifest)
+        require_room(destination, missing_bytes(files, staged))
+        with staging(destination, token[:16]) as staged:
+            try:
+                write_files(ladder, files, staged, progress)
+                if finish is not None:
+                    finish(staged)
+                place(staged, destination, lambda: _has(destination, files))
+            except (StoreError, OSError, KeyboardInterrupt):
+                raise
+            except BaseException:
+                shutil.rmtree(staged, ignore_errors=True)
+                raise
     except OSError as error:
         raise ReplicatorError(
-            f"{destination}: {error.strerror or error}", hint="Free space, or use another --to."
+            f"{destination}: {error.strerror or error}",
+            hint=f"Free space, or use another --to. What was fetched is kept in {staged}; the same command goes on.",
         ) from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-    return Restored(destination, size, len(manifest.files), already=False)
+    for old in leftovers(destination):
+        shutil.rmtree(old, ignore_errors=True)
+    return Restored(destination, size, len(files), already=False)
 
 
 def holds(destination: Path, manifest: Manifest) -> bool:
     """Whether `destination` has exactly the manifest's files, byte for byte."""
+    return _has(destination, manifest.files)
+
+
+def _has(destination: Path, files: Sequence[File]) -> bool:
     if not destination.is_dir():
         return False
     there = {path.relative_to(destination).as_posix() for path in destination.rglob("*") if path.is_file()}
-    if there != {file.path for file in manifest.files}:
+    if there != {file.path for file in files}:
         return False
-    return all(_digest_of(destination / file.path) == file.digest for file in manifest.files)
-
-
-def read_block(repository: Repository, manifest: Manifest, block: Block) -> bytes:
-    """A block's plaintext, checked. DataCorrupt names the pack."""
-    pack = manifest.packs[block.pack].digest
-    try:
-        stored = repository.store.get_range(pack_key(pack), block.offset, block.stored_bytes)
-    except KeyMissing as error:
-        raise DataCorrupt(f"{repository.store.url}: pack {pack} is missing") from error
-    try:
-        if len(stored) != block.stored_bytes:
-            raise DataCorrupt("it ends early")
-        plain = decode(block.coder, repository.cipher.open_block(manifest, block, stored), block.size_bytes)
-        if manifest.block_name(blake3(plain).hexdigest()) != block.digest:
-            raise DataCorrupt("a block is not what its digest says")
-    except DataCorrupt as error:
-        raise DataCorrupt(f"{repository.store.url}: pack {pack}, byte {block.offset}: {error}") from error
-    return plain
-
-
-def _write_file(
-    repository: Repository, manifest: Manifest, file: File, folder: Path, progress: Callable[[int], None] | None
-) -> None:
-    path = folder / file.path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    whole = blake3()
-    with path.open("xb") as out:
-        for index in file.blocks:
-            plain = read_block(repository, manifest, manifest.blocks[index])
-            whole.update(plain)
-            out.write(plain)
-            if progress is not None:
-                progress(len(plain))
-        if whole.hexdigest() != file.digest:
-            raise DataCorrupt(f"{file.path} is not what its commit says")
-        out.flush()
-        os.fsync(out.fileno())
-    path.chmod(file.mode)
-    os.utime(path, ns=(file.mtime_ns, file.mtime_ns))
-
-
-def _place(staging: Path, destination: Path, manifest: Manifest) -> None:
-    try:
-        staging.rename(destination)
-    except OSError as error:
-        if holds(destination, manifest):
-            return
-        raise DestinationOccupied(f"{destination} appeared while it was being restored") from error
+    return all(_digest_of(destination / file.path) == file.digest for file in files)
 
 
 def _digest_of(path: Path) -> str:

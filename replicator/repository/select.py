@@ -1,40 +1,118 @@
-"""A selector names one checkpoint: `latest`, `step:N`, or `TERM.HEIGHT`."""
+"""A selector names one checkpoint; what it says is parsed apart from what there is.
+
+`latest` · `TERM.HEIGHT` · `step:N` · `step:<=N` (the newest not after a step) · a time, or `2h ago` (the newest not saved
+after it) · `pin:NAME`, or the bare name of a pin. "Newest" is the greatest (term, height) among those that qualify,
+never the clock (DESIGN, rule 14). Only an exact name ever gives a suspect or damaged one.
+"""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from replicator.errors import NothingToRestore
 from replicator.model import CommitId
 
 if TYPE_CHECKING:
-    from replicator.log.replay import Accepted
+    from collections.abc import Mapping
+
+    from replicator.log.replay import Accepted, LogView
     from replicator.repository.repository import Repository
+
+USE = "Use latest, TERM.HEIGHT, step:N, step:<=N, a time as 2026-11-20T03:00 (UTC), '2h ago', or pin:NAME."
+_AGO = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d|w)(?:in)?\s+ago")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """`text` as it was given. `exact` names one checkpoint, whatever is known of it; the others choose among sound ones."""
+
+    text: str
+    commit: CommitId | None = None
+    step: int | None = None
+    pin: str | None = None
+    at_most_step: int | None = None
+    at_most_time: float | None = None
+    """Unix seconds."""
+
+    @property
+    def exact(self) -> bool:
+        return self.commit is not None or self.step is not None or self.pin is not None
+
+
+def parse(text: str, *, now: float) -> Selector:
+    """NothingToRestore, with the forms that there are, if it is none of them. `now` in unix seconds."""
+    if text == "latest":
+        return Selector(text)
+    if match := re.fullmatch(r"(\d+)\.(\d+)", text):
+        return Selector(text, commit=CommitId(int(match[1]), int(match[2])))
+    if match := re.fullmatch(r"step:(<=)?(\d+)", text):
+        return Selector(text, at_most_step=int(match[2])) if match[1] else Selector(text, step=int(match[2]))
+    if text.startswith("pin:"):
+        return Selector(text, pin=text.removeprefix("pin:"))
+    at = _time(text.removeprefix("time:"), now)
+    if at is not None:
+        return Selector(text, at_most_time=at)
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", text):
+        return Selector(text, pin=text)
+    raise NothingToRestore(f"{text!r} names no checkpoint", hint=USE)
+
+
+def _time(text: str, now: float) -> float | None:
+    if match := _AGO.fullmatch(text):
+        return now - timedelta(**{_UNITS[match[2]]: float(match[1])}).total_seconds()
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+
+
+def candidates(
+    selector: Selector, accepted: Mapping[CommitId, Accepted], pins: Mapping[str, CommitId]
+) -> list[Accepted]:
+    """What the selector allows among `accepted`, best first. A suspect one only where the selector is exact."""
+    newest_first = [accepted[key] for key in sorted(accepted, reverse=True)]
+    if selector.commit is not None:
+        return [each for each in newest_first if each.what.id() == selector.commit]
+    if selector.pin is not None:
+        return [each for each in newest_first if each.what.id() == pins.get(selector.pin)]
+    if selector.step is not None:
+        return [each for each in newest_first if each.what.step == selector.step]
+    sound = [each for each in newest_first if not each.what.suspect]
+    if selector.at_most_step is not None:
+        return [each for each in sound if each.what.step <= selector.at_most_step]
+    if selector.at_most_time is not None:
+        return [each for each in sound if each.what.saved_at <= selector.at_most_time]
+    return sound
 
 
 def select(repository: Repository, workload: str, selector: str) -> Accepted:
-    """The commit that `selector` names. NothingToRestore if none stands; a suspect one is never `latest`.
+    """The commit that `selector` names. NothingToRestore if none stands.
 
-    `latest` passes over commits that a verifier found damaged. `step:N` takes the newest save of that step.
+    Unless it is exact, commits that are suspect, or that a verifier found damaged, are passed over.
     """
     view = repository.log(workload).view()
-    ordered = list(reversed(view.in_order()))
-    where = f"{repository.store.url}: {workload}"
-    if selector == "latest":
-        for accepted in ordered:
-            if not accepted.what.suspect and not repository.receipts.damaged(workload, accepted.slot):
-                return accepted
-        raise NothingToRestore(f"{where} has no checkpoint that is neither suspect nor damaged")
-    if match := re.fullmatch(r"step:(\d+)", selector):
-        found = [a for a in ordered if a.what.step == int(match[1])]
-        if not found:
-            raise NothingToRestore(f"{where} has no checkpoint of step {match[1]}")
-        return found[0]
-    if match := re.fullmatch(r"(\d+)\.(\d+)", selector):
-        key = CommitId(int(match[1]), int(match[2]))
-        if key not in view.accepted:
-            why = next((v.reason for v in view.void if v.commit == key), "it was never committed, or was dropped")
-            raise NothingToRestore(f"{where} {key} does not stand: {why}")
-        return view.accepted[key]
-    raise NothingToRestore(f"{selector!r} names no checkpoint", hint="Use latest, step:N or TERM.HEIGHT.")
+    wanted = parse(selector, now=repository.clock())
+    for accepted in candidates(wanted, view.accepted, view.pins):
+        if wanted.exact or not repository.receipts.damaged(workload, accepted.slot):
+            return accepted
+    raise nothing(wanted, f"{repository.store.url}: {workload}", [view])
+
+
+def nothing(wanted: Selector, where: str, views: list[LogView]) -> NothingToRestore:
+    """The error that says why no checkpoint was found."""
+    if wanted.commit is not None:
+        void = (void.reason for view in views for void in view.void if void.commit == wanted.commit)
+        return NothingToRestore(
+            f"{where} {wanted.commit} does not stand: {next(void, 'it was never committed, or was dropped')}"
+        )
+    if wanted.step is not None:
+        return NothingToRestore(f"{where} has no checkpoint of step {wanted.step}")
+    if wanted.pin is not None:
+        return NothingToRestore(f"{where} has no pin {wanted.pin!r}, and {wanted.text!r} is nothing else", hint=USE)
+    rest = "" if wanted.text == "latest" else f" and was saved at or before {wanted.text}"
+    return NothingToRestore(f"{where} has no checkpoint that is neither suspect nor damaged{rest}")

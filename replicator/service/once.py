@@ -13,6 +13,7 @@ from replicator.errors import CheckpointTorn, NotOpen, Sealed
 from replicator.layouts import inspect
 from replicator.log.entries import Open
 from replicator.repository.establish import open_at
+from replicator.repository.heads import HeadMemory, require_whole
 from replicator.repository.manifest import root
 from replicator.repository.repository import random_token
 from replicator.repository.ship import Push, ship
@@ -43,12 +44,15 @@ class Pushed(TypedDict):
 def push_once(
     path: Path, urls: Sequence[str], *, workload: str, step: int, writer: str, keys: Keyring | None = None
 ) -> list[Pushed]:
-    """Ship `path` to every repository. CheckpointTorn, Sealed, NotOpen, RepositoryUnknown, StoreError."""
+    """Ship `path` to every repository. CheckpointTorn, Sealed, NotOpen, RepositoryUnknown, RolledBack, StoreError."""
     candidate = inspect(path)
     if not candidate.complete:
         raise CheckpointTorn(f"{path}: {candidate.why}")
     snapshot = take_snapshot(path, candidate.files)
     repositories = [open_at(url, keys) for url in urls]
+    memory = HeadMemory()
+    for repository in repositories:
+        require_whole(repository, workload, memory.of(repository, workload))
     views = [open_for(repository, workload, writer) for repository in repositories]
     term = max(view.term for view in views)
     known = [(view, key) for view in views for key, a in view.accepted.items() if _same(a.what.root, snapshot)]
@@ -60,7 +64,10 @@ def push_once(
         saved_at=snapshot.saved_at, findings=tuple(judged(snapshot.tensors, history)),
         parent=max((key for view in views for key in view.accepted), default=None),
     )  # fmt: skip
-    return [_push_to(push, snapshot, repository) for repository in repositories]
+    pushed = [_push_to(push, snapshot, repository) for repository in repositories]
+    for repository in repositories:
+        memory.remember(repository, workload)
+    return pushed
 
 
 def open_for(repository: Repository, workload: str, writer: str) -> LogView:
