@@ -15,9 +15,10 @@ from replicator.codec.plain import encode
 from replicator.errors import DataCorrupt, KeyMissing, ReplicatorError, StoreError
 from replicator.log.claim import claim
 from replicator.log.records import digest
+from replicator.repository.cipher import MAGIC
 from replicator.repository.ladder import Ladder
 from replicator.repository.mirror import PutBack, put_back_log, put_back_receipts
-from replicator.repository.packs import MAGIC, manifest_key, pack_key
+from replicator.repository.packs import manifest_key, pack_key
 from replicator.repository.reading import open_block
 from replicator.repository.scrub import fault, needed
 from replicator.repository.verify import verify
@@ -171,6 +172,8 @@ def _made_again(
     repository: Repository, peers: Sequence[Repository], workload: str, accepted: Accepted, name: str
 ) -> bytes:
     """The pack out of what is still right of it and of its blocks' plaintexts at peers. DataCorrupt."""
+    if accepted.where.keys:
+        raise DataCorrupt(f"pack {name}: encrypted packs are copied, never made again")
     manifest = repository.manifest(accepted.where.manifest)
     index = next(n for n, pack in enumerate(manifest.packs) if pack.digest == name)
     size = manifest.packs[index].size_bytes
@@ -182,7 +185,7 @@ def _made_again(
         body = bytearray()
     body += bytes(size - len(body))
     for block in manifest.blocks:
-        if block.pack != index or _is_right(block, bytes(body[block.offset : block.offset + block.stored_bytes])):
+        if block.pack != index or _is_right(repository, manifest, block, bytes(body[block.offset : block.offset + block.stored_bytes])):
             continue
         plain = _plain(ladder, places, block)
         coder, stored = encode(plain)
@@ -203,9 +206,9 @@ def _heads(there: bytes, push: str) -> Iterator[bytes]:
         yield MAGIC + bytes.fromhex(push) + rank.to_bytes(4, "big")
 
 
-def _is_right(block: Block, stored: bytes) -> bool:
+def _is_right(repository: Repository, manifest: Manifest, block: Block, stored: bytes) -> bool:
     try:
-        open_block(block, stored)
+        open_block(repository, manifest, block, stored)
     except DataCorrupt:
         return False
     return True
