@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from replicator.log.replay import Accepted
     from replicator.repository.heads import Head
     from replicator.repository.ladder import Unit
-    from replicator.repository.manifest import Block
+    from replicator.repository.manifest import Block, Manifest
     from replicator.repository.repository import Repository
 
 HEAD_BYTES = len(MAGIC) + 16 + 4
