@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from drstack.errors import ActuatorFailed, StepFailed
 from drstack.recovery.facts import repository_fact
 from drstack.recovery.traffic import Traffic
+from drstack.witness.assignment import lineage_of
 from replicator.errors import DestinationOccupied, ReplicatorError
 from replicator.log.covering import uncovered
 from replicator.model import CommitId
@@ -180,6 +181,7 @@ class BringUp:
         failed_at = self.plan.get("failed_at") or self.plan["facts_at"]
         oldest = -math.inf if bound_s is None else failed_at - bound_s
         opening = self.assignment.opening(workload["name"])
+        behind = lineage_of(self.world.witness.assignments()[: self.assignment.number], workload["name"])
         rungs: list[Rung] = []
         failed: set[tuple[CommitId, str]] = set()
         for name in [workload["source"], *(n for n in sorted(self.world.repositories) if n != workload["source"])]:
@@ -190,7 +192,7 @@ class BringUp:
                 older = commit < chosen and found.what.saved_at >= oldest
                 if older and _refuted(repository, found):
                     failed.add((commit, found.what.root))
-                stands = uncovered(opening, found.what) is None
+                stands = uncovered(opening, found.what) is None and not behind.left(commit)
                 if not found.what.suspect and stands and (commit == chosen or older):
                     rungs.append((repository, found))
         sound = [rung for rung in rungs if (rung[1].what.id(), rung[1].what.root) not in failed]
