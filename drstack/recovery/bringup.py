@@ -60,6 +60,10 @@ class BringUp:
         """Those that start here; one that was only opened anew at its own writer goes on running."""
         return [each for each in self.workloads if not each["reopen"]]
 
+    def _traffic(self) -> Traffic:
+        """By the newest assignment: one that was made since, by whoever declared something, has these shares too."""
+        return Traffic(self.world, self.world.witness.current() or self.assignment)
+
     def pin(self) -> Doc:
         """Pin what will be restored, before any of its packs is read (DESIGN, rule 6). StepFailed."""
         pins = [self._pin_best(workload) for workload in self._moving]
@@ -204,7 +208,7 @@ class BringUp:
         Requests go first where a replica is ready for them, and never keep the training waiting: what cannot be moved
         yet is moved in `prove`.
         """
-        site, slots, traffic = self._site, int(self.plan["capacity"]), Traffic(self.world, self.assignment)
+        site, slots, traffic = self._site, int(self.plan["capacity"]), self._traffic()
         moved = traffic.move_now()
         site.set_capacity(slots, deadline_s=START_S)
         if not site.observe(deadline_s=5.0).replicator_running:
@@ -249,7 +253,7 @@ class BringUp:
             goal = int(first["step"]) + PROVE_STEPS
             job = self._await(first["workload"], partial(_has_reached, goal), PROVE_S, f"step {goal}")
             seen.append({"workload": first["workload"], "step": job.step, "ended": not job.running})
-        traffic = Traffic(self.world, self.assignment)
+        traffic = self._traffic()
         if traffic.wanted():
             traffic.have_replicas(self._site.name)
         serving = traffic.settle()

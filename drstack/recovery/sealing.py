@@ -169,7 +169,7 @@ def assign(world: World, plan: Doc, workloads: list[Doc], operation: str) -> Ass
         old = before.workloads[workload["name"]]
         made[workload["name"]] = WorkloadAssignment(
             writer=plan["target"], term=number,
-            serves={site: (0 if site == old.writer else weight) for site, weight in old.serves.items()},
+            serves=weights_after(old.serves, plan["fence"], plan["target"]) if old.serves else {},
             acknowledge=tuple(workload["acknowledge"]),
             seals=tuple(SealRef.model_validate(ref) for ref in workload["seals"]),
             head=_head(workload, old), heads=workload["heads"],
