@@ -50,6 +50,10 @@ def test_a_proof_of_the_left_branch_that_comes_late_does_not_bring_it_back(rig):
     assert plan.other is not None
     assert plan.other.commit == (2, 1)
     assert plan_only(rig.world(), "east", replace(BY, newest=True)).workloads[0].commit == (2, 1)
+    rig.prove(20, ok=False)
+    assert plan_only(rig.world(), "east", BY).workloads[0].commit == (2, 1)
+    rig.prove(20)
+    assert promote(rig.world(), "east", BY)["workloads"][0]["commit"] == [1, 2]
 
 
 def test_a_restore_that_falls_back_does_not_fall_onto_the_left_branch(rig):
@@ -106,13 +110,14 @@ def test_a_run_that_was_only_opened_anew_has_all_that_it_committed_behind_it(tmp
     rig = Rig(tmp_path)
     for step in (10, 20, 30):
         rig.save(step, age_s=40 - step)
+    rig.save(40, receipts=False)
     rig.prove(10)
     with dying_at("assign"):
         promote(rig.world(), "west", BY)
     end = promote(rig.world(), "east", Given(by="test", abandon="1-1", reason="east is well"))
     assert end["workloads"][0]["step"] == 30
-    assert rig.witness().current().workloads["gpt"].head.key() == (1, 3)
-    assert select(rig.repository("west"), "gpt", "latest").what.step == 30
+    assert rig.witness().current().workloads["gpt"].head.key() == (1, 4)
+    assert select(rig.repository("west"), "gpt", "latest").what.step == 40
 
 
 class At(Quiet):
