@@ -114,8 +114,9 @@ class WorkloadLog:
 
         self._append(decide)
 
-    def unpin(self, name: str, *, term: int) -> None:
-        entry = Unpin(term=term, name=name)
+    def unpin(self, name: str, *, term: int, reason: str | None = None) -> None:
+        """Let go of a pin; nothing if there is none of that name."""
+        entry = Unpin(term=term, name=name, reason=reason)
 
         def decide(view: LogView) -> Entry | None:
             _require_open(view, term)
