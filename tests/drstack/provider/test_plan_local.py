@@ -9,6 +9,7 @@ from drstack.errors import EnvironmentUnknown
 from drstack.platforms.local.descriptor import read_descriptor
 from drstack.platforms.local.prover import ProverConfig
 from drstack.spec.loader import parse_environment
+from replicator.retention.policy import Policy
 from replicator.service.config import ServiceConfig
 
 ROOT = Path("/srv/root")
@@ -34,6 +35,13 @@ def test_a_replicator_is_told_its_own_repository_first():
         ("west", "file:///srv/root/elsewhere/store"), ("east", "file:///srv/root/sites/east/store"),
     ]  # fmt: skip
     assert [(each.path, each.keep) for each in config.workloads] == [("/srv/root/elsewhere/checkpoints/gpt", 7)]
+
+
+def test_a_replicator_is_told_the_policy_as_the_file_has_it():
+    text = TEXT.replace("keep: 7", "keep: {last: 3, daily: 7, min_age: 2h}")
+    declared = parse_environment(text, Path("gpt-prod.yaml"))
+    config = ServiceConfig.model_validate(local.replicator_config(declared, "west", ROOT))
+    assert config.workloads[0].keep == Policy(last=3, daily=7, min_age_s=7200.0)
 
 
 def test_a_descriptor_is_what_actuators_read():
