@@ -133,7 +133,11 @@ def replicator_config(environment: Environment, site: str, root: Path) -> dict[s
     every = places(environment, root)
     here = every[site]
     watched = [
-        {"name": name, "path": str(here.folder / checkpoints_path(workload)), "keep": environment.replication.keep.policy()}
+        {
+            "name": name,
+            "path": str(here.folder / checkpoints_path(workload)),
+            "keep": environment.replication.keep.policy(),
+        }
         for name, workload in replicated(environment).items()
     ]
     ordered = [here, *(other for name, other in every.items() if name != site)]

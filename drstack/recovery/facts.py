@@ -127,7 +127,13 @@ def gather(
         judged = {
             name: {
                 each: pool.submit(
-                    repository_fact, repository, name, workloads[name], current, opened.get(name, ()), behind=behind[name]
+                    repository_fact,
+                    repository,
+                    name,
+                    workloads[name],
+                    current,
+                    opened.get(name, ()),
+                    behind=behind[name],
                 )
                 for each, repository in repositories.items()
             }
@@ -220,8 +226,10 @@ def _newest(
     demanded: tuple[Level, ...],
     behind: Lineage,
 ) -> list[CommitFact]:
-    """Down to a recovery point of each kind: behind the run, and of what was left, which counts only where all others
-    are out of reach or gone, and that is not known here."""
+    """Down to a recovery point of each kind: behind the run, and of branches that were left.
+
+    Whether the latter counts, because all others are out of reach or gone, is not known of one repository alone.
+    """
     found: list[CommitFact] = []
     for left in (False, True):
         kind = [each for each in newest_first if behind.left(each.what.id()) is left]

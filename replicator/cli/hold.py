@@ -36,9 +36,7 @@ def hold(
     say(document, f"{which} {commit} (step {accepted.what.step}) is held as {name}", as_json=json)
 
 
-def release(
-    repo: Repo, name: Name, reason: Reason, by: By, workload: Workload = None, *, json: Json = False
-) -> None:
+def release(repo: Repo, name: Name, reason: Reason, by: By, workload: Workload = None, *, json: Json = False) -> None:
     """Let go of a hold; who did and why stays in the log."""
     from replicator.retention.holds import release as release_it
 

@@ -69,5 +69,6 @@ def began_from(entry: Open) -> CommitId | None:
 def newest_first(view: LogView) -> list[Accepted]:
     """Commits that stand, best first: those behind the run that counts now, then those of branches that were left."""
     behind = lineage(view)
-    return sorted(view.accepted.values(), key=lambda each: (not behind.left(each.what.id()), each.what.id()), reverse=True)
-
+    return sorted(
+        view.accepted.values(), key=lambda each: (not behind.left(each.what.id()), each.what.id()), reverse=True
+    )

@@ -51,31 +51,41 @@ def retain(
     while something would go. Both are asked once for each commit, newest first, and not further than needed.
     """
     order = newest_first(view)
-    sound = functools.cache(lambda n: not order[n].what.suspect and attested(order[n]))
+
+    @functools.cache
+    def sound(n: int) -> bool:
+        return not order[n].what.suspect and attested(order[n])
+
     anchor = next((n for n in range(len(order)) if sound(n)), None)
     if anchor is None:
         return Decision({each.what.id(): ("no checkpoint has its receipts yet",) for each in order}, {})
-    reasons: dict[CommitId, list[str]] = {each.what.id(): [] for each in order}
-    for name, commit in sorted(view.pins.items(), key=lambda pin: (not pin[0].startswith(HOLD), pin[0])):
-        if commit in reasons:
-            reasons[commit].append(f"held as {name.removeprefix(HOLD)}" if name.startswith(HOLD) else f"pinned as {name}")
-    reasons[order[anchor].what.id()].append("the newest with its receipts")
-    for n, why in _by_number(view, order, policy):
-        reasons[order[n].what.id()].append(why)
+    found = [*_held(view, order), (anchor, "the newest with its receipts"), *_by_number(view, order, policy)]
     for every, count in policy.periods():
-        for n, when in _by_period(view, order, every, count, now, sound):
-            reasons[order[n].what.id()].append(f"{every}: {when}")
-    for each in order:
-        if max(0.0, now - each.what.saved_at) < policy.min_age_s:
-            reasons[each.what.id()].append(f"younger than {policy.min_age_s:g} s")
-    if not all(reasons.values()):
-        best = next((each.what.id() for each in order if not each.what.suspect and proved(each)), None)
-        if best is not None:
-            reasons[best].append("the newest that is proved")
-    return Decision(
-        {key: tuple(why) for key, why in reasons.items() if why},
-        {key: f"beyond {policy.in_words()}" for key, why in reasons.items() if not why},
-    )
+        found += _by_period(view, order, every, count, now, sound)
+    found += [
+        (n, f"younger than {policy.min_age_s:g} s")
+        for n, each in enumerate(order)
+        if max(0.0, now - each.what.saved_at) < policy.min_age_s
+    ]
+    if len({n for n, _ in found}) < len(order):
+        best = next((n for n, each in enumerate(order) if not each.what.suspect and proved(each)), None)
+        found += [] if best is None else [(best, "the newest that is proved")]
+    keep: dict[CommitId, tuple[str, ...]] = {}
+    for n, why in found:
+        keep[order[n].what.id()] = (*keep.get(order[n].what.id(), ()), why)
+    beyond = f"beyond {policy.in_words()}"
+    return Decision(keep, {each.what.id(): beyond for each in order if each.what.id() not in keep})
+
+
+def _held(view: LogView, order: Sequence[Accepted]) -> list[tuple[int, str]]:
+    """Pinned, legal holds first. A pin of what does not stand (any more) keeps nothing."""
+    place = {each.what.id(): n for n, each in enumerate(order)}
+    pins = sorted(view.pins.items(), key=lambda pin: (not pin[0].startswith(HOLD), pin[0]))
+    return [
+        (place[commit], f"held as {name.removeprefix(HOLD)}" if name.startswith(HOLD) else f"pinned as {name}")
+        for name, commit in pins
+        if commit in place
+    ]
 
 
 def _by_number(view: LogView, order: Sequence[Accepted], policy: Policy) -> list[tuple[int, str]]:
@@ -103,6 +113,6 @@ def _by_period(
         if not behind.left(each.what.id()):
             members.setdefault(period(every, min(each.what.saved_at, now)), []).append(n)
     return [
-        (next((n for n in members[when] if sound(n)), members[when][0]), when)
+        (next((n for n in members[when] if sound(n)), members[when][0]), f"{every}: {when}")
         for when in sorted(members, reverse=True)[:count]
     ]

@@ -94,7 +94,9 @@ class Keeping:
 
     def _is_due(self, view: LogView, now: float) -> bool:
         slots, verified, at = self._decided
-        return view.writable and ((view.slots, self.verified) != (slots, verified) or not 0 <= now - at < DECIDE_EVERY_S)
+        return view.writable and (
+            (view.slots, self.verified) != (slots, verified) or not 0 <= now - at < DECIDE_EVERY_S
+        )
 
     def decide(self, view: LogView) -> Decision:
         """What stays and what goes, and why."""

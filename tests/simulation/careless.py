@@ -58,7 +58,9 @@ def stale_keeper(world: World, name: str) -> Callable[[Actor], None]:
             view = world.log(actor, name).view()
         except TROUBLE:
             return
-        decided = drop_entry(retain(view, Policy(last=1), now=0.0, attested=lambda _: True), term=max(view.term, 1), bytes_after=0.5)
+        decided = drop_entry(
+            retain(view, Policy(last=1), now=0.0, attested=lambda _: True), term=max(view.term, 1), bytes_after=0.5
+        )
         if isinstance(decided, Drop):
             actor.wait("dream", lambda: True)
             _push_in(world, actor, name, decided)

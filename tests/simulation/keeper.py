@@ -68,7 +68,9 @@ def _recheck_then_delete(world: World, actor: Actor, name: str) -> None:
     actor.wait("look for old ones", lambda: len(world.view(name).accepted) > KEEP)
     first = retain(log.view(), POLICY, now=0.0, attested=lambda _: True).drop
     again = log.view()
-    decided = {key: why for key, why in retain(again, POLICY, now=0.0, attested=lambda _: True).drop.items() if key in first}
+    decided = {
+        key: why for key, why in retain(again, POLICY, now=0.0, attested=lambda _: True).drop.items() if key in first
+    }
     needed = {pack.digest for key, each in again.accepted.items() if key not in decided for pack in each.where.packs}
     for key in sorted(decided):
         for pack in again.accepted[key].where.packs:

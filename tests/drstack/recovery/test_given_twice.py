@@ -12,12 +12,12 @@ from drstack.recovery.plan import Given
 from replicator.errors import HeightTaken, NothingToRestore
 from replicator.model import CommitId
 from replicator.repository.repository import newest_recovery_point, random_token
-from replicator.retention.decide import retain
-from replicator.retention.policy import Policy
 from replicator.repository.select import select
 from replicator.repository.ship import Push, ship
 from replicator.repository.snapshot import take_snapshot
 from replicator.repository.verify import verify
+from replicator.retention.decide import retain
+from replicator.retention.policy import Policy
 from replicator.stores.faults import FaultyStore
 from tests.drstack.recovery.test_interruptions import dying_at, find_again, lose
 from tests.drstack.recovery.test_promote import KillAfter, Killed

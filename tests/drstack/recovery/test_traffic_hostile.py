@@ -60,7 +60,9 @@ def test_an_operator_killed_at_any_record_is_followed_by_one_who_comes_to_the_sa
     for n in itertools.count(1):
         rig = test_traffic.rig.__wrapped__(tmp_path / f"{n}")
         router = RememberedRouter(number=2)
-        rig.wrap = lambda name, store, n=n: FaultyStore(store, KillsAtWrite(n, after=after)) if name == "witness" else store
+        rig.wrap = lambda name, store, n=n: (
+            FaultyStore(store, KillsAtWrite(n, after=after)) if name == "witness" else store
+        )
         try:
             promote(world(rig, router), "west", BY)
         except Killed:
@@ -177,7 +179,7 @@ class Unaware(RememberedRouter):
 def test_a_router_that_does_not_know_the_workload_keeps_no_training_waiting(rig):
     lose(rig, "east")
     router = Unaware(number=2)
-    with pytest.raises(StepFailed, match="no replica at west is ready|knows no workload chat"):
+    with pytest.raises(StepFailed, match=r"no replica at west is ready|knows no workload chat"):
         promote(world(rig, router, second=2.0), "west", BY)
     assert rig.sites["west"].starts
 

@@ -10,7 +10,7 @@ import yaml
 
 from drstack.policies.declared import spare_checkpoints
 from drstack.spec import json_schema
-from tests.drstack.spec.declared import LOCAL, parsed, faults_of
+from tests.drstack.spec.declared import LOCAL, faults_of, parsed
 
 
 def keep(text: str) -> str:

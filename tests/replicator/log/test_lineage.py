@@ -23,7 +23,9 @@ def commit(entry_term: int, term: int, height: int) -> Commit:
         workload="gpt", name="n", term=term, height=height, step=height, attempt="a", root=f"{term}.{height}",
         size_bytes=1, files=1, saved_at=0.0,
     )  # fmt: skip
-    return Commit(term=entry_term, what=what, where=Where(manifest=PackRef(digest="m", size_bytes=1), packs=(), shipped_bytes=1))
+    return Commit(
+        term=entry_term, what=what, where=Where(manifest=PackRef(digest="m", size_bytes=1), packs=(), shipped_bytes=1)
+    )
 
 
 def test_what_an_ended_term_has_above_the_head_that_was_chosen_is_left_and_stands():

@@ -70,4 +70,7 @@ def test_the_newest_that_is_proved_stays_however_old_it_is():
     decision = retain(view, Policy(last=2), now=2.0, attested=lambda _: True, proved=lambda a: a.what.height in (2, 4))
     assert decision.keep[CommitId(1, 4)] == ("the newest that is proved",)
     assert set(decision.drop) == {CommitId(1, height) for height in (1, 2, 3, 5, 6)}
-    assert CommitId(1, 4) in retain(view, Policy(last=2), now=2.0, attested=lambda _: True, proved=lambda a: a.what.height != 4).drop
+    assert (
+        CommitId(1, 4)
+        in retain(view, Policy(last=2), now=2.0, attested=lambda _: True, proved=lambda a: a.what.height != 4).drop
+    )

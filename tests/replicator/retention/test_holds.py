@@ -37,7 +37,9 @@ def west(tmp_path):
     for height in range(1, 5):
         (source / "weights").write_bytes(os.urandom(1000))
         accepted = ship(
-            push(height, height * 10, attempt=f"{height}", salt=bytes([height]) * 16), take_snapshot(source, ["weights"]), made
+            push(height, height * 10, attempt=f"{height}", salt=bytes([height]) * 16),
+            take_snapshot(source, ["weights"]),
+            made,
         )
         verify(made, "gpt", accepted, "west")
     return made
@@ -56,7 +58,12 @@ def test_what_is_held_stays_through_a_promotion_until_it_is_released_and_the_log
     log.open(Open(term=2, writer="west", heads={"1": 4}))
     assert keep_one(west) == {2, 4}
     [held] = holds(log.entries(), log.view())
-    assert (held.name, held.commit, held.reason, held.stands) == ("case-7", CommitId(1, 2), "legal: court order 5", True)
+    assert (held.name, held.commit, held.reason, held.stands) == (
+        "case-7",
+        CommitId(1, 2),
+        "legal: court order 5",
+        True,
+    )
     release(log, "case-7", reason="settled", by="legal")
     assert [each.reason for each in log.entries() if isinstance(each, Unpin)] == ["legal: settled"]
     assert keep_one(west) == {4}

@@ -46,7 +46,9 @@ def ensure_router(
     with locked(place.lock):
         place.declare(site, ports)
         kept = place.weights()
-        number = kept.assignment if kept.by_workload else initial.assignment  # nothing of what was turned is newer by this
+        number = (
+            kept.assignment if kept.by_workload else initial.assignment
+        )  # nothing of what was turned is newer by this
         place.turn(Weights(number, {**initial.by_workload, **kept.by_workload}))
         _keep_listens(place)
         if not place.config.exists():

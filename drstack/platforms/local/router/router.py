@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 from drstack.errors import ActuatorFailed
 from drstack.platforms.local.router.admin import Admin
-from drstack.platforms.local.router.place import RouterPlace
 from drstack.platforms.local.router.process import Turn, apply
 from drstack.recovery.ports import RouterObservation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from drstack.platforms.local.router.place import RouterPlace
 
 PROBE_S = 2.0
 
