@@ -62,18 +62,22 @@ def retain(
     decision = keeping.decide(view)
     rows = [_row(each, decision, view) for each in reversed(view.in_order())]
     held = holds(log.entries(), view)
+    left = keeping.litter()
     dropped = False
     if not dry_run:
         keeping.let_go()
+        keeping.sweep()
         dropped = bool(set(decision.drop) - log.view().accepted.keys())
     document: dict[str, object] = {
         "workload": name, "policy": policy.model_dump(exclude_none=True), "dry_run": dry_run, "dropped": dropped,
-        "checkpoints": rows,
+        "checkpoints": rows, "litter": {"objects": len(left.keys), "size_bytes": left.size_bytes},
         "holds": [
             {"name": each.name, "commit": str(each.commit), "reason": each.reason, "stands": each.stands} for each in held
         ],
     }  # fmt: skip
-    say(document, _table(name, policy.in_words(), rows, held, dropped=dropped), as_json=json)
+    text = _table(name, policy.in_words(), rows, held, dropped=dropped)
+    swept = f"litter: {len(left.keys)} objects, {left.size_bytes:,} bytes" if left.keys else "litter: none"
+    say(document, f"{text}\n{swept}", as_json=json)
 
 
 def _row(each: Accepted, decision: Decision, view: LogView) -> Row:

@@ -124,6 +124,10 @@ class WorkloadLog:
 
         self._append(decide)
 
+    def require_open(self, term: int) -> None:
+        """Sealed if `term` is over, NotOpen if it has not begun here."""
+        _require_open(self.view(), term)
+
     def append(self, decide: Callable[[LogView], Entry | None]) -> Record | None:
         """Append whatever `decide` makes of the view, deciding anew for each slot lost."""
         return self._append(decide)

@@ -12,7 +12,9 @@ from replicator.repository.packs import manifest_key, pack_key
 from replicator.repository.retain import drop_entry, removable
 from replicator.repository.verify import verify
 from replicator.retention.decide import Decision, retain
+from replicator.retention.litter import LITTERED, MARGIN_S, Litter, litter
 from replicator.retention.policy import Policy
+from replicator.stores.aged import AgedStore, StagingStore, aged
 
 if TYPE_CHECKING:
     import threading
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger("replicator")
 _DEMANDED = ("stored", "decoded")
+SWEEP_EVERY_S = 3600.0
 DECIDE_EVERY_S = 30.0
 """How often it is decided anew what stays, where nothing was committed or verified meanwhile: time alone may change it."""
 
@@ -38,11 +41,15 @@ class Keeping:
     """How many checkpoints stay, or by which policy."""
     grace_s: float
     poll_s: float
+    margin_s: float = MARGIN_S
     verified: int = 0
     failed: int = 0
     trouble: str | None = None
     _judged: set[int] = field(default_factory=set[int])
+    swept: int = 0
+    """Objects that nobody could need any more, and that were removed."""
     _removed: set[str] = field(default_factory=set[str])
+    _swept_at: float | None = None
     _decided: tuple[int, int, float] = (0, 0, 0.0)
     """At which slot, with how many verified, and when it was last decided what stays."""
 
@@ -51,6 +58,7 @@ class Keeping:
             try:
                 self.verify_new(stop)
                 self.let_go()
+                self.sweep()
                 self.trouble = None
             except (ReplicatorError, OSError) as error:
                 self.trouble = str(error)
@@ -91,6 +99,31 @@ class Keeping:
             if key not in self._removed:
                 self.repository.store.delete(key)
                 self._removed.add(key)
+
+    def sweep(self) -> None:
+        """Remove what pushes that never committed, void commits and killed writers left; every hour."""
+        now = self.repository.clock()
+        if self._swept_at is not None and 0 <= now - self._swept_at < SWEEP_EVERY_S:
+            return
+        if isinstance(self.repository.store, AgedStore):
+            for key in sorted(self.litter().keys):
+                self.repository.store.delete(key)
+                self.swept += 1
+        if isinstance(self.repository.store, StagingStore):
+            self.swept += self.repository.store.unstage(now - self.grace_s)
+        self._swept_at = now
+
+    def litter(self) -> Litter:
+        """What may go now. What is made or committed meanwhile is newer than the `open` that the logs were read to."""
+        store = self.repository.store
+        objects = [each for kind in ("log", *LITTERED) for each in aged(store, kind)]
+        names = sorted({*self.repository.workloads(), self.workload})
+        return litter(
+            objects,
+            {name: self.repository.log(name).entries() for name in names},
+            grace_s=self.grace_s,
+            margin_s=self.margin_s,
+        )
 
     def _is_due(self, view: LogView, now: float) -> bool:
         slots, verified, at = self._decided
