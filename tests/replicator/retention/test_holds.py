@@ -6,6 +6,7 @@ import json
 import os
 
 import pytest
+import structlog
 from typer.testing import CliRunner
 
 from replicator.cli.main import app
@@ -21,6 +22,13 @@ from replicator.retention.holds import hold, holds, release
 from replicator.service.keeping import Keeping
 from replicator.stores.url import open_store
 from tests.replicator.repository.rig import push
+
+
+@pytest.fixture(autouse=True)
+def _logs_elsewhere():
+    """A verb sends log lines to the stderr that it has, which is gone with its runner."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture
