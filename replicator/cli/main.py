@@ -12,6 +12,7 @@ import typer
 from replicator.cli.hold import hold, release
 from replicator.cli.init import init
 from replicator.cli.list import list_
+from replicator.cli.lock import lock
 from replicator.cli.push import push
 from replicator.cli.restore import restore
 from replicator.cli.retain import retain
@@ -36,6 +37,7 @@ app.command()(verify)
 app.command()(retain)
 app.command()(hold)
 app.command()(release)
+app.command()(lock)
 app.command("run")(run_service)
 
 
