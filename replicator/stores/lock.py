@@ -73,11 +73,9 @@ class S3Locks:
             raise self._without_lock()
 
     def until(self, key: str) -> float | None:
-        try:
-            found = self._ask("get_object_retention", key, Bucket=self._address.bucket, Key=self._key(key))
-        except _Unlocked:
-            return None
-        at: datetime | None = found.get("Retention", {}).get("RetainUntilDate")
+        """By HEAD, which every server answers; it shows the lock to who may read it (`s3:GetObjectRetention`)."""
+        found = self._ask("head_object", key, Bucket=self._address.bucket, Key=self._key(key))
+        at: datetime | None = found.get("ObjectLockRetainUntilDate")
         return at.timestamp() if at is not None else None
 
     def lock(self, key: str, until: float, mode: Mode) -> None:
@@ -88,7 +86,10 @@ class S3Locks:
         self._ask("put_object_retention", key, Bucket=self._address.bucket, Key=self._key(key), Retention=retention)
         confirmed = self.until(key)
         if confirmed is None or confirmed < until - 1:
-            raise LockRefused(f"{self._where(key)}: the store took the lock and does not show it")
+            raise LockRefused(
+                f"{self._where(key)}: the store took the lock and does not show it",
+                hint="Allow s3:GetObjectRetention to whoever locks.",
+            )
 
     def _key(self, key: str) -> str:
         return f"{self._address.prefix}/{key}" if self._address.prefix else key
@@ -111,8 +112,6 @@ class S3Locks:
     def _told(self, code: str, key: str | None, error: Exception) -> StoreError | LockRefused:
         if key is None and code in _UNLOCKED:
             return self._without_lock()
-        if code in _UNLOCKED:
-            return _Unlocked(str(error))
         if code in _GONE:
             return KeyMissing(f"{self._where(key)} is not there, or was deleted")
         if code.startswith(("5", "SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout")):
@@ -121,7 +120,3 @@ class S3Locks:
 
     def _without_lock(self) -> LockRefused:
         return LockRefused(f"s3://{self._address.bucket} has no object lock")
-
-
-class _Unlocked(StoreError):
-    """The object has no retention."""
