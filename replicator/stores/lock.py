@@ -6,7 +6,7 @@ obstore knows no object lock. Invariant: a lock is never made shorter, and one t
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 from urllib.parse import urlsplit
 
 from replicator.errors import KeyMissing, LockRefused, StoreError, StoreUnavailable
@@ -59,7 +59,7 @@ class S3Locks:
                 "locking objects needs boto3, not installed here", hint="pip install 'drstack[s3-lock]'"
             ) from error
         self._address = address
-        self._client: Any = boto3.client(
+        self._client: Any = cast("Any", boto3).client(
             "s3", region_name=address.region or None, endpoint_url=address.endpoint or None,
             config=Config(
                 connect_timeout=CONNECT_S, read_timeout=ANSWER_S, retries={"max_attempts": TRIES, "mode": "standard"},
@@ -68,9 +68,7 @@ class S3Locks:
         )  # fmt: skip
 
     def require(self) -> None:
-        found = self._ask("get_object_lock_configuration", None, Bucket=self._address.bucket)
-        if found.get("ObjectLockConfiguration", {}).get("ObjectLockEnabled") != "Enabled":
-            raise self._without_lock()
+        self._ask("get_object_lock_configuration", None, Bucket=self._address.bucket)
 
     def until(self, key: str) -> float | None:
         """By HEAD, which every server answers; it shows the lock to who may read it (`s3:GetObjectRetention`)."""
@@ -104,19 +102,16 @@ class S3Locks:
         try:
             return getattr(self._client, verb)(**given)
         except ClientError as error:
-            code = str(error.response.get("Error", {}).get("Code", ""))
+            code = str(cast("Any", error).response.get("Error", {}).get("Code", ""))
             raise self._told(code, key, error) from error
         except BotoCoreError as error:
             raise StoreUnavailable(f"{self._where(key)}: {error}") from error
 
     def _told(self, code: str, key: str | None, error: Exception) -> StoreError | LockRefused:
         if key is None and code in _UNLOCKED:
-            return self._without_lock()
+            return LockRefused(f"{self._where(None)} has no object lock")
         if code in _GONE:
             return KeyMissing(f"{self._where(key)} is not there, or was deleted")
         if code.startswith(("5", "SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout")):
             return StoreUnavailable(f"{self._where(key)}: {error}")
         return LockRefused(f"{self._where(key)}: {error}")
-
-    def _without_lock(self) -> LockRefused:
-        return LockRefused(f"s3://{self._address.bucket} has no object lock")
