@@ -12,6 +12,8 @@ ReplicatorError             40  anything not told apart below
 ├── DataCorrupt             48  a pack or manifest is not what its digest says
 ├── DestinationOccupied     49  the folder to restore into holds something else
 ├── TermRegressed           50  a log shows a lower term than was already seen
+├── HoldUnknown             60  no hold of that name
+├── LockRefused             61  a store cannot lock objects, or did not take a lock
 ├── BaseGone                54  the checkpoint that a push leaned on was dropped meanwhile
 ├── FormatError             40  a file is not of the format that it seems to have (replicator.formats.errors);
 │   │                           within a checkpoint it then travels as opaque bytes
@@ -103,6 +105,16 @@ class TermRegressed(ReplicatorError):
 class BaseGone(ReplicatorError):
     exit_code = 54
     hint = "Push again: it will lean on what is there now."
+
+
+class HoldUnknown(ReplicatorError):
+    exit_code = 60
+    hint = "See what is held with: replicator retain --repo URL --workload NAME --dry-run"
+
+
+class LockRefused(ReplicatorError):
+    exit_code = 61
+    hint = "Make a bucket with object lock (it can be turned on for one with versioning); docs/operations/retention.md."
 
 
 class StoreError(ReplicatorError):

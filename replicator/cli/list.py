@@ -9,11 +9,13 @@ from replicator.cli.options import Json, Repo, Workload, only_workload, open_rep
 
 def list_(repo: Repo, workload: Workload = None, *, json: Json = False) -> None:
     """List checkpoints, newest first, with their receipts; then entries that are void, with the reason."""
+    from replicator.log.lineage import lineage
     from replicator.model import LEVELS
 
     repository = open_repository(repo)
     name = only_workload(repository, workload)
     view = repository.log(name).view()
+    behind = lineage(view)
     rows: list[dict[str, object]] = []
     for accepted in reversed(view.in_order()):
         what = accepted.what
@@ -24,6 +26,7 @@ def list_(repo: Repo, workload: Workload = None, *, json: Json = False) -> None:
                 "size_bytes": what.size_bytes, "files": what.files, "shipped_bytes": accepted.where.shipped_bytes,
                 "receipts": [level for level, holds in levels.items() if holds], "attempt": what.attempt,
                 "pinned": what.id() in view.pins.values(), "findings": [f.model_dump() for f in what.findings],
+                "left": behind.left(what.id()),
             }
         )  # fmt: skip
     void = [
@@ -43,5 +46,6 @@ def _line(row: dict[str, object]) -> str:
     saved = datetime.fromtimestamp(float(str(row["saved_at"])), tz=UTC).strftime("%Y-%m-%d %H:%M:%S")
     receipts = ",".join(row["receipts"]) if isinstance(row["receipts"], list) else ""  # pyright: ignore[reportUnknownArgumentType]
     suspect = "  SUSPECT" if row["findings"] else ""
+    left = "  left by a promotion" if row["left"] else ""
     size = f"{row['size_bytes']:>14,} bytes"
-    return f"  {row['commit']:>8}  step {row['step']:>8}  {saved}  {size}  {receipts or 'no receipts'}{suspect}"
+    return f"  {row['commit']:>8}  step {row['step']:>8}  {saved}  {size}  {receipts or 'no receipts'}{suspect}{left}"

@@ -9,10 +9,13 @@ import sys
 
 import typer
 
+from replicator.cli.hold import hold, release
 from replicator.cli.init import init
 from replicator.cli.list import list_
+from replicator.cli.lock import lock
 from replicator.cli.push import push
 from replicator.cli.restore import restore
+from replicator.cli.retain import retain
 from replicator.cli.run import run as run_service
 from replicator.cli.verify import verify
 from replicator.cli.watch import watch
@@ -31,6 +34,10 @@ app.command()(watch)
 app.command("list")(list_)
 app.command()(restore)
 app.command()(verify)
+app.command()(retain)
+app.command()(hold)
+app.command()(release)
+app.command()(lock)
 app.command("run")(run_service)
 
 

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from replicator.errors import NothingToRestore
+from replicator.log.lineage import newest_first
 from replicator.model import CommitId
 
 if TYPE_CHECKING:
@@ -16,10 +17,11 @@ if TYPE_CHECKING:
 def select(repository: Repository, workload: str, selector: str) -> Accepted:
     """The commit that `selector` names. NothingToRestore if none stands; a suspect one is never `latest`.
 
-    `latest` passes over commits that a verifier found damaged. `step:N` takes the newest save of that step.
+    `latest` passes over commits that a verifier found damaged. `step:N` takes the newest save of that step. Both take one of
+    a branch that a promotion left only where there is no other; `TERM.HEIGHT` takes it by name.
     """
     view = repository.log(workload).view()
-    ordered = list(reversed(view.in_order()))
+    ordered = newest_first(view)
     where = f"{repository.store.url}: {workload}"
     if selector == "latest":
         for accepted in ordered:
