@@ -19,6 +19,25 @@ class Destination(TypedDict):
     """URL of its repository."""
 
 
+class Retention(TypedDict):
+    """What a repository keeps; pins, legal holds and what a recovery needs stay besides. Something must be named."""
+
+    last: NotRequired[pulumi.Input[int]]
+    """The newest so many checkpoints."""
+    hourly: NotRequired[pulumi.Input[int]]
+    """One for each of the last so many hours."""
+    daily: NotRequired[pulumi.Input[int]]
+    """One for each of the last so many days."""
+    weekly: NotRequired[pulumi.Input[int]]
+    """One for each of the last so many weeks."""
+    monthly: NotRequired[pulumi.Input[int]]
+    """One for each of the last so many months."""
+    yearly: NotRequired[pulumi.Input[int]]
+    """One for each of the last so many years."""
+    min_age_s: NotRequired[pulumi.Input[float]]
+    """Seconds; what was saved less long ago stays, however many that are."""
+
+
 class WatchedWorkload(TypedDict):
     """A workload whose checkpoints are shipped."""
 
@@ -26,8 +45,8 @@ class WatchedWorkload(TypedDict):
     """Name of the workload."""
     checkpoints: pulumi.Input[str]
     """Folder below which its trainer writes checkpoints, relative to the site's."""
-    keep: pulumi.Input[int]
-    """How many checkpoints each repository keeps, pins aside."""
+    keep: pulumi.Input[Retention]
+    """What each repository keeps."""
 
 
 class Proving(TypedDict):

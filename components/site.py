@@ -7,7 +7,7 @@ and the descriptor is published when all of them are there.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pulumi
 
@@ -16,7 +16,7 @@ from drstack.components.environment import AssignedWorkload, Environment
 from drstack.components.gpu_cluster import ClusterJob, ClusterReplicas, GpuCluster
 from drstack.components.local import resources
 from drstack.components.plan import local
-from drstack.components.replicator_service import Proving, ReplicatorService
+from drstack.components.replicator_service import Proving, ReplicatorService, Retention
 from drstack.components.traffic import Traffic
 from drstack.spec.standby import standby_slots
 
@@ -72,6 +72,7 @@ class Site(pulumi.ComponentResource):
             pulumi.ResourceOptions(parent=self, depends_on=[ground]),
         )
         after_store = pulumi.ResourceOptions(parent=self, depends_on=[store])
+        kept = _kept(declared)
         service = ReplicatorService(
             name,
             {
@@ -82,7 +83,7 @@ class Site(pulumi.ComponentResource):
                     for each in local.destinations(declared, site, args.root)
                 ],
                 "workloads": [
-                    {"name": each, "checkpoints": local.checkpoints_path(workload), "keep": declared.replication.keep}
+                    {"name": each, "checkpoints": local.checkpoints_path(workload), "keep": kept}
                     for each, workload in local.replicated(declared).items()
                 ],
                 "prover": _proving(declared),
@@ -154,6 +155,11 @@ def declared_environment(
         },
         opts,
     )
+
+
+def _kept(declared: Declared) -> Retention:
+    told = declared.replication.keep.policy()
+    return {"last": told} if isinstance(told, int) else cast("Retention", told)
 
 
 def _proving(declared: Declared) -> Proving | None:

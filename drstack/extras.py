@@ -14,7 +14,7 @@ from drstack.errors import ExtraMissing
 if TYPE_CHECKING:
     from drstack.spec import Environment
 
-Extra = Literal["pulumi", "local", "train", "report", "policies"]
+Extra = Literal["pulumi", "local", "train", "report", "policies", "s3-lock"]
 EXTRAS: tuple[Extra, ...] = get_args(Extra)
 _MODULES: dict[Extra, tuple[str, ...]] = {
     "pulumi": ("pulumi",),
@@ -22,6 +22,7 @@ _MODULES: dict[Extra, tuple[str, ...]] = {
     "train": ("torch", "safetensors"),
     "report": ("jinja2", "matplotlib"),
     "policies": ("pulumi", "pulumi_policy"),
+    "s3-lock": ("boto3",),
 }
 
 

@@ -17,6 +17,8 @@ ReplicatorError             40  anything not told apart below
 ├── DestinationOccupied     49  the folder to restore into holds something else
 ├── TermRegressed           50  a log shows a lower term than was already seen
 │   └── RolledBack          67  a log ends before, or says otherwise than, what was seen or anchored of it
+├── HoldUnknown             60  no hold of that name
+├── LockRefused             61  a store cannot lock objects, or did not take a lock
 ├── BaseGone                54  the checkpoint that a push leaned on was dropped meanwhile
 ├── KeyAbsent               56  a key that this needs is not among the keys at hand
 ├── KeyLocked               57  a key file cannot be used: its passphrase, its KMS, its mode, or it is damaged
@@ -159,6 +161,16 @@ class RolledBack(TermRegressed):
 class BaseGone(ReplicatorError):
     exit_code = 54
     hint = "Push again: it will lean on what is there now."
+
+
+class HoldUnknown(ReplicatorError):
+    exit_code = 60
+    hint = "See what is held with: replicator retain --repo URL --workload NAME --dry-run"
+
+
+class LockRefused(ReplicatorError):
+    exit_code = 61
+    hint = "Make a bucket with object lock (it can be turned on for one with versioning); docs/operations/retention.md."
 
 
 class StoreError(ReplicatorError):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, NotRequired, TypedDict, TypeVar
+from typing import TYPE_CHECKING, NotRequired, TypedDict, TypeVar, cast
 
 from drstack.errors import EnvironmentUnknown
 from drstack.spec.jobs import LocalJob, ServeJob
@@ -153,12 +153,18 @@ def replicator_config(
         "own": site,
         "destinations": [{"name": each["name"], "url": each["url"]} for each in destinations],
         "workloads": [
-            {"name": each["name"], "path": str(here / str(each["checkpoints"])), "keep": each["keep"]}
+            {"name": each["name"], "path": str(here / str(each["checkpoints"])), "keep": _kept(each["keep"])}
             for each in workloads
         ],
         "spool": str(here / "spool"),
         "status_file": str(here / "run" / "replicator-status.json"),
     }
+
+
+def _kept(keep: object) -> object:
+    """A plain number where the newest are kept and nothing else is said, as services were always told."""
+    told = {name: value for name, value in cast("Mapping[str, object]", keep).items() if value is not None}
+    return told["last"] if told.keys() == {"last"} else told
 
 
 class Proving(TypedDict):

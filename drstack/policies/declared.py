@@ -56,7 +56,7 @@ def rehearsal_only(environment: Environment) -> Iterator[Finding]:
 
 def spare_checkpoints(environment: Environment) -> Iterator[Finding]:
     """With one checkpoint kept, a damaged one leaves nothing to go back to."""
-    if environment.replication.keep < 2:  # noqa: PLR2004
+    if environment.replication.keep.least() < 2:  # noqa: PLR2004
         yield Finding("replication.keep is 1: a damaged checkpoint would leave nothing older; write keep: 2 or more")
 
 

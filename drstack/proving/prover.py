@@ -19,6 +19,7 @@ from drstack.proving.points import Nothing, Point, choose
 from drstack.proving.prove import Trial, left_over, release
 from drstack.proving.tolerance import learn
 from replicator.errors import DataCorrupt
+from replicator.log.lineage import newest_first
 from replicator.repository.repository import Repository
 from replicator.repository.select import select
 
@@ -87,7 +88,7 @@ class Prover:
         return accepted, speaks
 
     def _points(self, workload: str) -> Iterator[Point]:
-        for accepted in reversed(self.repository.log(workload).view().in_order()):
+        for accepted in newest_first(self.repository.log(workload).view()):
             held = self.repository.receipts.levels(workload, accepted.slot, _BELOW)
             word = self.repository.receipts.words(workload, accepted.slot, "proved").get(self.standby.site)
             yield Point(accepted, all(held.values()), None if word is None else word[0])

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from drstack.errors import ActuatorFailed, StepFailed
 from drstack.recovery.facts import repository_fact
 from drstack.recovery.traffic import Traffic
+from drstack.witness.assignment import lineage_of
 from replicator.errors import DestinationOccupied, ReplicatorError
 from replicator.log.covering import uncovered
 from replicator.model import CommitId
@@ -58,6 +59,10 @@ class BringUp:
     def _moving(self) -> list[Doc]:
         """Those that start here; one that was only opened anew at its own writer goes on running."""
         return [each for each in self.workloads if not each["reopen"]]
+
+    def _traffic(self) -> Traffic:
+        """By the newest assignment: one that was made since, by whoever declared something, has these shares too."""
+        return Traffic(self.world, self.world.witness.current() or self.assignment)
 
     def pin(self) -> Doc:
         """Pin what will be restored, before any of its packs is read (DESIGN, rule 6). StepFailed."""
@@ -180,6 +185,7 @@ class BringUp:
         failed_at = self.plan.get("failed_at") or self.plan["facts_at"]
         oldest = -math.inf if bound_s is None else failed_at - bound_s
         opening = self.assignment.opening(workload["name"])
+        behind = lineage_of(self.world.witness.assignments()[: self.assignment.number], workload["name"])
         rungs: list[Rung] = []
         failed: set[tuple[CommitId, str]] = set()
         for name in [workload["source"], *(n for n in sorted(self.world.repositories) if n != workload["source"])]:
@@ -190,7 +196,7 @@ class BringUp:
                 older = commit < chosen and found.what.saved_at >= oldest
                 if older and _refuted(repository, found):
                     failed.add((commit, found.what.root))
-                stands = uncovered(opening, found.what) is None
+                stands = uncovered(opening, found.what) is None and not behind.left(commit)
                 if not found.what.suspect and stands and (commit == chosen or older):
                     rungs.append((repository, found))
         sound = [rung for rung in rungs if (rung[1].what.id(), rung[1].what.root) not in failed]
@@ -202,7 +208,7 @@ class BringUp:
         Requests go first where a replica is ready for them, and never keep the training waiting: what cannot be moved
         yet is moved in `prove`.
         """
-        site, slots, traffic = self._site, int(self.plan["capacity"]), Traffic(self.world, self.assignment)
+        site, slots, traffic = self._site, int(self.plan["capacity"]), self._traffic()
         moved = traffic.move_now()
         site.set_capacity(slots, deadline_s=START_S)
         if not site.observe(deadline_s=5.0).replicator_running:
@@ -247,7 +253,7 @@ class BringUp:
             goal = int(first["step"]) + PROVE_STEPS
             job = self._await(first["workload"], partial(_has_reached, goal), PROVE_S, f"step {goal}")
             seen.append({"workload": first["workload"], "step": job.step, "ended": not job.running})
-        traffic = Traffic(self.world, self.assignment)
+        traffic = self._traffic()
         if traffic.wanted():
             traffic.have_replicas(self._site.name)
         serving = traffic.settle()

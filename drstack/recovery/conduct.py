@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from drstack.recovery.facts import Facts
     from drstack.recovery.plan import Given, Plan
     from drstack.recovery.world import World
+    from drstack.witness.journal import Journal
 
 Doc = dict[str, Any]
 _TRIES = 5
@@ -41,27 +42,47 @@ def promote(world: World, target: str, given: Given, *, agreed: Doc | None = Non
     Returns the operation's end record; with `already` true where nothing was left to do.
     """
     _require_site(world, target)
+    why = ""
     for _ in range(_TRIES):
-        running = unfinished(world.witness)
-        if running is not None and given.abandon == running.identity:
-            abandon(running, by=given.by, reason=_reason(given))
-            running = None
-        if running is not None:
-            joined = join(running, target)
-            _require_same(joined.plan() or {}, agreed)
-            return Promotion(world, joined).run()
-        done = _done(world, target)
-        if done is not None:
-            return done
+        journal = _running(world, target, given, agreed)
         try:
-            return _begin(world, target, given, agreed)
-        except OperationConflict:
-            if agreed is not None:
+            if journal is None:
+                done = _done(world, target)
+                if done is not None:
+                    return done
+                journal = _begin(world, target, given, agreed)
+            return Promotion(world, journal).run()
+        except OperationConflict as error:
+            if agreed is not None or _abandoned(journal):
                 raise
-    raise OperationConflict(f"{_TRIES} other promotions were faster; look at: drstack status {world.environment}")
+            why = str(error)
+    raise OperationConflict(
+        f"facts changed under this promotion {_TRIES} times, at last: {why}",
+        hint=f"Look at: drstack status {world.environment}",
+    )
 
 
-def _begin(world: World, target: str, given: Given, agreed: Doc | None) -> Doc:
+def _abandoned(journal: Journal | None) -> bool:
+    """Whether another operator decided that it shall not be finished: then nothing else is begun in its place."""
+    ended = journal.ended() if journal is not None else None
+    return ended is not None and ended["result"] == "abandoned"
+
+
+def _running(world: World, target: str, given: Given, agreed: Doc | None) -> Journal | None:
+    """The operation to join; None where none runs, or none any more."""
+    running = unfinished(world.witness)
+    if running is None:
+        return None
+    if given.abandon == running.identity:
+        abandon(running, by=given.by, reason=_reason(given))
+        return None
+    joined = join(running, target)
+    _require_same(joined.plan() or {}, agreed)
+    return joined
+
+
+def _begin(world: World, target: str, given: Given, agreed: Doc | None) -> Journal:
+    """The journal of the operation that was begun, or joined."""
     began_at = world.clock()
     for phase in ("detect", "facts"):
         world.progress.begin(phase)
@@ -89,7 +110,7 @@ def _begin(world: World, target: str, given: Given, agreed: Doc | None) -> Doc:
     )  # fmt: skip
     if not ours:
         _require_same(journal.plan() or {}, agreed)
-    return Promotion(world, journal).run()
+    return journal
 
 
 def _reason(given: Given) -> str:

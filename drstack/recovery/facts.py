@@ -6,12 +6,14 @@ Gathering never changes anything, and a site or repository that cannot be seen i
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from drstack.errors import EnvironmentUnknown, WitnessUnsound
+from drstack.witness.assignment import lineage_of
 from replicator.errors import ReplicatorError
 from replicator.log.covering import uncovered
+from replicator.log.lineage import Lineage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from replicator.repository.receipts import Word
     from replicator.repository.repository import Repository
 
+NO_LINEAGE = Lineage()
 _OBSERVE_S = 5.0
 _PROOF_DEPTH = 10
 """How many checkpoints below the newest recovery point are asked whether they are proved."""
@@ -44,6 +47,8 @@ class CommitFact:
     name: str
     proof: Word | None = None
     """What counts of the provers' words; None where nobody has tried it."""
+    left: bool = False
+    """Of a branch that an earlier promotion did not go on from: taken only where there is no other."""
 
     @property
     def proved(self) -> bool:
@@ -68,7 +73,8 @@ class RepositoryFact:
     heads: Mapping[str, int] | None = None
     newest: tuple[CommitFact, ...] = ()
     """Commits that stand, newest first, down to the newest one with every demanded receipt that no proof speaks against;
-    and, of those not much older, the newest one that is proved."""
+    and, of those not much older, the newest one that is proved. Those of branches that were left (`CommitFact.left`) come
+    after all others."""
     rolled_back: str | None = None
     """Why this log is older than what the witness knows of it."""
 
@@ -115,11 +121,20 @@ def gather(
             hint=f"drstack up {witness.environment} declares it.",
         )
     opened = _opened_by_operations(witness, current)
+    behind = {name: lineage_of(witness.assignments(), name) for name in current.workloads}
     with ThreadPoolExecutor(max(4, len(sites) * 2)) as pool:
         observed = {name: pool.submit(site.observe, deadline_s=_OBSERVE_S) for name, site in sites.items()}
         judged = {
             name: {
-                each: pool.submit(repository_fact, repository, name, workloads[name], current, opened.get(name, ()))
+                each: pool.submit(
+                    repository_fact,
+                    repository,
+                    name,
+                    workloads[name],
+                    current,
+                    opened.get(name, ()),
+                    behind=behind[name],
+                )
                 for each, repository in repositories.items()
             }
             for name in current.workloads
@@ -179,11 +194,14 @@ def repository_fact(
     assignment: Assignment,
     opened: Sequence[str] = (),
     opening: Open | None = None,
+    *,
+    behind: Lineage = NO_LINEAGE,
 ) -> RepositoryFact:
     """One repository's word about one workload. `opened`: repositories known to have opened the current term.
 
     It is heard only as far as `opening` covers it, the assignment's if none is given: what a repository that missed an
     `open` holds besides is the tail of a writer that was replaced, or was given a name that is another's (rule 3).
+    `behind`: what the run of the assignment's term has behind it.
     """
     name, url = repository.name, repository.store.url
     part = assignment.workloads[workload]
@@ -192,7 +210,7 @@ def repository_fact(
         repository.format()
         view = repository.log(workload).view()
         covered = [each for each in reversed(view.in_order()) if uncovered(opening, each.what) is None]
-        newest = _newest(repository, workload, covered, tuple(demanded))
+        newest = _newest(repository, workload, covered, tuple(demanded), behind)
         rolled_back = _rolled_back(repository, workload, view.slots, assignment)
     except ReplicatorError as error:
         return RepositoryFact(name, url, why=str(error))
@@ -202,6 +220,24 @@ def repository_fact(
 
 
 def _newest(
+    repository: Repository,
+    workload: str,
+    newest_first: Sequence[Accepted],
+    demanded: tuple[Level, ...],
+    behind: Lineage,
+) -> list[CommitFact]:
+    """Down to a recovery point of each kind: behind the run, and of branches that were left.
+
+    Whether the latter counts, because all others are out of reach or gone, is not known of one repository alone.
+    """
+    found: list[CommitFact] = []
+    for left in (False, True):
+        kind = [each for each in newest_first if behind.left(each.what.id()) is left]
+        found += [replace(fact, left=left) for fact in _down_to_a_point(repository, workload, kind, demanded)]
+    return found
+
+
+def _down_to_a_point(
     repository: Repository, workload: str, newest_first: Sequence[Accepted], demanded: tuple[Level, ...]
 ) -> list[CommitFact]:
     found: list[CommitFact] = []

@@ -181,7 +181,8 @@ def _plan_workload(each: WorkloadFact, target: str, need: Need, given: Given, no
             hint="Bring it within reach, or add: --accept-data-loss unknown --reason '…'",
         )
     failed_at = given.failed_at or now
-    wish = Wish(need.demanded, need.rpo_s, failed_at, target, given.newest, given.failed_proof)
+    newest = given.newest or each.writer == target  # a run that goes on by itself goes on from its newest
+    wish = Wish(need.demanded, need.rpo_s, failed_at, target, newest, given.failed_proof)
     choice = choose(each, wish)
     tried = None if given.failed_proof else refuted(each, need.demanded)
     if choice is None:
@@ -204,7 +205,7 @@ def _plan_workload(each: WorkloadFact, target: str, need: Need, given: Given, no
         tuple(name for name in need.acknowledge if name not in unreachable),
         tuple(name for name in need.acknowledge if name in unreachable),
         tuple(f"{commit} in {name}" for name, commit in sorted(contested(each.repositories, each.acknowledge, target))),
-        choice.why + _passed_over(tried), _other(choice.other, failed_at), given.newest,
+        choice.why + _passed_over(tried), _other(choice.other, failed_at), newest,
     )  # fmt: skip
 
 

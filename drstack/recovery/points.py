@@ -1,7 +1,8 @@
 """Which recovery point a promotion takes, and why. Pure.
 
 The newest that is proved, if that loses no more than the objective; else the newest. One that was tried and found to be
-another than was saved is taken only with consent. Invariant: no proof makes a promotion lose more than the objective.
+another than was saved is taken only with consent; one of a branch that an earlier promotion left only where no other is
+within reach. Invariant: no proof makes a promotion lose more than the objective, and none brings a left branch back.
 """
 
 from __future__ import annotations
@@ -53,10 +54,10 @@ def choose(workload: WorkloadFact, wish: Wish) -> Choice | None:
         return None
     point, source = newest
     if point.proved:
-        return Choice(point, source, "proved")
-    proved = _best(workload, wish, lambda commit: commit.proved)
+        return Choice(point, source, "proved" + _of_left(point))
+    proved = _best(workload, wish, lambda commit: commit.proved and commit.left == point.left)
     if proved is None:
-        return Choice(point, source, _standing(point) + "; nothing older that is near is proved")
+        return Choice(point, source, f"{_standing(point)}; nothing older that is near is proved{_of_left(point)}")
     loss_s = max(0.0, wish.failed_at - proved[0].saved_at)
     older = f"step {proved[0].step} is proved and would lose {loss_s:.1f} s"
     if wish.newest:
@@ -66,7 +67,10 @@ def choose(workload: WorkloadFact, wish: Wish) -> Choice | None:
             point, source, f"{_standing(point)}; {older}, more than the objective of {wish.rpo_s:g} s", proved[0]
         )
     newer_s = max(0.0, wish.failed_at - point.saved_at)
-    why = f"proved, within the objective; step {point.step} would lose {newer_s:.1f} s and is {_standing(point)}"
+    why = (
+        f"proved, within the objective; step {point.step} would lose {newer_s:.1f} s and is {_standing(point)}; "
+        "its branch is left: it stays to be restored by name, and is taken by nobody unasked"
+    )
     return Choice(*proved, why, point)
 
 
@@ -75,9 +79,19 @@ def refuted(workload: WorkloadFact, demanded: tuple[Level, ...]) -> CommitFact |
     wish = Wish(demanded, 0.0, 0.0)
     failed = _best(workload, wish, lambda commit: commit.refuted)
     sound = _best(workload, wish, lambda commit: not commit.refuted)
-    if failed is None or (sound is not None and sound[0].id > failed[0].id):
+    if failed is None or (sound is not None and _rank(sound[0]) > _rank(failed[0])):
         return None
     return failed[0]
+
+
+def _of_left(point: CommitFact) -> str:
+    if not point.left:
+        return ""
+    return "; of a branch that an earlier promotion left: nothing of the run since is within reach"
+
+
+def _rank(commit: CommitFact) -> tuple[bool, CommitId]:
+    return not commit.left, commit.id
 
 
 def _standing(commit: CommitFact) -> str:
@@ -89,7 +103,7 @@ def _standing(commit: CommitFact) -> str:
 def _best(workload: WorkloadFact, wish: Wish, fits: Callable[[CommitFact], bool]) -> Found | None:
     """The greatest (term, height) that fits, with every demanded receipt, and a repository where it has them (rule 14).
 
-    What is about to be void is none (`contest.py`).
+    What is about to be void is none (`contest.py`); what was left comes after all others.
 
     What one repository's prover found of a checkpoint is true of it in all of them: its contents are the same.
     """
@@ -104,7 +118,9 @@ def _best(workload: WorkloadFact, wish: Wish, fits: Callable[[CommitFact], bool]
             said = replace(commit, proof=words.get((commit.id, commit.root)))
             sound = not commit.suspect and set(wish.demanded) <= set(commit.receipts) and fits(said)
             better = (
-                best is None or commit.id > best[0].id or (commit.id == best[0].id and repository.name == wish.prefer)
+                best is None
+                or _rank(commit) > _rank(best[0])
+                or (commit.id == best[0].id and repository.name == wish.prefer)
             )
             if sound and better:
                 best = (said, repository.name)

@@ -84,10 +84,19 @@ class Router(Protocol):
         """Never raises for a router that is away: it says `reachable=False` and why."""
         ...
 
-    def set_weights(self, workload: str, weights: Mapping[str, int], *, assignment: int, deadline_s: float) -> None:
+    def set_weights(
+        self,
+        workload: str,
+        weights: Mapping[str, int],
+        *,
+        assignment: int,
+        deadline_s: float,
+        instead_of: Mapping[str, int] | None = None,
+    ) -> None:
         """Give each site its share of the requests; 0 is none, also for clients that it served before. ActuatorFailed.
 
-        Refused where the router was turned for a later assignment already.
+        Refused where the router was turned for a later assignment already; and, with `instead_of`, where its weights are
+        neither those nor `weights` any more: somebody else turned it meanwhile, and may be further.
         """
         ...
 

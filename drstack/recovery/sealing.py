@@ -17,7 +17,7 @@ from drstack.recovery.facts import WorkloadFact, repository_fact
 from drstack.recovery.plan import FAILED_PROOF
 from drstack.recovery.points import Wish, choose
 from drstack.recovery.traffic import weights_after
-from drstack.witness.assignment import Assignment, Consent, WorkloadAssignment
+from drstack.witness.assignment import Assignment, Consent, WorkloadAssignment, lineage_of
 from replicator.errors import ReplicatorError
 from replicator.log.counters import Run
 from replicator.log.covering import settle, uncovered
@@ -126,8 +126,10 @@ def _unknown_loss_accepted(plan: Doc) -> bool:
 def _choose(world: World, plan: Doc, workload: Doc, opening: Open, before: Assignment, sealed: tuple[str, ...]) -> Doc:
     name = workload["name"]
     demanded = world.needs[name].demanded
+    behind = lineage_of(world.witness.assignments()[: before.number], name)
     facts = {
-        each: repository_fact(world.repositories[each], name, demanded, before, opening=opening) for each in sealed
+        each: repository_fact(world.repositories[each], name, demanded, before, opening=opening, behind=behind)
+        for each in sealed
     }
     fact = WorkloadFact(name, workload["writer"], workload["term"], (), facts)
     wish = Wish(
@@ -138,6 +140,12 @@ def _choose(world: World, plan: Doc, workload: Doc, opening: Open, before: Assig
     if choice is None:
         raise OperationConflict(f"{name}: none of the sealed repositories has a checkpoint with its receipts any more")
     commit, source = choice.point, choice.source
+    bound_s, loss_s = workload["loss_bound_s"], wish.failed_at - commit.saved_at
+    if bound_s is not None and loss_s > bound_s and not workload["reopen"]:
+        raise OperationConflict(
+            f"{name}: once the logs were sealed, step {commit.step} is the best that is left ({choice.why}); it would lose "
+            f"{loss_s:.1f} s, and {bound_s:g} s were agreed to"
+        )
     return {
         "commit": [commit.id.term, commit.id.height], "step": commit.step, "saved_at": commit.saved_at, "source": source,
         "why": choice.why,
@@ -161,10 +169,10 @@ def assign(world: World, plan: Doc, workloads: list[Doc], operation: str) -> Ass
         old = before.workloads[workload["name"]]
         made[workload["name"]] = WorkloadAssignment(
             writer=plan["target"], term=number,
-            serves={site: (0 if site == old.writer else weight) for site, weight in old.serves.items()},
+            serves=weights_after(old.serves, plan["fence"], plan["target"]) if old.serves else {},
             acknowledge=tuple(workload["acknowledge"]),
             seals=tuple(SealRef.model_validate(ref) for ref in workload["seals"]),
-            head=Id(term=workload["commit"][0], height=workload["commit"][1]), heads=workload["heads"],
+            head=_head(workload, old), heads=workload["heads"],
             counters={t: tuple(map(Run.model_validate, runs)) for t, runs in workload.get("counters", {}).items()},
             keys=old.keys,
         )  # fmt: skip
@@ -180,6 +188,14 @@ def assign(world: World, plan: Doc, workloads: list[Doc], operation: str) -> Ass
     if stands.operation != operation:
         raise OperationConflict(f"assignment {number} was made by operation {stands.operation}: facts changed")
     return stands
+
+
+def _head(workload: Doc, old: WorkloadAssignment) -> Id | None:
+    """What the new term goes on from: what is restored; for a run that was left alone, the last that it committed."""
+    if not workload["reopen"]:
+        return Id(term=workload["commit"][0], height=workload["commit"][1])
+    height = workload["heads"].get(str(old.term))
+    return Id(term=old.term, height=height) if height else old.head
 
 
 def open_all(world: World, assignment: Assignment, plan: Doc) -> dict[str, str]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Doc = dict[str, Any]
 Weights = dict[str, int]
+ALL = 100
 STEPS_PERCENT = (10, 50, 100)
 SETTLE_S = 1.0
 """How long a step is looked at before the next."""
@@ -30,10 +31,13 @@ _POLL_S = 0.1
 
 
 def weights_after(serves: Mapping[str, int], gone: Collection[str], target: str) -> Weights:
-    """Who serves once `target` took over from the sites that are `gone`: their share is its, the others keep theirs."""
+    """Who serves once `target` took over from the sites that are `gone`: their share is its, the others keep theirs.
+
+    Where nobody had a share, it has all.
+    """
     kept = {site: 0 if site in gone and site != target else weight for site, weight in serves.items()}
     kept[target] = kept.get(target, 0) + sum(serves.values()) - sum(kept.values())
-    return kept
+    return kept if any(kept.values()) else {**kept, target: ALL}
 
 
 def plan_shift(now: Mapping[str, int], wanted: Mapping[str, int], answering: Collection[str]) -> tuple[Weights, ...]:
@@ -49,7 +53,7 @@ def plan_shift(now: Mapping[str, int], wanted: Mapping[str, int], answering: Col
         return (dict(wanted),)
     return tuple(
         {site: now.get(site, 0) + (wanted.get(site, 0) - now.get(site, 0)) * percent // 100 for site in sites}
-        if percent < 100  # noqa: PLR2004
+        if percent < ALL
         else dict(wanted)
         for percent in STEPS_PERCENT
     )
@@ -82,7 +86,7 @@ class Traffic:
                 router = self._router()
                 seen = _seen(router)
                 ready = [site for site, weight in wanted.items() if weight and _answers(seen, workload, site)]
-                others = [site for site, weight in seen.weights[workload].items() if weight and site not in ready]
+                others = [site for site, weight in _weights(seen, workload).items() if weight and site not in ready]
                 if ready or not any(_answers(seen, workload, site) for site in others):
                     moved[workload] = self._shift(router, workload, wanted)
                 else:
@@ -94,7 +98,7 @@ class Traffic:
     def settle(self, only: str | None = None) -> Doc:
         """Have every share as assigned and answered by somebody. StepFailed where it is not within READY_S.
 
-        `only` one workload's, if it is given.
+        `only` one workload's, if it is given. StepFailed at once where a later assignment has turned the router already.
         """
         done: Doc = {}
         for workload, wanted in self.wanted().items():
@@ -128,16 +132,21 @@ class Traffic:
 
     def _shift(self, router: Router, workload: str, wanted: Weights) -> list[Weights]:
         seen = _seen(router)
-        before = dict(seen.weights[workload])
-        answering = [site for site, answers in seen.healthy[workload].items() if answers]
+        if seen.assignment > self.assignment.number:
+            raise StepFailed(
+                f"the router was turned for assignment {seen.assignment} already; {self.assignment.number} is older",
+                hint="drstack traffic ENV shows what counts now.",
+            )
+        before = _weights(seen, workload)
+        answering = [site for site, answers in seen.healthy.get(workload, {}).items() if answers]
         steps = plan_shift(before, wanted, answering)
         if not steps and seen.assignment < self.assignment.number:
             steps = (wanted,)
         for step in steps:
-            self._turn(router, workload, step)
+            self._turn(router, workload, step, instead_of=before)
             trouble = self._look(router, workload, step) if len(steps) > 1 else None
             if trouble is not None:
-                self._turn(router, workload, before)
+                self._turn(router, workload, before, instead_of=step)
                 raise StepFailed(
                     f"the shift of {workload} to {_words(wanted)} was taken back to {_words(before)}: at "
                     f"{_words(step)} {trouble}",
@@ -146,8 +155,10 @@ class Traffic:
             before = step
         return list(steps)
 
-    def _turn(self, router: Router, workload: str, weights: Weights) -> None:
-        router.set_weights(workload, weights, assignment=self.assignment.number, deadline_s=CALL_S)
+    def _turn(self, router: Router, workload: str, weights: Weights, *, instead_of: Weights) -> None:
+        """Two operators may shift at once: whoever is behind is refused, and looks again."""
+        number = self.assignment.number
+        router.set_weights(workload, weights, assignment=number, deadline_s=CALL_S, instead_of=instead_of)
 
     def _look(self, router: Router, workload: str, step: Weights) -> str | None:
         """What speaks against going on after a step, looked at for a while."""
@@ -175,6 +186,13 @@ def _seen(router: Router) -> RouterObservation:
     if not seen.reachable:
         raise ActuatorFailed(f"the router cannot be seen: {seen.why}", hint="drstack up ENV starts it.")
     return seen
+
+
+def _weights(seen: RouterObservation, workload: str) -> Weights:
+    """ActuatorFailed where nobody has declared it to the router yet."""
+    if workload not in seen.weights:
+        raise ActuatorFailed(f"the router knows no workload {workload}", hint="drstack up ENV declares it.")
+    return dict(seen.weights[workload])
 
 
 def _answers(seen: RouterObservation, workload: str, site: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StrictInt
 
 from drstack.spec.fields import Declared, Duration, Name, Rate
+from drstack.spec.retention import Keep, Kept
 from drstack.spec.workloads import WorkloadClass
 
 Acknowledge = Literal["none", "near"]
@@ -38,8 +39,8 @@ class Replication(Declared):
         "Default: none; near at RPO 0.",
         examples=[{"gpt": "near"}],
     )
-    keep: StrictInt = Field(
-        default=20, ge=1, description="Checkpoints that each repository keeps, besides pins.", examples=[20]
+    keep: Kept = Field(
+        default=Keep(last=20), description="Checkpoints that each repository keeps, besides pins.", examples=[20]
     )
     encrypt_to: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
         default=(),

@@ -56,7 +56,8 @@ def _opened(node: dict[str, Any]) -> dict[str, Any]:
     if "$ref" in node:
         return _opened(_document()["$defs"][node["$ref"].removeprefix("#/$defs/")])
     present = [option for option in node.get("anyOf", ()) if option != {"type": "null"}]
-    return _opened(present[0]) if len(present) == 1 else node
+    mappings = [option for option in present if "$ref" in option] if len(present) > 1 else present
+    return _opened(mappings[0]) if len(mappings) == 1 else node
 
 
 @cache

@@ -5,13 +5,17 @@ A workload's term is the number of the last assignment that opened it anew: the 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from replicator.log.counters import Runs
 from replicator.log.entries import Open, SealRef
+from replicator.log.lineage import Lineage, trace
 from replicator.model import Id
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class Frozen(BaseModel):
@@ -78,3 +82,10 @@ class Assignment(Frozen):
     def opened_by(self, workload: str) -> dict[str, object]:
         """What every repository copies of this assignment: the same bytes, whoever writes them and when."""
         return {"term": self.workloads[workload].term, "workload": self.workloads[workload].model_dump(mode="json")}
+
+
+def lineage_of(assignments: Sequence[Assignment], workload: str) -> Lineage:
+    """What the run of the newest term has behind it. `assignments`: all of them, from number 1."""
+    parts = [each.workloads[workload] for each in assignments if workload in each.workloads]
+    heads = {part.term: part.head.key() if part.head else None for part in parts}
+    return trace(heads, max(heads, default=0))

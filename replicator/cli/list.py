@@ -9,6 +9,7 @@ from replicator.cli.options import Json, Keys, Repo, Workload, only_workload, op
 
 def list_(repo: Repo, workload: Workload = None, keys: Keys = None, *, json: Json = False) -> None:
     """List checkpoints, newest first, with their receipts; then entries that are void, with the reason."""
+    from replicator.log.lineage import lineage
     from replicator.model import LEVELS
     from replicator.repository.heads import HeadMemory, why_rolled_back
 
@@ -19,6 +20,7 @@ def list_(repo: Repo, workload: Workload = None, keys: Keys = None, *, json: Jso
     back = why_rolled_back(repository, name, memory.of(repository, name))
     if back is None:
         memory.remember(repository, name)
+    behind = lineage(view)
     rows: list[dict[str, object]] = []
     for accepted in reversed(view.in_order()):
         what = accepted.what
@@ -29,6 +31,7 @@ def list_(repo: Repo, workload: Workload = None, keys: Keys = None, *, json: Jso
                 "size_bytes": what.size_bytes, "files": what.files, "shipped_bytes": accepted.where.shipped_bytes,
                 "receipts": [level for level, holds in levels.items() if holds], "attempt": what.attempt,
                 "pinned": what.id() in view.pins.values(), "findings": [f.model_dump() for f in what.findings],
+                "left": behind.left(what.id()),
             }
         )  # fmt: skip
     void = [
@@ -52,5 +55,6 @@ def _line(row: dict[str, object]) -> str:
     saved = datetime.fromtimestamp(float(str(row["saved_at"])), tz=UTC).strftime("%Y-%m-%d %H:%M:%S")
     receipts = ",".join(row["receipts"]) if isinstance(row["receipts"], list) else ""  # pyright: ignore[reportUnknownArgumentType]
     suspect = "  SUSPECT" if row["findings"] else ""
+    left = "  left by a promotion" if row["left"] else ""
     size = f"{row['size_bytes']:>14,} bytes"
-    return f"  {row['commit']:>8}  step {row['step']:>8}  {saved}  {size}  {receipts or 'no receipts'}{suspect}"
+    return f"  {row['commit']:>8}  step {row['step']:>8}  {saved}  {size}  {receipts or 'no receipts'}{suspect}{left}"

@@ -10,12 +10,15 @@ import sys
 import typer
 
 from replicator.cli.drill import drill
+from replicator.cli.hold import hold, release
 from replicator.cli.init import init
 from replicator.cli.keys import app as keys
 from replicator.cli.list import list_
+from replicator.cli.lock import lock
 from replicator.cli.push import push
 from replicator.cli.repair import repair
 from replicator.cli.restore import restore
+from replicator.cli.retain import retain
 from replicator.cli.run import run as run_service
 from replicator.cli.scrub import scrub
 from replicator.cli.verify import verify
@@ -38,6 +41,10 @@ app.command()(verify)
 app.command()(scrub)
 app.command()(repair)
 app.command()(drill)
+app.command()(retain)
+app.command()(hold)
+app.command()(release)
+app.command()(lock)
 app.command("run")(run_service)
 app.add_typer(keys, name="keys")
 

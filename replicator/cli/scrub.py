@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from replicator.cli.options import Json, Repo, open_repository, say
+from replicator.cli.options import Json, Keys, Repo, open_repository, say
 
 _SAVED_BYTES = 256 * 1024 * 1024
 """After this much it is noted where scrubbing is, so that a run that is killed loses little."""
@@ -22,6 +22,7 @@ def scrub(
     duration: Annotated[str | None, typer.Option("--for", help="Read for about this long: 10m.")] = None,
     place: Place = None,
     verifier: Annotated[str, typer.Option("--verifier", help="Under which name receipts are written.")] = "scrub",
+    keys: Keys = None,
     *,
     json: Json = False,
 ) -> None:
@@ -32,7 +33,7 @@ def scrub(
     from replicator.repository.scrub import default_place, load, save
     from replicator.repository.scrub import scrub as read_on
 
-    repository = open_repository(repo)
+    repository = open_repository(repo, keys)
     path = place or default_place(repository)
     bytes_left = None if budget is None else size_bytes(budget, "--bytes")
     ends = None if duration is None else time.monotonic() + seconds(duration, "--for")

@@ -76,6 +76,8 @@ class Unpin(Frozen):
     kind: Literal["unpin"] = "unpin"
     term: int = Field(ge=1)
     name: str
+    reason: str | None = Field(default=None, exclude_if=lambda reason: reason is None)
+    """Who let go of it and why, where somebody was asked."""
 
 
 class Drop(Frozen):

@@ -127,14 +127,19 @@ class WorkloadLog:
 
         self._append(decide)
 
-    def unpin(self, name: str, *, term: int) -> None:
-        entry = Unpin(term=term, name=name)
+    def unpin(self, name: str, *, term: int, reason: str | None = None) -> None:
+        """Let go of a pin; nothing if there is none of that name."""
+        entry = Unpin(term=term, name=name, reason=reason)
 
         def decide(view: LogView) -> Entry | None:
             _require_open(view, term)
             return entry if name in view.pins else None
 
         self._append(decide)
+
+    def require_open(self, term: int) -> None:
+        """Sealed if `term` is over, NotOpen if it has not begun here."""
+        _require_open(self.view(), term)
 
     def append(self, decide: Callable[[LogView], Entry | None]) -> Record | None:
         """Append whatever `decide` makes of the view, deciding anew for each slot lost."""

@@ -185,7 +185,9 @@ def _made_again(
         body = bytearray()
     body += bytes(size - len(body))
     for block in manifest.blocks:
-        if block.pack != index or _is_right(repository, manifest, block, bytes(body[block.offset : block.offset + block.stored_bytes])):
+        if block.pack != index or _is_right(
+            repository, manifest, block, bytes(body[block.offset : block.offset + block.stored_bytes])
+        ):
             continue
         plain = _plain(ladder, places, block)
         coder, stored = encode(plain)

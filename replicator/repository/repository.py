@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from replicator.errors import DataCorrupt, KeyAbsent, KeyLocked, KeyMissing
+from replicator.log.lineage import newest_first
 from replicator.log.notary import UNSIGNED
 from replicator.log.records import digest
 from replicator.log.workload import WorkloadLog
@@ -140,8 +141,11 @@ class Repository:
 def newest_recovery_point(
     repository: Repository, workload: str, demanded: tuple[Level, ...], *, at_most: CommitId | None = None
 ) -> Accepted | None:
-    """The greatest (term, height) that is not suspect and has every demanded receipt (DESIGN, rule 14)."""
-    for accepted in reversed(repository.log(workload).view().in_order()):
+    """The greatest (term, height) that is not suspect and has every demanded receipt (DESIGN, rule 14).
+
+    One of a branch that a promotion left only where there is no other.
+    """
+    for accepted in newest_first(repository.log(workload).view()):
         if accepted.what.suspect or (at_most is not None and accepted.what.id() > at_most):
             continue
         if all(repository.receipts.levels(workload, accepted.slot, demanded).values()):

@@ -1,68 +1,15 @@
-"""Which checkpoints stay. A pure decision; it takes effect only by winning a slot of the log (DESIGN, rule 6).
-
-Kept: the newest N, every pin, the newest with all the receipts that are demanded, the newest that is proved, and
-everything if none has its receipts.
-"""
+"""Carrying out what retention decided: the entry that drops, and the bytes that may go then (DESIGN, rule 6). Pure."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from replicator.log.entries import Drop
 from replicator.model import Id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from replicator.log.replay import Accepted, LogView
-    from replicator.model import CommitId
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """`keep` and `drop`, each with its reason."""
-
-    keep: dict[CommitId, str]
-    drop: dict[CommitId, str]
-
-
-def _none(_accepted: Accepted) -> bool:
-    return False
-
-
-def retain(
-    view: LogView,
-    *,
-    keep: int,
-    attested: Callable[[Accepted], bool],
-    proved: Callable[[Accepted], bool] = _none,
-) -> Decision:
-    """Judge every commit that stands. `attested` says whether one has every receipt that its class demands.
-
-    `proved` says whether one is proved; it is asked only while something would go.
-    """
-    newest_first = list(reversed(view.in_order()))
-    kept: dict[CommitId, str] = {}
-    dropped: dict[CommitId, str] = {}
-    pinned = {commit: name for name, commit in view.pins.items()}
-    anchor = next((c for c in newest_first if not c.what.suspect and attested(c)), None)
-    for rank, commit in enumerate(newest_first, 1):
-        key = commit.what.id()
-        if anchor is None:
-            kept[key] = "no checkpoint has its receipts yet"
-        elif key == anchor.what.id():
-            kept[key] = "the newest with its receipts"
-        elif key in pinned:
-            kept[key] = f"pinned as {pinned[key]}"
-        elif rank <= keep:
-            kept[key] = f"among the newest {keep}"
-        else:
-            dropped[key] = f"older than the newest {keep}"
-    best = next((c.what.id() for c in newest_first if not c.what.suspect and proved(c)), None) if dropped else None
-    if best is not None and dropped.pop(best, None):
-        kept[best] = "the newest that is proved"
-    return Decision(kept, dropped)
+    from replicator.log.replay import LogView
+    from replicator.retention.decide import Decision
 
 
 def drop_entry(decision: Decision, *, term: int, bytes_after: float) -> Drop | None:

@@ -13,10 +13,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from replicator.errors import NothingToRestore
+from replicator.log.lineage import newest_first
 from replicator.model import CommitId
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from replicator.log.replay import Accepted, LogView
     from replicator.repository.repository import Repository
@@ -71,18 +72,15 @@ def _time(text: str, now: float) -> float | None:
     return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
 
 
-def candidates(
-    selector: Selector, accepted: Mapping[CommitId, Accepted], pins: Mapping[str, CommitId]
-) -> list[Accepted]:
-    """What the selector allows among `accepted`, best first. A suspect one only where the selector is exact."""
-    newest_first = [accepted[key] for key in sorted(accepted, reverse=True)]
+def candidates(selector: Selector, ordered: Sequence[Accepted], pins: Mapping[str, CommitId]) -> list[Accepted]:
+    """What the selector allows of `ordered`, which comes best first. A suspect one only where the selector is exact."""
     if selector.commit is not None:
-        return [each for each in newest_first if each.what.id() == selector.commit]
+        return [each for each in ordered if each.what.id() == selector.commit]
     if selector.pin is not None:
-        return [each for each in newest_first if each.what.id() == pins.get(selector.pin)]
+        return [each for each in ordered if each.what.id() == pins.get(selector.pin)]
     if selector.step is not None:
-        return [each for each in newest_first if each.what.step == selector.step]
-    sound = [each for each in newest_first if not each.what.suspect]
+        return [each for each in ordered if each.what.step == selector.step]
+    sound = [each for each in ordered if not each.what.suspect]
     if selector.at_most_step is not None:
         return [each for each in sound if each.what.step <= selector.at_most_step]
     if selector.at_most_time is not None:
@@ -93,11 +91,12 @@ def candidates(
 def select(repository: Repository, workload: str, selector: str) -> Accepted:
     """The commit that `selector` names. NothingToRestore if none stands.
 
-    Unless it is exact, commits that are suspect, or that a verifier found damaged, are passed over.
+    Unless it is exact, commits that are suspect, or that a verifier found damaged, are passed over. One of a branch that
+    a promotion left is taken only where there is no other; `TERM.HEIGHT` takes it by name.
     """
     view = repository.log(workload).view()
     wanted = parse(selector, now=repository.clock())
-    for accepted in candidates(wanted, view.accepted, view.pins):
+    for accepted in candidates(wanted, newest_first(view), view.pins):
         if wanted.exact or not repository.receipts.damaged(workload, accepted.slot):
             return accepted
     raise nothing(wanted, f"{repository.store.url}: {workload}", [view])

@@ -74,12 +74,14 @@ def ship(push: Push, snapshot: Snapshot, repository: Repository) -> Accepted | N
     another checkpoint. SourceChanged if this attempt already shipped other contents of the step.
     """
     log = repository.log(push.workload)
-    there = _already(push, log.view())
+    view = log.view()
+    there = _already(push, view)
     if there is not None:
-        _require_same(push, snapshot, repository, there)
+        if there.what.id() in view.accepted:
+            _require_same(push, snapshot, repository, there)
         return there
     ours = manifests.root(snapshot.entries)
-    part = _read_part(push, repository, push.rank) or _ship_part(push, snapshot, repository, log.view())
+    part = _read_part(push, repository, push.rank) or _ship_part(push, snapshot, repository, view)
     if part.root != ours:
         raise _changed(push)
     parts = [part if rank == push.rank else _read_part(push, repository, rank) for rank in range(push.world)]
@@ -90,7 +92,8 @@ def ship(push: Push, snapshot: Snapshot, repository: Repository) -> Accepted | N
 
 
 def _already(push: Push, view: LogView) -> Accepted | None:
-    for accepted in view.in_order():
+    """What this attempt committed of the step, though it may have been dropped since."""
+    for accepted in [*view.in_order(), *(gone for gone, _ in view.dropped.values())]:
         what = accepted.what
         if (what.term, what.attempt, what.step) == (push.term, push.attempt, push.step):
             return accepted
@@ -234,7 +237,11 @@ def _read_part(push: Push, repository: Repository, rank: int) -> Part | None:
 
 
 def _commit(push: Push, parts: list[Part], repository: Repository) -> Accepted:
-    manifest = merge([repository.shipped(part.manifest) for part in parts], push.salt.hex())
+    try:
+        manifest = merge([repository.shipped(part.manifest) for part in parts], push.salt.hex())
+    except DataCorrupt:
+        repository.log(push.workload).require_open(push.term)  # what a writer that was replaced sent may be swept away
+        raise
     if not manifest.files:
         raise CheckpointTorn(f"{push.workload}: step {push.step} has no file")
     ref = parts[0].manifest

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from replicator.errors import ReplicatorError, RolledBack, StoreUnavailable
 from replicator.log.covering import uncovered
+from replicator.log.lineage import best_first, lineage
 from replicator.repository.heads import why_rolled_back
 from replicator.repository.select import candidates, nothing
 
@@ -104,7 +105,7 @@ def choose(found: Survey, selector: Selector) -> list[Copies]:
         standing = {key: accepted for each in found.seen for key, accepted in each.view.accepted.items()}
     pins = {name: key for each in reversed(found.seen) for name, key in each.view.pins.items()}
     chosen: list[Copies] = []
-    for accepted in candidates(selector, standing, pins):
+    for accepted in candidates(selector, best_first(standing.values(), lineage(*found.views)), pins):
         copies = found.copies(accepted)
         if selector.exact or not all(found.damaged(*copy) for copy in copies):
             chosen.append(copies)

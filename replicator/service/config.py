@@ -6,11 +6,12 @@ repository (DESIGN, rule 10). The file is JSON; every field is named in docs/rep
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from replicator.errors import ReplicatorError
+from replicator.retention.policy import Policy
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,8 +32,8 @@ class WatchedWorkload(Frozen):
     name: str
     path: str
     """The folder below which the trainer writes its checkpoints."""
-    keep: int = Field(default=20, ge=1)
-    """How many checkpoints each repository keeps, pins aside."""
+    keep: Annotated[int, Field(ge=1)] | Policy = 20
+    """How many checkpoints each repository keeps, pins aside; or a policy."""
 
 
 class ServiceConfig(Frozen):

@@ -9,8 +9,12 @@ import structlog
 
 from replicator.errors import ReplicatorError
 from replicator.repository.packs import manifest_key, pack_key
-from replicator.repository.retain import drop_entry, removable, retain
+from replicator.repository.retain import drop_entry, removable
 from replicator.repository.verify import verify
+from replicator.retention.decide import Decision, retain
+from replicator.retention.litter import LITTERED, MARGIN_S, Litter, litter
+from replicator.retention.policy import Policy
+from replicator.stores.aged import AgedStore, StagingStore, aged
 
 if TYPE_CHECKING:
     import threading
@@ -21,6 +25,9 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger("replicator")
 _DEMANDED = ("stored", "decoded")
+SWEEP_EVERY_S = 3600.0
+DECIDE_EVERY_S = 30.0
+"""How often it is decided anew what stays, where nothing was committed or verified meanwhile: time alone may change it."""
 
 
 @dataclass(slots=True)
@@ -30,20 +37,28 @@ class Keeping:
     repository: Repository
     workload: str
     verifier: str
-    keep: int
+    keep: int | Policy
+    """How many checkpoints stay, or by which policy."""
     grace_s: float
     poll_s: float
+    margin_s: float = MARGIN_S
     verified: int = 0
     failed: int = 0
     trouble: str | None = None
     _judged: set[int] = field(default_factory=set[int])
+    swept: int = 0
+    """Objects that nobody could need any more, and that were removed."""
     _removed: set[str] = field(default_factory=set[str])
+    _swept_at: float | None = None
+    _decided: tuple[int, int, float] = (0, 0, 0.0)
+    """At which slot, with how many verified, and when it was last decided what stays."""
 
     def run(self, stop: threading.Event) -> None:
         while not stop.wait(self.poll_s):
             try:
                 self.verify_new(stop)
                 self.let_go()
+                self.sweep()
                 self.trouble = None
             except (ReplicatorError, OSError) as error:
                 self.trouble = str(error)
@@ -66,13 +81,18 @@ class Keeping:
                         level=verdict.level, why=verdict.reason,
                     )  # fmt: skip
 
+    @property
+    def policy(self) -> Policy:
+        return Policy(last=self.keep) if isinstance(self.keep, int) else self.keep
+
     def let_go(self) -> None:
         """Drop by winning a slot; remove bytes after the grace."""
         log = self.repository.log(self.workload)
-        if log.view().writable:
+        view, now = log.view(), self.repository.clock()
+        if self._is_due(view, now):
             log.append(self._decide_drop)
-        now = self.repository.clock()
-        view = log.view()
+            self._decided = (view.slots, self.verified, now)
+        view, now = log.view(), self.repository.clock()
         others = [self.repository.log(name).view() for name in self.repository.workloads() if name != self.workload]
         packs, manifests = removable(view, others, now)
         for key in sorted([pack_key(name) for name in packs] + [manifest_key(name) for name in manifests]):
@@ -80,11 +100,46 @@ class Keeping:
                 self.repository.store.delete(key)
                 self._removed.add(key)
 
+    def sweep(self) -> None:
+        """Remove what pushes that never committed, void commits and killed writers left; every hour."""
+        now = self.repository.clock()
+        if self._swept_at is not None and 0 <= now - self._swept_at < SWEEP_EVERY_S:
+            return
+        if isinstance(self.repository.store, AgedStore):
+            for key in sorted(self.litter().keys):
+                self.repository.store.delete(key)
+                self.swept += 1
+        if isinstance(self.repository.store, StagingStore):
+            self.swept += self.repository.store.unstage(now - self.grace_s)
+        self._swept_at = now
+
+    def litter(self) -> Litter:
+        """What may go now. What is made or committed meanwhile is newer than the `open` that the logs were read to."""
+        store = self.repository.store
+        objects = [each for kind in ("log", *LITTERED) for each in aged(store, kind)]
+        names = sorted({*self.repository.workloads(), self.workload})
+        return litter(
+            objects,
+            {name: self.repository.log(name).entries() for name in names},
+            grace_s=self.grace_s,
+            margin_s=self.margin_s,
+        )
+
+    def _is_due(self, view: LogView, now: float) -> bool:
+        slots, verified, at = self._decided
+        return view.writable and (
+            (view.slots, self.verified) != (slots, verified) or not 0 <= now - at < DECIDE_EVERY_S
+        )
+
+    def decide(self, view: LogView) -> Decision:
+        """What stays and what goes, and why."""
+        now = self.repository.clock()
+        return retain(view, self.policy, now=now, attested=self._attested, proved=self._proved)
+
     def _decide_drop(self, view: LogView) -> Drop | None:
         if not view.writable:
             return None
-        decision = retain(view, keep=self.keep, attested=self._attested, proved=self._proved)
-        return drop_entry(decision, term=view.term, bytes_after=self.repository.clock() + self.grace_s)
+        return drop_entry(self.decide(view), term=view.term, bytes_after=self.repository.clock() + self.grace_s)
 
     def _attested(self, accepted: Accepted) -> bool:
         """A checkpoint that was tried and found to be another is none to fall back on."""

@@ -20,6 +20,7 @@ from obstore.exceptions import (
 from obstore.store import MemoryStore
 
 from replicator.errors import KeyExists, KeyMissing, OutcomeUnknown, StoreError, StoreUnavailable
+from replicator.stores.aged import Aged
 from replicator.stores.clients import Clients, Patience
 from replicator.stores.store import check_key
 
@@ -103,6 +104,15 @@ class CloudStore:
             for page in pages:
                 for meta in page:
                     yield meta["path"]
+        except (BaseError, OSError) as error:
+            raise self._reading(error, prefix) from error
+
+    def aged(self, prefix: str) -> Iterator[Aged]:
+        try:
+            pages = obstore.list(self._clients.reading(), prefix=check_key(prefix) + "/")  # pyright: ignore[reportUnknownMemberType]
+            for page in pages:
+                for meta in page:
+                    yield Aged(meta["path"], meta["last_modified"].timestamp(), meta["size"])
         except (BaseError, OSError) as error:
             raise self._reading(error, prefix) from error
 

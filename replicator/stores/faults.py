@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from replicator.stores.aged import aged
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from replicator.stores.aged import Aged
     from replicator.stores.store import ObjectStore
 
 
@@ -53,6 +56,10 @@ class FaultyStore:
     def list(self, prefix: str) -> Iterator[str]:
         self._faults.before("list", prefix)
         return self._inner.list(prefix)
+
+    def aged(self, prefix: str) -> Iterator[Aged]:
+        self._faults.before("list", prefix)
+        return aged(self._inner, prefix)
 
     def delete(self, key: str) -> None:
         self._faults.before("delete", key)

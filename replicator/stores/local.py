@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from replicator.errors import KeyExists, KeyMissing, StoreError, StoreUnavailable
+from replicator.stores.aged import Aged
 from replicator.stores.store import check_key
 
 if TYPE_CHECKING:
@@ -86,6 +87,24 @@ class LocalStore:
         for folder, _, names in os.walk(top, onerror=trouble):
             for name in names:
                 yield (Path(folder) / name).relative_to(self._root).as_posix()
+
+    def aged(self, prefix: str) -> Iterator[Aged]:
+        for key in self.list(prefix):
+            with contextlib.suppress(FileNotFoundError):
+                status = (self._root / key).stat()
+                yield Aged(key, status.st_mtime, status.st_size)
+
+    def unstage(self, before: float) -> int:
+        """A writer that was only stopped, and goes on, fails to make its object; none is ever made half."""
+        self._require_root()
+        gone = 0
+        folder = self._root / _STAGING
+        for staged in sorted(folder.iterdir()) if folder.is_dir() else ():
+            with contextlib.suppress(FileNotFoundError):
+                if staged.stat().st_mtime < before:
+                    staged.unlink()
+                    gone += 1
+        return gone
 
     def delete(self, key: str) -> None:
         self._require_root()

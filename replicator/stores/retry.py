@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, TypeVar
 import stamina
 
 from replicator.errors import StoreUnavailable
+from replicator.stores.aged import aged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from replicator.stores.aged import Aged
     from replicator.stores.store import ObjectStore
 
 T = TypeVar("T")
@@ -43,6 +45,9 @@ class RetryingStore:
 
     def list(self, prefix: str) -> Iterator[str]:
         return iter(self._again(lambda: list(self._inner.list(prefix))))
+
+    def aged(self, prefix: str) -> Iterator[Aged]:
+        return iter(self._again(lambda: list(aged(self._inner, prefix))))
 
     def delete(self, key: str) -> None:
         self._again(lambda: self._inner.delete(key))

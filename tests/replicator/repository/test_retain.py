@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from replicator.log.entries import Commit, Drop, Open, Pin
 from replicator.log.replay import replay
 from replicator.model import CommitId, Finding, Id, PackRef, What, Where
-from replicator.repository.retain import drop_entry, removable, retain
+from replicator.repository.retain import drop_entry, removable
+from replicator.retention.decide import retain
+from replicator.retention.policy import Policy
 
 
 def commit(height: int, *, suspect: bool = False, packs: tuple[str, ...] = ()) -> Commit:
@@ -32,7 +34,7 @@ def test_the_newest_attested_checkpoint_and_every_pin_stay(count, keep, suspects
     pins = {h for h in pins if h <= count}
     entries += [Pin(term=1, name=f"p{h}", commit=Id(term=1, height=h), reason="test") for h in pins]
     view = replay(entries)
-    decision = retain(view, keep=keep, attested=lambda a: a.what.height in attested)
+    decision = retain(view, Policy(last=keep), now=2.0, attested=lambda a: a.what.height in attested)
     assert set(decision.keep) | set(decision.drop) == set(view.accepted)
     assert not set(decision.keep) & set(decision.drop)
     sound = [h for h in range(1, count + 1) if h in attested and h not in suspects]
@@ -60,12 +62,15 @@ def test_bytes_go_only_after_the_grace_and_only_if_nothing_that_stands_needs_the
 
 def test_a_decision_to_keep_everything_writes_nothing():
     view = replay([Open(term=1, writer="east"), commit(1)])
-    assert drop_entry(retain(view, keep=5, attested=lambda _: True), term=1, bytes_after=0.0) is None
+    assert drop_entry(retain(view, Policy(last=5), now=2.0, attested=lambda _: True), term=1, bytes_after=0.0) is None
 
 
 def test_the_newest_that_is_proved_stays_however_old_it_is():
     view = replay([Open(term=1, writer="east"), *(commit(height) for height in range(1, 9))])
-    decision = retain(view, keep=2, attested=lambda _: True, proved=lambda a: a.what.height in (2, 4))
-    assert decision.keep[CommitId(1, 4)] == "the newest that is proved"
+    decision = retain(view, Policy(last=2), now=2.0, attested=lambda _: True, proved=lambda a: a.what.height in (2, 4))
+    assert decision.keep[CommitId(1, 4)] == ("the newest that is proved",)
     assert set(decision.drop) == {CommitId(1, height) for height in (1, 2, 3, 5, 6)}
-    assert CommitId(1, 4) in retain(view, keep=2, attested=lambda _: True, proved=lambda a: a.what.height != 4).drop
+    assert (
+        CommitId(1, 4)
+        in retain(view, Policy(last=2), now=2.0, attested=lambda _: True, proved=lambda a: a.what.height != 4).drop
+    )

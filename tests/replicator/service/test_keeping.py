@@ -8,6 +8,7 @@ from replicator.repository.repository import Repository
 from replicator.repository.ship import ship
 from replicator.repository.snapshot import take_snapshot
 from replicator.repository.verify import check_decoded, verify
+from replicator.retention.policy import Policy
 from replicator.service.keeping import Keeping
 from replicator.stores.cloud import memory_store
 from replicator.stores.faults import FaultyStore
@@ -67,3 +68,23 @@ def test_while_the_newest_are_tried_and_failed_nothing_older_that_is_sound_goes(
     keeping = Keeping(west, "gpt", "west", keep=2, grace_s=0, poll_s=1)
     keeping.let_go()
     assert {key.height for key in west.log("gpt").view().accepted} == {1, 3, 4}
+
+
+def test_what_only_time_makes_old_goes_too(tmp_path):
+    now = [1000.0]
+    west = Repository("west", repository().store, clock=lambda: now[0])
+    (tmp_path / "a").write_bytes(b"x")
+    os.utime(tmp_path / "a", (990.0, 990.0))
+    for height in (1, 2):
+        made = push(height, height, attempt=str(height), salt=bytes([height]) * 16)
+        verify(west, "gpt", ship(made, take_snapshot(tmp_path, ["a"]), west), "west")
+    saved_at = west.log("gpt").view().accepted[(1, 1)].what.saved_at
+    now[0] = saved_at + 90
+    keeping = Keeping(west, "gpt", "west", Policy(last=1, min_age_s=100), grace_s=0, poll_s=1)
+    keeping.let_go()
+    now[0] += 20
+    keeping.let_go()
+    assert len(west.log("gpt").view().accepted) == 2
+    now[0] += 20
+    keeping.let_go()
+    assert {key.height for key in west.log("gpt").view().accepted} == {2}

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from replicator.errors import KeyExists, KeyMissing, StoreError
+from replicator.stores.aged import aged
 from replicator.stores.faults import FaultyStore
 from replicator.stores.retry import RetryingStore
 from replicator.stores.throttle import ThrottledStore
@@ -75,6 +76,15 @@ class StoreContract:
     ) -> None:
         store.create("a", b"hello")
         assert reopen().get("a") == b"hello"
+
+    def test_says_of_each_object_when_it_was_made_in_the_order_in_which_they_were(self, bare: ObjectStore) -> None:
+        for key in ("aged/b", "aged/sub/a", "elsewhere/c"):
+            bare.create(key, b"hello")
+        for store in (bare, retrying(bare), faulty(bare)):
+            found = sorted(aged(store, "aged"), key=lambda each: each.key)
+            assert [(each.key, each.size_bytes) for each in found] == [("aged/b", 5), ("aged/sub/a", 5)]
+            assert found[0].modified_at <= found[1].modified_at
+            assert abs(found[0].modified_at - time.time()) < 3600
 
     def test_a_second_create_says_exists_and_the_first_bytes_stay(self, store: ObjectStore) -> None:
         store.create("log/w/1", b"first")

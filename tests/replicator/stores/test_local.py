@@ -97,6 +97,18 @@ def test_what_is_staged_is_no_object_and_is_cleared_away(tmp_path: Path) -> None
     assert sorted(path.name for path in tmp_path.iterdir()) == [".staging", "a"]
 
 
+def test_what_killed_writers_left_half_written_goes_once_it_is_old_and_no_object_with_it(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    assert store.unstage(1e12) == 0
+    store.create("a", b"x")
+    for name, at in (("old", 100.0), ("young", 200.0)):
+        (tmp_path / ".staging" / name).write_bytes(b"half")
+        os.utime(tmp_path / ".staging" / name, (at, at))
+    assert store.unstage(150.0) == 1
+    assert [path.name for path in (tmp_path / ".staging").iterdir()] == ["young"]
+    assert store.get("a") == b"x"
+
+
 def test_a_folder_that_cannot_be_read_is_an_error_and_not_an_empty_list(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     store.create("a/b", b"x")

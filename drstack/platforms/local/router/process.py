@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from drstack.errors import ActuatorFailed
@@ -45,7 +46,10 @@ def ensure_router(
     with locked(place.lock):
         place.declare(site, ports)
         kept = place.weights()
-        place.turn(Weights(max(kept.assignment, initial.assignment), {**initial.by_workload, **kept.by_workload}))
+        number = (
+            kept.assignment if kept.by_workload else initial.assignment
+        )  # nothing of what was turned is newer by this
+        place.turn(Weights(number, {**initial.by_workload, **kept.by_workload}))
         _keep_listens(place)
         if not place.config.exists():
             write_text(place.config, json.dumps(_config(place), indent=2))
@@ -62,16 +66,39 @@ def ensure_router(
     return {name: f"http://127.0.0.1:{port}" for name, port in place.listens().items()}
 
 
-def apply(place: RouterPlace, weights: Weights | None = None, *, timeout_s: float = 10.0) -> None:
-    """Tell Caddy what the files say, with other `weights` if they are given; kept once it took them. ActuatorFailed."""
-    with locked(place.lock):
-        wanted = _config(place, weights)
-        if weights is not None and weights.assignment < place.weights().assignment:
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One workload's new weights, for an assignment, in the place of `instead_of` if that is given."""
+
+    workload: str
+    weights: Mapping[str, int]
+    assignment: int
+    instead_of: Mapping[str, int] | None = None
+
+    def made_on(self, place: RouterPlace) -> Weights:
+        """All weights with these among them. ActuatorFailed where others are further."""
+        kept = place.weights()
+        if self.assignment < kept.assignment:
             raise ActuatorFailed(
-                f"the router in {place.path} was turned for assignment {place.weights().assignment} already; "
-                f"{weights.assignment} is older",
+                f"the router in {place.path} was turned for assignment {kept.assignment} already; "
+                f"{self.assignment} is older",
                 hint="Look at: drstack status ENV.",
             )
+        now = kept.by_workload.get(self.workload, {})
+        if self.instead_of is not None and now not in (self.instead_of, self.weights):
+            raise ActuatorFailed(
+                f"the router in {place.path} gives {self.workload} {dict(now)}, not {dict(self.instead_of)}: somebody "
+                "else turned it meanwhile",
+                hint="Look at: drstack traffic ENV.",
+            )
+        return Weights(self.assignment, {**kept.by_workload, self.workload: dict(self.weights)})
+
+
+def apply(place: RouterPlace, turn: Turn | None = None, *, timeout_s: float = 10.0) -> None:
+    """Tell Caddy what the files say, with other weights if a `turn` is given; kept once it took them. ActuatorFailed."""
+    with locked(place.lock):
+        weights = turn.made_on(place) if turn is not None else None
+        wanted = _config(place, weights)
         Admin(place.admin(), timeout_s=timeout_s).load(wanted)
         write_text(place.config, json.dumps(wanted, indent=2))
         if weights is not None:

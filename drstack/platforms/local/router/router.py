@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 from drstack.errors import ActuatorFailed
 from drstack.platforms.local.router.admin import Admin
-from drstack.platforms.local.router.place import RouterPlace, Weights
-from drstack.platforms.local.router.process import apply
+from drstack.platforms.local.router.process import Turn, apply
 from drstack.recovery.ports import RouterObservation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from drstack.platforms.local.router.place import RouterPlace
 
 PROBE_S = 2.0
 
@@ -34,7 +35,7 @@ class LocalRouter:
             errors = {name: _errors(by) for name, by in admin.answered().items()}
             declared, weights = self._place.declared(), self._place.weights()
             urls = {name: f"http://127.0.0.1:{port}" for name, port in self._place.listens().items()}
-        except (ActuatorFailed, OSError, ValueError) as error:
+        except (ActuatorFailed, OSError, ValueError, TypeError) as error:
             return RouterObservation(reachable=False, why=str(error))
         ports = {port for sites in declared.values() for each in sites.values() for port in each}
         with ThreadPoolExecutor(max(1, len(ports))) as pool:
@@ -52,7 +53,15 @@ class LocalRouter:
             errors={name: errors.get(name, 0) for name in declared},
         )
 
-    def set_weights(self, workload: str, weights: Mapping[str, int], *, assignment: int, deadline_s: float) -> None:
+    def set_weights(
+        self,
+        workload: str,
+        weights: Mapping[str, int],
+        *,
+        assignment: int,
+        deadline_s: float,
+        instead_of: Mapping[str, int] | None = None,
+    ) -> None:
         try:
             if workload not in self._place.declared():
                 raise ActuatorFailed(
@@ -61,7 +70,7 @@ class LocalRouter:
             kept = self._place.weights()
             if kept.assignment == assignment and kept.by_workload.get(workload) == dict(weights):
                 return
-            turned = Weights(assignment, {**kept.by_workload, workload: dict(weights)})
+            turned = Turn(workload, dict(weights), assignment, None if instead_of is None else dict(instead_of))
             apply(self._place, turned, timeout_s=deadline_s)
         except OSError as error:
             raise ActuatorFailed(f"the router in {self._place.path}: {error}") from error

@@ -169,6 +169,8 @@ def test_a_session_stays_at_its_site_and_shares_are_as_assigned(rig):
     assert [client.ask()[1] for _ in range(5)] == ["west"] * 5
     with pytest.raises(ActuatorFailed, match="turned for assignment 2 already"):
         rig.router.set_weights("chat", HALVES, assignment=1, deadline_s=10)
+    with pytest.raises(ActuatorFailed, match="somebody else turned it meanwhile"):
+        rig.router.set_weights("chat", HALVES, assignment=2, deadline_s=10, instead_of={"east": 75, "west": 25})
     assert set(sites_that_answer(rig.url)) == {"west"}
 
     # The router itself dies: it comes back as it was told last.
@@ -186,7 +188,7 @@ def test_a_session_stays_at_its_site_and_shares_are_as_assigned(rig):
 
     # Declaring again turns nothing, whatever the assignment said when the router was made (rule 10).
     ports = {"chat": port}
-    process.ensure_router(rig.place, "west", ports, Weights(1, {"chat": HALVES}), fifo=rig._fifo)
+    process.ensure_router(rig.place, "west", ports, Weights(5, {"chat": HALVES}), fifo=rig._fifo)
     assert rig.place.weights() == Weights(2, {"chat": {"east": 0, "west": 100}})
     process.withdraw(rig.place, "east")
     assert set(sites_that_answer(rig.url)) == {"west"}
