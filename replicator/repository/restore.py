@@ -18,7 +18,9 @@ from blake3 import blake3
 from replicator.codec.plain import decode
 from replicator.errors import DataCorrupt, DestinationOccupied, KeyMissing, ReplicatorError
 from replicator.repository import manifest as manifests
+from replicator.repository.names import to_disk
 from replicator.repository.packs import pack_key
+from replicator.repository.placing import contents_of, finish, same_tree, write_sparse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,20 +56,21 @@ def restore(
     DestinationOccupied.
     """
     manifest = repository.manifest(accepted.where.manifest)
-    if manifests.root(manifest.files) != accepted.what.root:
+    if manifests.root_of(manifest) != accepted.what.root:
         raise DataCorrupt(f"the manifest of {accepted.what.id()} lists other files than its commit")
     size = sum(file.size_bytes for file in manifest.files)
     if holds(destination, manifest):
         return Restored(destination, size, len(manifest.files), already=True)
     if destination.exists() and (not destination.is_dir() or any(destination.iterdir())):
         raise DestinationOccupied(f"{destination} holds something else")
-    staging = destination.parent / f".{destination.name}.{secrets.token_hex(6)}.restoring"
+    staging = destination.parent / f".{destination.name[:40]}.{secrets.token_hex(6)}.restoring"
     try:
         staging.mkdir(parents=True)
         with ThreadPoolExecutor(_THREADS) as pool:
-            jobs = [pool.submit(_write_file, repository, manifest, f, staging, progress) for f in manifest.files]
+            jobs = [pool.submit(_write_file, repository, manifest, f, staging, progress) for f in contents_of(manifest)]
             for job in jobs:
                 job.result()
+        finish(staging, manifest)
         _place(staging, destination, manifest)
     except OSError as error:
         raise ReplicatorError(
@@ -82,10 +85,9 @@ def holds(destination: Path, manifest: Manifest) -> bool:
     """Whether `destination` has exactly the manifest's files, byte for byte."""
     if not destination.is_dir():
         return False
-    there = {path.relative_to(destination).as_posix() for path in destination.rglob("*") if path.is_file()}
-    if there != {file.path for file in manifest.files}:
+    if not same_tree(destination, manifest):
         return False
-    return all(_digest_of(destination / file.path) == file.digest for file in manifest.files)
+    return all(_digest_of(destination / to_disk(file.path)) == file.digest for file in manifest.files)
 
 
 def read_block(repository: Repository, manifest: Manifest, block: Block) -> bytes:
@@ -109,18 +111,19 @@ def read_block(repository: Repository, manifest: Manifest, block: Block) -> byte
 def _write_file(
     repository: Repository, manifest: Manifest, file: File, folder: Path, progress: Callable[[int], None] | None
 ) -> None:
-    path = folder / file.path
+    path = folder / to_disk(file.path)
     path.parent.mkdir(parents=True, exist_ok=True)
     whole = blake3()
     with path.open("xb") as out:
         for index in file.blocks:
             plain = read_block(repository, manifest, manifest.blocks[index])
             whole.update(plain)
-            out.write(plain)
+            write_sparse(out, plain)
             if progress is not None:
                 progress(len(plain))
         if whole.hexdigest() != file.digest:
             raise DataCorrupt(f"{file.path} is not what its commit says")
+        out.truncate(file.size_bytes)
         out.flush()
         os.fsync(out.fileno())
     path.chmod(file.mode)

@@ -47,7 +47,7 @@ def check_decoded(repository: Repository, accepted: Accepted) -> Verdict:
     """Every file, read back block by block, has the digest that the commit vouches for."""
     try:
         manifest = repository.manifest(accepted.where.manifest)
-        if manifests.root(manifest.files) != accepted.what.root:
+        if manifests.root_of(manifest) != accepted.what.root:
             raise DataCorrupt("the manifest lists other files than the commit")
         for file in manifest.files:
             whole = blake3()

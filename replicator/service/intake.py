@@ -15,7 +15,7 @@ from replicator.admission import TensorSummary, judge
 from replicator.errors import CheckpointTorn, SourceChanged
 from replicator.layouts import Settle, find
 from replicator.model import CommitId, Finding
-from replicator.repository.manifest import root
+from replicator.repository.names import shown
 from replicator.repository.ship import Push
 from replicator.repository.snapshot import Snapshot, take_snapshot
 
@@ -168,11 +168,13 @@ class Intake:
     def _read(self, candidate: Candidate) -> tuple[Path, Snapshot] | None:
         """The checkpoint, pinned and read; None if it went or changed meanwhile."""
         try:
-            making = self.spool.pin(candidate.path, candidate.files, copy=candidate.rewritten)
+            making = self.spool.pin(
+                candidate.path, candidate.files, copy=candidate.rewritten, folders=candidate.folders
+            )
         except FileNotFoundError:
             return None
         try:
-            return making, take_snapshot(making / "files", candidate.files)
+            return making, take_snapshot(making / "files", candidate.files, candidate.folders)
         except (CheckpointTorn, SourceChanged):
             self.spool.discard(making)
             return None
@@ -203,7 +205,7 @@ class Intake:
             height = self.spool.reserve(term, [ready.signature], _height_in(term, newest))[ready.signature]
             step = self._step(candidate, newest)
             push = Push(
-                workload=self.workload, name=candidate.path.name, term=term, height=height, step=step,
+                workload=self.workload, name=shown(candidate.path.name), term=term, height=height, step=step,
                 attempt=self.token(), salt=bytes.fromhex(self.token())[:16], saved_at=snapshot.saved_at,
                 parent=self._parent(CommitId(term, height), newest), findings=findings,
                 counter=self.spool.counter,
@@ -239,7 +241,7 @@ def _height_in(term: int, newest: What | None) -> int:
 
 
 def _is_held(snapshot: Snapshot, held: Sequence[What]) -> bool:
-    whole = root(snapshot.entries)
+    whole = snapshot.digest
     return any(what.root == whole for what in held)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypedDict
 from replicator.errors import CheckpointTorn, NotOpen, Sealed
 from replicator.layouts import inspect
 from replicator.log.entries import Open
-from replicator.repository.manifest import root
+from replicator.repository.names import shown
 from replicator.repository.repository import Repository, random_token
 from replicator.repository.ship import Push, ship
 from replicator.repository.snapshot import take_snapshot
@@ -43,7 +43,7 @@ def push_once(path: Path, urls: Sequence[str], *, workload: str, step: int, writ
     candidate = inspect(path)
     if not candidate.complete:
         raise CheckpointTorn(f"{path}: {candidate.why}")
-    snapshot = take_snapshot(path, candidate.files)
+    snapshot = take_snapshot(path, candidate.files, candidate.folders)
     repositories = [Repository(url, open_store(url)) for url in urls]
     views = [open_for(repository, workload, writer) for repository in repositories]
     term = max(view.term for view in views)
@@ -51,7 +51,7 @@ def push_once(path: Path, urls: Sequence[str], *, workload: str, step: int, writ
     height = known[0][1].height if known else 1 + max((view.heads().get(str(term), 0) for view in views), default=0)
     history = [repositories[0].manifest(a.where.manifest).tensors for a in views[0].in_order()[-3:]]
     push = Push(
-        workload=workload, name=path.absolute().name, term=term, height=height, step=step,
+        workload=workload, name=shown(path.absolute().name), term=term, height=height, step=step,
         attempt=random_token(), salt=bytes.fromhex(random_token())[:16],
         saved_at=snapshot.saved_at, findings=tuple(judged(snapshot.tensors, history)),
         parent=max((key for view in views for key in view.accepted), default=None),
@@ -101,4 +101,4 @@ def _push_to(push: Push, snapshot: Snapshot, repository: Repository) -> Pushed:
 
 
 def _same(digest: str, snapshot: Snapshot) -> bool:
-    return digest == root(snapshot.entries)
+    return digest == snapshot.digest

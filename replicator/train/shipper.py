@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from replicator.errors import CheckpointTorn, NotOpen, ReplicatorError, Sealed, SourceChanged, StoreError
+from replicator.formats.tree import empty_folders
 from replicator.layouts import inspect
+from replicator.repository.names import shown
 from replicator.repository.repository import random_token
 from replicator.repository.ship import Push
 from replicator.repository.snapshot import take_snapshot
@@ -113,11 +115,11 @@ class Shipper:
             if fault is not None or not candidate.complete:
                 raise CheckpointTorn(fault or f"{path}: {candidate.why}")
             signature = sign(candidate)
-            making = self._spool.link(path, candidate.files)
+            making = self._spool.link(path, candidate.files, folders=candidate.folders)
         except (ReplicatorError, OSError) as error:
             self._lose(step, str(error))
             return False
-        waiting = _Waiting(making, path.absolute().name, step, signature, candidate.files)
+        waiting = _Waiting(making, shown(path.absolute().name), step, signature, candidate.files)
         with self._open:
             self._unread.append(waiting)
         self._arrived.set()
@@ -197,7 +199,8 @@ class Shipper:
         """Read, judge and number a checkpoint, and make it an entry of the spool; again later where a store is away."""
         try:
             self._spool.settle(waiting.making)
-            snapshot = take_snapshot(waiting.making / "files", waiting.files)
+            files = waiting.making / "files"
+            snapshot = take_snapshot(files, waiting.files, empty_folders(files))
         except (CheckpointTorn, SourceChanged, OSError) as error:
             self._give_up(waiting, str(error))
             return
