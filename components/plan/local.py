@@ -128,12 +128,19 @@ def assigned_workloads(environment: Environment) -> dict[str, dict[str, object]]
     return found
 
 
+def admission(workload: Workload) -> dict[str, object]:
+    """The `admission` of a watched workload; nothing where nothing is declared."""
+    declared = workload.checkpoints.admission if workload.checkpoints else None
+    return {"admission": declared.model_dump(mode="json", exclude_defaults=True)} if declared else {}
+
+
 def replicator_config(environment: Environment, site: str, root: Path) -> dict[str, object]:
     """`replicator.service.config.ServiceConfig`: the own repository first, then the others in order."""
     every = places(environment, root)
     here = every[site]
     watched = [
         {"name": name, "path": str(here.folder / checkpoints_path(workload)), "keep": environment.replication.keep}
+        | admission(workload)
         for name, workload in replicated(environment).items()
     ]
     ordered = [here, *(other for name, other in every.items() if name != site)]

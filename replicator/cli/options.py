@@ -10,9 +10,10 @@ import typer
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from types import FrameType
 
+    from replicator.admission import Reason
     from replicator.repository.repository import Repository
 
 Repo = Annotated[
@@ -27,6 +28,24 @@ Workload = Annotated[str | None, typer.Option("--workload", help="Which workload
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
 
+Ignore = Annotated[
+    list[str] | None,
+    typer.Option("--ignore", help="A reason for which no checkpoint is suspect (docs/replicator.md); repeat it."),
+]
+
+
+def reasons(names: Sequence[str] | None) -> tuple[Reason, ...]:
+    """The reasons of admission by name. ReplicatorError names one that there is not."""
+    from replicator.admission.findings import REASONS
+    from replicator.errors import ReplicatorError
+
+    found = tuple(reason for reason in REASONS if reason in (names or ()))
+    unknown = sorted(set(names or ()) - set(found))
+    if unknown:
+        raise ReplicatorError(f"--ignore {unknown[0]}: no such reason", hint=f"There are: {', '.join(REASONS)}.")
+    return found
+
+
 def say(document: dict[str, object], text: str, *, as_json: bool) -> None:
     """The result on stdout: the document, or the text for people."""
     sys.stdout.write((json.dumps(document) if as_json else text) + "\n")
@@ -34,6 +53,7 @@ def say(document: dict[str, object], text: str, *, as_json: bool) -> None:
 
 def open_repository(url: str) -> Repository:
     """The repository at `url`, which must exist; says loudly that nothing in it is encrypted."""
+    from replicator.admission import Reason
     from replicator.repository.repository import Repository
     from replicator.stores.url import open_store
 

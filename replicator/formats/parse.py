@@ -67,6 +67,8 @@ def _read_safetensors(folder: Path, name: str, found: Found) -> None:
     for entry in header.entries:
         if entry.dtype not in ITEM_BYTES:
             found.notes.append(f"`{name}`: {entry.name!r}: elements of {entry.dtype} have no byte length of their own")
+            start = header.buffer_start + entry.begin
+            found.objects.append(ObjectRange(entry.name, name, start, entry.end - entry.begin))
             continue
         found.tensors.append(
             TensorRange(

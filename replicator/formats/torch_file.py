@@ -197,6 +197,8 @@ def _children(path: str, value: object) -> Iterator[tuple[str, object]]:
         if value.symbol != PERSISTENT:
             yield from ((path, each) for each in (value.args, value.state) if isinstance(each, _CONTAINERS))
         return
+    if not isinstance(value, _CONTAINERS):
+        return
     pairs = (
         cast("dict[object, object]", value).items()
         if isinstance(value, dict)

@@ -86,7 +86,7 @@ def _parse(stored: bytes, url: str) -> Format:
                 f"{url} has format {version}; this version reads {VERSION}", hint="Use a newer drstack for it."
             )
         found = Format.model_validate_json(stored)
-    except (ValueError, KeyError, TypeError, ValidationError) as error:
+    except (ValueError, KeyError, TypeError, ValidationError, RecursionError) as error:
         raise RepositoryUnknown(f"{url}: {KEY} cannot be read: {error}", hint="Put it back from a peer.") from error
     if found.suites.crypto != "none" or found.suites.signature != "none":
         raise RepositoryUnknown(

@@ -129,13 +129,23 @@ def encode(manifest: Manifest) -> bytes:
 def decode(stored: bytes, where: str) -> Manifest:
     """DataCorrupt, naming `where`, if it is not a manifest whose parts fit together."""
     try:
-        plain = zstandard.ZstdDecompressor().decompress(stored, max_output_size=_MAX_BYTES)
-        manifest = Manifest.model_validate(_tuples(json.loads(plain)))
-    except (zstandard.ZstdError, ValueError, KeyError, TypeError, ValidationError) as error:
+        manifest = Manifest.model_validate(_tuples(json.loads(_decompressed(stored))))
+    except (zstandard.ZstdError, ValueError, KeyError, TypeError, ValidationError, RecursionError) as error:
         raise DataCorrupt(f"{where}: not a manifest: {error}") from error
     for fault in _faults(manifest):
         raise DataCorrupt(f"{where}: {fault}")
     return manifest
+
+
+def _decompressed(stored: bytes) -> bytes:
+    """As it comes: memory is taken for bytes that are there, not for those that a frame announces."""
+    with zstandard.ZstdDecompressor().stream_reader(stored) as reader:
+        plain = bytearray()
+        while piece := reader.read(1 << 20):
+            plain += piece
+            if len(plain) > _MAX_BYTES:
+                raise ValueError(f"it has more than {_MAX_BYTES} bytes")
+    return bytes(plain)
 
 
 def safe_path(path: str) -> bool:

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 
 from replicator.errors import ReplicatorError
 from replicator.layouts import Run, find, find_runs
-from replicator.service.config import Destination, ServiceConfig, WatchedWorkload
+from replicator.service.config import Admission, Destination, ServiceConfig, WatchedWorkload
 from replicator.service.destinations import latecomers, open_or_make, remember
 from replicator.service.holding import holding
 from replicator.service.once import open_for
 from replicator.service.service import Service
 
 if TYPE_CHECKING:
+    from replicator.admission import Reason
     import threading
     from collections.abc import Callable, Sequence
     from pathlib import Path
@@ -46,6 +47,8 @@ class Watch:
     quiet_s: float = 10.0
     create: bool = True
     once: bool = False
+    ignore: tuple[Reason, ...] = ()
+    """Reasons for which no checkpoint is suspect."""
 
 
 def follow(
@@ -217,9 +220,10 @@ def _config(watch: Watch, runs: Sequence[Run]) -> ServiceConfig:
     where = spool_of(watch)
     where.mkdir(parents=True, exist_ok=True)
     names = [watch.writer, *(f"{watch.writer}-copy-{n}" for n in range(2, len(watch.urls) + 1))]
+    admission = Admission(ignore=watch.ignore)
     return ServiceConfig(
         site=watch.writer, own=watch.writer, verify_own=False, quiet_s=watch.quiet_s,
-        workloads=tuple(WatchedWorkload(name=run.name, path=str(run.root)) for run in runs),
+        workloads=tuple(WatchedWorkload(name=run.name, path=str(run.root), admission=admission) for run in runs),
         destinations=tuple(Destination(name=n, url=u) for n, u in zip(names, watch.urls, strict=True)),
         spool=str(where), status_file=str(where / "status.json"),
     )  # fmt: skip

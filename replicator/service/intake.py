@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from replicator.admission import TensorSummary, judge
+from replicator.admission import DEFAULT, Policy, TensorSummary, judge, judge_index
 from replicator.errors import CheckpointTorn, SourceChanged
 from replicator.layouts import Settle, find
 from replicator.model import CommitId, Finding
@@ -72,6 +72,8 @@ class Intake:
     """Incomplete checkpoints seen at the last look: name and why."""
     passed_over: dict[str, str] = field(default_factory=dict[str, str])
     """Complete ones that are not pushed, and why."""
+    policy: Policy = DEFAULT
+    """Which reasons are looked for, and their bounds."""
     layout: str | None = None
     certainty: str | None = None
     """Of the newest checkpoint that was taken."""
@@ -220,7 +222,8 @@ class Intake:
         return max((each for each in known if each < commit), default=None)
 
     def _judge(self, commit: CommitId, snapshot: Snapshot) -> tuple[Finding, ...]:
-        findings = judged(snapshot.tensors, [tensors for key, tensors in sorted(self._history.items()) if key < commit])
+        history = [tensors for key, tensors in sorted(self._history.items()) if key < commit]
+        findings = judged(snapshot.tensors, history, snapshot=snapshot, policy=self.policy)
         if not findings:
             self.remember(commit, snapshot.tensors)
         return findings
@@ -259,9 +262,19 @@ def _paths(candidate: Candidate) -> list[Path]:
     return [candidate.path / name for name in candidate.files] if candidate.path.is_dir() else [candidate.path]
 
 
-def judged(tensors: Sequence[TensorEntry], history: Sequence[Sequence[TensorEntry]]) -> tuple[Finding, ...]:
-    """What admission finds in a checkpoint's tensors, against older ones, oldest first."""
-    findings = judge(summaries(tensors), [summaries(each) for each in history])
+def judged(
+    tensors: Sequence[TensorEntry],
+    history: Sequence[Sequence[TensorEntry]],
+    *,
+    snapshot: Snapshot | None = None,
+    policy: Policy = DEFAULT,
+) -> tuple[Finding, ...]:
+    """What admission finds in a checkpoint's tensors, against older ones, oldest first; in `snapshot` its indices too."""
+    findings = list(judge(summaries(tensors), [summaries(each) for each in history], policy=policy))
+    if snapshot is not None and "index" not in policy.off:
+        files, held = [entry.path for entry in snapshot.entries], [(t.name, t.file) for t in tensors]
+        for index in snapshot.indices:
+            findings.extend(judge_index(index.file, index.shard_of, files, held))
     return tuple(Finding(reason=f.reason, tensor=f.tensor, evidence=f.evidence) for f in findings)
 
 
@@ -287,6 +300,7 @@ def summaries(tensors: Sequence[TensorEntry]) -> tuple[TensorSummary, ...]:
             zero_fraction=t.zero_fraction,
             sum_squares=float("inf") if t.sum_squares is None else t.sum_squares,
             size=math.prod(t.shape),
+            file=t.file,
         )
         for t in tensors
     )

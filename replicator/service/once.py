@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypedDict
 
+from replicator.admission import DEFAULT, Policy
 from replicator.errors import CheckpointTorn, NotOpen, Sealed
 from replicator.layouts import inspect
 from replicator.log.entries import Open
@@ -38,7 +39,9 @@ class Pushed(TypedDict):
     already: bool
 
 
-def push_once(path: Path, urls: Sequence[str], *, workload: str, step: int, writer: str) -> list[Pushed]:
+def push_once(
+    path: Path, urls: Sequence[str], *, workload: str, step: int, writer: str, policy: Policy = DEFAULT
+) -> list[Pushed]:
     """Ship `path` to every repository. CheckpointTorn, Sealed, NotOpen, RepositoryUnknown, StoreError."""
     candidate = inspect(path)
     if not candidate.complete:
@@ -53,7 +56,7 @@ def push_once(path: Path, urls: Sequence[str], *, workload: str, step: int, writ
     push = Push(
         workload=workload, name=shown(path.absolute().name), term=term, height=height, step=step,
         attempt=random_token(), salt=bytes.fromhex(random_token())[:16],
-        saved_at=snapshot.saved_at, findings=tuple(judged(snapshot.tensors, history)),
+        saved_at=snapshot.saved_at, findings=tuple(judged(snapshot.tensors, history, snapshot=snapshot, policy=policy)),
         parent=max((key for view in views for key in view.accepted), default=None),
     )  # fmt: skip
     return [_push_to(push, snapshot, repository) for repository in repositories]

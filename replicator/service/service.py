@@ -222,7 +222,9 @@ class Service:
         wake = [threading.Event() for _ in config.destinations]
         made = _Workload(
             watched, repository(config.own, own_url), [repository(each.name, each.url) for each in config.destinations],
-            Intake(watched.name, Path(watched.path), spool, random_token, config.quiet_s), spool, [], keeping, wake,
+            Intake(
+                watched.name, Path(watched.path), spool, random_token, config.quiet_s, policy=watched.admission.policy()
+            ), spool, [], keeping, wake,
         )  # fmt: skip
         made.shippers = [
             Shipping(repository(each.name, each.url), spool, event, made.sealed)

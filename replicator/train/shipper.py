@@ -211,7 +211,7 @@ class Shipper:
             return
         self._number(view.term)
         history = self._prime(view)
-        findings = judged(snapshot.tensors, history)
+        findings = judged(snapshot.tensors, history, snapshot=snapshot)
         if findings:
             log.error(
                 "step %d is SUSPECT (%s): it is shipped, and never restored as latest",
