@@ -20,6 +20,7 @@ from drstack.proving.prove import Trial, left_over, release
 from drstack.proving.tolerance import learn
 from replicator.errors import DataCorrupt
 from replicator.repository.repository import Repository
+from replicator.repository.ruling import is_suspect
 from replicator.repository.select import select
 
 if TYPE_CHECKING:
@@ -90,7 +91,8 @@ class Prover:
         for accepted in reversed(self.repository.log(workload).view().in_order()):
             held = self.repository.receipts.levels(workload, accepted.slot, _BELOW)
             word = self.repository.receipts.words(workload, accepted.slot, "proved").get(self.standby.site)
-            yield Point(accepted, all(held.values()), None if word is None else word[0])
+            suspect = is_suspect(self.repository, workload, accepted)
+            yield Point(accepted, all(held.values()), None if word is None else word[0], suspect)
 
     def _evidence(self, workload: str, accepted: Accepted, *, waiting: bool) -> Evidence | NotProvable:
         if waiting and (why := self._waits_for(workload, accepted)) is not None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from drstack.errors import EnvironmentUnknown, WitnessUnsound
 from replicator.errors import ReplicatorError
 from replicator.log.covering import uncovered
+from replicator.repository.ruling import ruling
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,6 +45,8 @@ class CommitFact:
     name: str
     proof: Word | None = None
     """What counts of the provers' words; None where nobody has tried it."""
+    released: bool | None = None
+    """What people said of it in this repository: released (True), condemned, or nothing."""
 
     @property
     def proved(self) -> bool:
@@ -215,13 +218,16 @@ def _newest(
             if below >= _PROOF_DEPTH:
                 break
             continue
+        said = ruling(repository, workload, accepted)
+        suspect = what.suspect if said is None else not said.released
         levels = repository.receipts.levels(workload, accepted.slot, demanded)
         held: tuple[Level, ...] = tuple(level for level in demanded if levels[level])
         fact = CommitFact(
-            what.id(), what.step, what.saved_at, what.size_bytes, what.suspect, held, what.root, what.name, proof
-        )
+            what.id(), what.step, what.saved_at, what.size_bytes, suspect, held, what.root, what.name, proof,
+            None if said is None else said.released,
+        )  # fmt: skip
         found.append(fact)
-        if not what.suspect and len(held) == len(demanded) and not fact.refuted:
+        if not suspect and len(held) == len(demanded) and not fact.refuted:
             if fact.proved or not demanded:
                 break
             below = 0

@@ -19,10 +19,13 @@ SEVERAL = 2
 
 
 def converted(series: Sequence[Series]) -> set[tuple[str, str, str]]:
-    """(kind, old, new) dtypes: every float tensor of the kind that had the old one has the new one, in its old shape."""
+    """(kind, old, new) dtypes: every float tensor of the kind that had the old one has the new one, in its old shape.
+
+    Counters and scales, of one element, are not asked: they stay as they are.
+    """
     became: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for each in series:
-        if each.past and each.past[-1].is_float:
+        if each.past and each.past[-1].is_float and each.past[-1].size > 1:
             same = each.now.is_float and each.now.size == each.past[-1].size
             became[kind_of(each.now.name), each.past[-1].dtype].append(each.now.dtype if same else "")
     return {

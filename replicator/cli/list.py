@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 from replicator.cli.options import Json, Repo, Workload, only_workload, open_repository, say
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_INDENT = " " * 12
+_SHOWN = 5
 
 
 def list_(repo: Repo, workload: Workload = None, *, json: Json = False) -> None:
     """List checkpoints, newest first, with their receipts; then entries that are void, with the reason."""
     from replicator.model import LEVELS
+    from replicator.repository.ruling import ruling
 
     repository = open_repository(repo)
     name = only_workload(repository, workload)
@@ -17,6 +26,7 @@ def list_(repo: Repo, workload: Workload = None, *, json: Json = False) -> None:
     rows: list[dict[str, object]] = []
     for accepted in reversed(view.in_order()):
         what = accepted.what
+        said = ruling(repository, name, accepted)
         levels = repository.receipts.levels(name, accepted.slot, LEVELS)
         rows.append(
             {
@@ -24,6 +34,8 @@ def list_(repo: Repo, workload: Workload = None, *, json: Json = False) -> None:
                 "size_bytes": what.size_bytes, "files": what.files, "shipped_bytes": accepted.where.shipped_bytes,
                 "receipts": [level for level, holds in levels.items() if holds], "attempt": what.attempt,
                 "pinned": what.id() in view.pins.values(), "findings": [f.model_dump() for f in what.findings],
+                "suspect": what.suspect if said is None else not said.released,
+                "ruling": asdict(said) if said is not None else None,
             }
         )  # fmt: skip
     void = [
@@ -31,7 +43,7 @@ def list_(repo: Repo, workload: Workload = None, *, json: Json = False) -> None:
         for v in view.void
     ]
     lines = [f"{name} in {repository.store.url}: term {view.term}, {'open' if view.writable else 'sealed'}"]
-    lines += [_line(row) for row in rows]
+    lines += [line for row in rows for line in (_line(row), *_why(row))]
     lines += [f"  void  slot {v['slot']}: {v['kind']} {v['commit'] or ''} ({v['reason']})" for v in void]
     document: dict[str, object] = {
         "workload": name, "term": view.term, "sealed": view.sealed, "checkpoints": rows, "void": void
@@ -39,9 +51,20 @@ def list_(repo: Repo, workload: Workload = None, *, json: Json = False) -> None:
     say(document, "\n".join(lines), as_json=json)
 
 
+def _why(row: Mapping[str, Any]) -> list[str]:
+    """What admission found, and who said what of it."""
+    lines = [f"{_INDENT}{found['reason']}: {found['evidence']}" for found in row["findings"][:_SHOWN]]
+    if len(row["findings"]) > _SHOWN:
+        lines.append(f"{_INDENT}and {len(row['findings']) - _SHOWN} more findings (--json)")
+    if said := row["ruling"]:
+        at = datetime.fromtimestamp(said["at"], tz=UTC).strftime("%Y-%m-%d %H:%M:%S")
+        lines.append(f"{_INDENT}{'released' if said['released'] else 'condemned'} by {said['by']} {at}: {said['reason']}")
+    return lines
+
+
 def _line(row: dict[str, object]) -> str:
     saved = datetime.fromtimestamp(float(str(row["saved_at"])), tz=UTC).strftime("%Y-%m-%d %H:%M:%S")
     receipts = ",".join(row["receipts"]) if isinstance(row["receipts"], list) else ""  # pyright: ignore[reportUnknownArgumentType]
-    suspect = "  SUSPECT" if row["findings"] else ""
+    suspect = "  SUSPECT" if row["suspect"] else ""
     size = f"{row['size_bytes']:>14,} bytes"
     return f"  {row['commit']:>8}  step {row['step']:>8}  {saved}  {size}  {receipts or 'no receipts'}{suspect}"

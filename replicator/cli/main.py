@@ -13,6 +13,7 @@ from replicator.cli.init import init
 from replicator.cli.list import list_
 from replicator.cli.push import push
 from replicator.cli.restore import restore
+from replicator.cli.ruling import condemn, release
 from replicator.cli.run import run as run_service
 from replicator.cli.verify import verify
 from replicator.cli.watch import watch
@@ -31,6 +32,8 @@ app.command()(watch)
 app.command("list")(list_)
 app.command()(restore)
 app.command()(verify)
+app.command()(release)
+app.command()(condemn)
 app.command("run")(run_service)
 
 

@@ -16,6 +16,7 @@ from replicator.repository.format import Format, read_format
 from replicator.repository.manifest import Manifest, decode
 from replicator.repository.packs import manifest_key
 from replicator.repository.receipts import Receipts
+from replicator.repository.ruling import is_suspect
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,8 +84,8 @@ def newest_recovery_point(
 ) -> Accepted | None:
     """The greatest (term, height) that is not suspect and has every demanded receipt (DESIGN, rule 14)."""
     for accepted in reversed(repository.log(workload).view().in_order()):
-        if accepted.what.suspect or (at_most is not None and accepted.what.id() > at_most):
+        if at_most is not None and accepted.what.id() > at_most:
             continue
-        if all(repository.receipts.levels(workload, accepted.slot, demanded).values()):
+        if not is_suspect(repository, workload, accepted) and all(repository.receipts.levels(workload, accepted.slot, demanded).values()):
             return accepted
     return None

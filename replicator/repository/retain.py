@@ -31,22 +31,27 @@ def _none(_accepted: Accepted) -> bool:
     return False
 
 
+def _found(accepted: Accepted) -> bool:
+    return accepted.what.suspect
+
+
 def retain(
     view: LogView,
     *,
     keep: int,
     attested: Callable[[Accepted], bool],
     proved: Callable[[Accepted], bool] = _none,
+    suspect: Callable[[Accepted], bool] = _found,
 ) -> Decision:
     """Judge every commit that stands. `attested` says whether one has every receipt that its class demands.
 
-    `proved` says whether one is proved; it is asked only while something would go.
+    `suspect` says what counts of one, where people said otherwise than admission. `proved` says whether one is proved; it is asked only while something would go.
     """
     newest_first = list(reversed(view.in_order()))
     kept: dict[CommitId, str] = {}
     dropped: dict[CommitId, str] = {}
     pinned = {commit: name for name, commit in view.pins.items()}
-    anchor = next((c for c in newest_first if not c.what.suspect and attested(c)), None)
+    anchor = next((c for c in newest_first if attested(c) and not suspect(c)), None)
     for rank, commit in enumerate(newest_first, 1):
         key = commit.what.id()
         if anchor is None:
@@ -59,7 +64,7 @@ def retain(
             kept[key] = f"among the newest {keep}"
         else:
             dropped[key] = f"older than the newest {keep}"
-    best = next((c.what.id() for c in newest_first if not c.what.suspect and proved(c)), None) if dropped else None
+    best = next((c.what.id() for c in newest_first if proved(c) and not suspect(c)), None) if dropped else None
     if best is not None and dropped.pop(best, None):
         kept[best] = "the newest that is proved"
     return Decision(kept, dropped)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from replicator.errors import NothingToRestore
 from replicator.model import CommitId
+from replicator.repository.ruling import is_suspect
 
 if TYPE_CHECKING:
     from replicator.log.replay import Accepted
@@ -23,7 +24,7 @@ def select(repository: Repository, workload: str, selector: str) -> Accepted:
     where = f"{repository.store.url}: {workload}"
     if selector == "latest":
         for accepted in ordered:
-            if not accepted.what.suspect and not repository.receipts.damaged(workload, accepted.slot):
+            if not is_suspect(repository, workload, accepted) and not repository.receipts.damaged(workload, accepted.slot):
                 return accepted
         raise NothingToRestore(f"{where} has no checkpoint that is neither suspect nor damaged")
     if match := re.fullmatch(r"step:(\d+)", selector):

@@ -10,6 +10,7 @@ import structlog
 from replicator.errors import ReplicatorError
 from replicator.repository.packs import manifest_key, pack_key
 from replicator.repository.retain import drop_entry, removable, retain
+from replicator.repository.ruling import is_suspect
 from replicator.repository.verify import verify
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Keeping:
     def _decide_drop(self, view: LogView) -> Drop | None:
         if not view.writable:
             return None
-        decision = retain(view, keep=self.keep, attested=self._attested, proved=self._proved)
+        decision = retain(view, keep=self.keep, attested=self._attested, proved=self._proved, suspect=self._suspect)
         return drop_entry(decision, term=view.term, bytes_after=self.repository.clock() + self.grace_s)
 
     def _attested(self, accepted: Accepted) -> bool:
@@ -93,6 +94,9 @@ class Keeping:
             return False
         word = receipts.verdict(self.workload, accepted.slot, "proved")
         return word is None or word.ok
+
+    def _suspect(self, accepted: Accepted) -> bool:
+        return is_suspect(self.repository, self.workload, accepted)
 
     def _proved(self, accepted: Accepted) -> bool:
         return self.repository.receipts.levels(self.workload, accepted.slot, ("proved",))["proved"]

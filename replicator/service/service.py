@@ -18,6 +18,7 @@ import structlog
 
 from replicator.errors import ReplicatorError, RepositoryUnknown, StoreError
 from replicator.repository.repository import Repository, random_token
+from replicator.repository.ruling import is_suspect
 from replicator.service.intake import Intake
 from replicator.service.keeping import Keeping
 from replicator.service.shipping import Shipping
@@ -98,7 +99,7 @@ class _Workload:
     def _prime(self, view: LogView) -> None:
         if self.primed:
             return
-        for accepted in [a for a in view.in_order() if not a.what.suspect][-_HISTORY:]:
+        for accepted in [a for a in view.in_order() if not is_suspect(self.own, self.watched.name, a)][-_HISTORY:]:
             try:
                 self.intake.remember(accepted.what.id(), self.own.manifest(accepted.where.manifest).tensors)
             except ReplicatorError as error:

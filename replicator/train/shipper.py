@@ -21,6 +21,7 @@ from replicator.layouts import inspect
 from replicator.repository.names import shown
 from replicator.repository.repository import random_token
 from replicator.repository.ship import Push
+from replicator.repository.ruling import is_suspect
 from replicator.repository.snapshot import take_snapshot
 from replicator.service.intake import judged, sign
 from replicator.service.once import open_for
@@ -265,7 +266,8 @@ class Shipper:
 
     def _prime(self, view: LogView) -> list[Sequence[TensorEntry]]:
         if self._history is None:
-            sound = [accepted for accepted in view.in_order() if not accepted.what.suspect]
+            ours = self._peers[0]
+            sound = [each for each in view.in_order() if not is_suspect(ours, self._workload, each)]
             self._history = [self._peers[0].manifest(each.where.manifest).tensors for each in sound[-3:]]
         return self._history
 

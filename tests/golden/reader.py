@@ -39,7 +39,7 @@ def entries(repository: Path, workload: str) -> list[tuple[str, dict]]:
         body = path.read_bytes()
         record = envelope(body)
         assert (record["log"], record["n"], record["previous"]) == (f"log/{workload}", n, previous)
-        found.append((record["kind"], record["body"]))
+        found.append((record["kind"], {**record["body"], "slot": n, "record": digest(body)}))
         previous, n = digest(body), n + 1
     return found
 
@@ -98,6 +98,14 @@ def standing(log: list[tuple[str, dict]]) -> dict[tuple[int, int], dict]:
     return stand
 
 
+def suspect(repository: Path, workload: str, commit: dict) -> bool:
+    """People's last word about the commit's record, else whether it has findings."""
+    said = f"{workload}/{commit['slot']:020d}/admission/people"
+    words = [envelope(path.read_bytes())["body"] for path in sorted((repository / "receipts" / said).glob("*"))]
+    words = [word for word in words if word["record"] == commit["record"]]
+    return not words[-1]["ok"] if words else bool(commit["what"]["findings"])
+
+
 def stored(repository: Path, folder: str, name: str) -> bytes:
     body = (repository / folder / name[:2] / name).read_bytes()
     assert digest(body) == name
@@ -109,22 +117,40 @@ def restore(repository: Path, workload: str, target: Path) -> dict:
     form = json.loads((repository / "format.json").read_bytes())
     assert form["format"] == 1
     assert form["suites"] == {"crypto": "none", "signature": "none", "digest": "blake3"}
-    sound = {k: c for k, c in standing(entries(repository, workload)).items() if not c["what"]["findings"]}
+    sound = {k: c for k, c in standing(entries(repository, workload)).items() if not suspect(repository, workload, c)}
     commit = sound[max(sound)]
     packed = stored(repository, "manifests", commit["where"]["manifest"]["digest"])
     manifest = json.loads(zstandard.ZstdDecompressor().decompress(packed))
-    rows = sorted([f["path"], f["mode"], f["mtime_ns"], f["size_bytes"], f["digest"]] for f in manifest["files"])
-    assert digest(canonical(rows)) == commit["what"]["root"]
+    rows = [[f["path"], f["mode"], f["mtime_ns"], f["size_bytes"], f["digest"]] for f in manifest["files"]]
+    rows += [[each["path"], each["target"]] for each in manifest.get("links", [])]
+    rows += [[each["path"], each["mode"], each["mtime_ns"]] for each in manifest.get("folders", [])]
+    assert digest(canonical(sorted(rows, key=lambda row: row[0]))) == commit["what"]["root"]
     packs = [stored(repository, "packs", pack["digest"]) for pack in manifest["packs"]]
     for file in manifest["files"]:
         body = b"".join(block(manifest["blocks"][index], packs) for index in file["blocks"])
         assert digest(body) == file["digest"]
-        path = target / file["path"]
+        path = target / on_disk(file["path"])
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(body)
         path.chmod(file["mode"])
         os.utime(path, ns=(file["mtime_ns"], file["mtime_ns"]))
+    for each in manifest.get("folders", []):
+        path = target / on_disk(each["path"])
+        path.mkdir(parents=True)
+        path.chmod(each["mode"])
+        os.utime(path, ns=(each["mtime_ns"], each["mtime_ns"]))
+    for each in manifest.get("links", []):
+        path = target / on_disk(each["path"])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.symlink_to(on_disk(each["target"]))
+        assert path.resolve().is_relative_to(target.resolve())
     return commit["what"]
+
+
+def on_disk(name: str) -> str:
+    """A NUL and two hex digits are a byte that is not UTF-8."""
+    first, *rest = name.split("\0")
+    return os.fsdecode(first.encode() + b"".join(bytes([int(each[:2], 16)]) + each[2:].encode() for each in rest))
 
 
 def block(row: list, packs: list[bytes]) -> bytes:
