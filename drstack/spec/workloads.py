@@ -13,9 +13,7 @@ from drstack.spec.jobs import Job
 WorkloadClass = Literal["training", "weights", "dataset", "inference", "registry", "development", "config"]
 
 
-Reason = Literal[
-    "nan", "stale", "stale-file", "swapped", "zeroed", "norm", "drift", "shape", "state-gone", "index"
-]
+Reason = Literal["nan", "stale", "stale-file", "swapped", "zeroed", "norm", "drift", "shape", "state-gone", "index"]
 
 
 class Admission(Declared):

@@ -39,7 +39,12 @@ def grown(series: Sequence[Series]) -> set[str]:
     """Names of tensors of which one dimension grew, all from one size to one other: a vocabulary got new words."""
     changes: dict[str, tuple[int, int] | None] = {}
     for each in series:
-        if each.past and each.now.is_float and each.now.shape != each.past[-1].shape and each.now.size != each.past[-1].size:
+        if (
+            each.past
+            and each.now.is_float
+            and each.now.shape != each.past[-1].shape
+            and each.now.size != each.past[-1].size
+        ):
             changes[each.now.name] = _growth(each.past[-1].shape, each.now.shape)
     if len(changes) < SEVERAL or len(set(changes.values())) != 1 or None in changes.values():
         return set()

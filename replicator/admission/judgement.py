@@ -52,9 +52,7 @@ def judge(
         whole.extend(judge_files(current, history, labels, policy))
     if older:
         whole.extend(_gone(now, older[-1], kind, labels[-1]) for kind in ("optimizer", "loader", "rng", "scheduler"))
-    return tuple(
-        finding for finding in (*whole, *found) if finding is not None and finding.reason not in policy.off
-    )
+    return tuple(finding for finding in (*whole, *found) if finding is not None and finding.reason not in policy.off)
 
 
 def _unmeant(compared: list[Series]) -> list[Series]:
@@ -63,9 +61,7 @@ def _unmeant(compared: list[Series]) -> list[Series]:
     return [
         Series(each.now, ())
         if each.past
-        and (
-            (kind_of(each.now.name), each.past[-1].dtype, each.now.dtype) in meant or each.now.name in words
-        )
+        and ((kind_of(each.now.name), each.past[-1].dtype, each.now.dtype) in meant or each.now.name in words)
         else each
         for each in compared
     ]

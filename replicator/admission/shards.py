@@ -31,9 +31,7 @@ def judge_index(
     gone = sorted(set(shard_of.values()) - set(files))
     wrong = sorted(name for name, shard in shard_of.items() if where[name] and shard not in where[name])
     absent = sorted(
-        name
-        for name, shard in shard_of.items()
-        if not where[name] and shard in read and shard.endswith(".safetensors")
+        name for name, shard in shard_of.items() if not where[name] and shard in read and shard.endswith(".safetensors")
     )
     found = [Finding("index", None, f"`{shard}` is missing, and `{index}` names it") for shard in gone]
     if wrong:

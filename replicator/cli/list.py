@@ -58,7 +58,9 @@ def _why(row: Mapping[str, Any]) -> list[str]:
         lines.append(f"{_INDENT}and {len(row['findings']) - _SHOWN} more findings (--json)")
     if said := row["ruling"]:
         at = datetime.fromtimestamp(said["at"], tz=UTC).strftime("%Y-%m-%d %H:%M:%S")
-        lines.append(f"{_INDENT}{'released' if said['released'] else 'condemned'} by {said['by']} {at}: {said['reason']}")
+        lines.append(
+            f"{_INDENT}{'released' if said['released'] else 'condemned'} by {said['by']} {at}: {said['reason']}"
+        )
     return lines
 
 

@@ -39,8 +39,9 @@ def reasons(names: Sequence[str] | None) -> tuple[Reason, ...]:
     from replicator.admission.findings import REASONS
     from replicator.errors import ReplicatorError
 
-    found = tuple(reason for reason in REASONS if reason in (names or ()))
-    unknown = sorted(set(names or ()) - set(found))
+    wanted = set(names or ())
+    found: tuple[Reason, ...] = tuple(filter(wanted.__contains__, REASONS))
+    unknown = sorted(wanted - set(found))
     if unknown:
         raise ReplicatorError(f"--ignore {unknown[0]}: no such reason", hint=f"There are: {', '.join(REASONS)}.")
     return found
@@ -53,7 +54,6 @@ def say(document: dict[str, object], text: str, *, as_json: bool) -> None:
 
 def open_repository(url: str) -> Repository:
     """The repository at `url`, which must exist; says loudly that nothing in it is encrypted."""
-    from replicator.admission import Reason
     from replicator.repository.repository import Repository
     from replicator.stores.url import open_store
 

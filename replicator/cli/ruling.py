@@ -15,17 +15,21 @@ Why = Annotated[str, typer.Option("--reason", help="Why; it is kept with the wor
 By = Annotated[str | None, typer.Option("--by", help="Who says it; by default USER@HOST.")]
 
 
-def release(checkpoint: Checkpoint, repo: Repos, reason: Why, workload: Workload = None, by: By = None, *, json: Json = False) -> None:
+def release(
+    checkpoint: Checkpoint, repo: Repos, reason: Why, workload: Workload = None, by: By = None, *, json: Json = False
+) -> None:
     """Let a suspect checkpoint count again: as `latest`, as a recovery point, towards the RPO."""
     _rule(checkpoint, repo, reason, workload, by, released=True, json=json)
 
 
-def condemn(checkpoint: Checkpoint, repo: Repos, reason: Why, workload: Workload = None, by: By = None, *, json: Json = False) -> None:
+def condemn(
+    checkpoint: Checkpoint, repo: Repos, reason: Why, workload: Workload = None, by: By = None, *, json: Json = False
+) -> None:
     """Treat a checkpoint as suspect from now on, whatever admission found."""
     _rule(checkpoint, repo, reason, workload, by, released=False, json=json)
 
 
-def _rule(  # noqa: PLR0913 - the options of both verbs
+def _rule(
     checkpoint: str, repos: list[str], reason: str, workload: str | None, by: str | None, *, released: bool, json: bool
 ) -> None:
     from replicator.errors import ReplicatorError

@@ -86,6 +86,8 @@ def newest_recovery_point(
     for accepted in reversed(repository.log(workload).view().in_order()):
         if at_most is not None and accepted.what.id() > at_most:
             continue
-        if not is_suspect(repository, workload, accepted) and all(repository.receipts.levels(workload, accepted.slot, demanded).values()):
+        if not is_suspect(repository, workload, accepted) and all(
+            repository.receipts.levels(workload, accepted.slot, demanded).values()
+        ):
             return accepted
     return None

@@ -45,7 +45,8 @@ def retain(
 ) -> Decision:
     """Judge every commit that stands. `attested` says whether one has every receipt that its class demands.
 
-    `suspect` says what counts of one, where people said otherwise than admission. `proved` says whether one is proved; it is asked only while something would go.
+    `suspect` says what counts of one, where people said otherwise than admission. `proved` says whether one is proved;
+    it is asked only while something would go.
     """
     newest_first = list(reversed(view.in_order()))
     kept: dict[CommitId, str] = {}

@@ -16,8 +16,8 @@ from replicator.log.slots import SlotLog
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from replicator.log.replay import Accepted
     from replicator.log.records import Record
+    from replicator.log.replay import Accepted
     from replicator.repository.repository import Repository
 
 LEVEL = "admission"

@@ -24,7 +24,9 @@ def select(repository: Repository, workload: str, selector: str) -> Accepted:
     where = f"{repository.store.url}: {workload}"
     if selector == "latest":
         for accepted in ordered:
-            if not is_suspect(repository, workload, accepted) and not repository.receipts.damaged(workload, accepted.slot):
+            if not is_suspect(repository, workload, accepted) and not repository.receipts.damaged(
+                workload, accepted.slot
+            ):
                 return accepted
         raise NothingToRestore(f"{where} has no checkpoint that is neither suspect nor damaged")
     if match := re.fullmatch(r"step:(\d+)", selector):

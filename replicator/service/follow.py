@@ -21,11 +21,11 @@ from replicator.service.once import open_for
 from replicator.service.service import Service
 
 if TYPE_CHECKING:
-    from replicator.admission import Reason
     import threading
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from replicator.admission import Reason
     from replicator.log.replay import LogView
     from replicator.repository.repository import Repository
 

@@ -20,8 +20,8 @@ from replicator.formats.tree import empty_folders
 from replicator.layouts import inspect
 from replicator.repository.names import shown
 from replicator.repository.repository import random_token
-from replicator.repository.ship import Push
 from replicator.repository.ruling import is_suspect
+from replicator.repository.ship import Push
 from replicator.repository.snapshot import take_snapshot
 from replicator.service.intake import judged, sign
 from replicator.service.once import open_for

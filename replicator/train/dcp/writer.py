@@ -246,5 +246,7 @@ def _ship(push: Push, snapshot: Any, repository: Repository) -> Accepted:
 
 
 def _findings(repository: Repository, workload: str, tensors: Sequence[TensorEntry]) -> tuple[Finding, ...]:
-    ordered = [each for each in repository.log(workload).view().in_order() if not is_suspect(repository, workload, each)]
+    ordered = [
+        each for each in repository.log(workload).view().in_order() if not is_suspect(repository, workload, each)
+    ]
     return judged(tensors, [repository.manifest(each.where.manifest).tensors for each in ordered[-_HISTORY:]])

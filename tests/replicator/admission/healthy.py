@@ -77,7 +77,7 @@ class Trained:
                 group["lr"] = self.rate * min(1.0, self.step / self.warm_up)
             words = torch.randint(0, self.words, (16,))
             loss = nn.functional.cross_entropy(self.model(words).float(), (words + 1) % self.words)
-            if self.recipe == "spiky" and self.rng.random() < 0.05:  # noqa: PLR2004
+            if self.recipe == "spiky" and self.rng.random() < 0.05:
                 loss = loss * 10 ** self.rng.uniform(1, 3)
             self.optimizer.zero_grad()
             loss.backward()

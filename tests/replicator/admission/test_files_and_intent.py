@@ -25,7 +25,11 @@ def summary(name, value, file="", dtype="float32", shape=None):
 def sharded(seed=1, saves=6, step_size=1e-3):
     """Per save, per file, per tensor a value that moves a little."""
     rng = np.random.default_rng(seed)
-    now = {(f, n): rng.standard_normal(64) * (1 + i) * (1 + j / 3) for i, f in enumerate(FILES) for j, n in enumerate(NAMES)}
+    now = {
+        (f, n): rng.standard_normal(64) * (1 + i) * (1 + j / 3)
+        for i, f in enumerate(FILES)
+        for j, n in enumerate(NAMES)
+    }
     found = []
     for _ in range(saves):
         now = {key: value + step_size * rng.standard_normal(64) for key, value in now.items()}
@@ -136,7 +140,9 @@ def test_a_vocabulary_that_grows_everywhere_is_meant_and_one_table_alone_is_not(
 def test_another_optimizer_is_meant_and_a_moment_that_is_gone_is_not():
     def state(*slots, n=0):
         rng = np.random.default_rng(n)
-        return [summary(f"optim.{p}.{s}", rng.standard_normal(32)) for p in "ab" for s in slots] + model(scale=1 + n / 99)
+        return [summary(f"optim.{p}.{s}", rng.standard_normal(32)) for p in "ab" for s in slots] + model(
+            scale=1 + n / 99
+        )
 
     history = [state("exp_avg", "exp_avg_sq", n=n) for n in range(3)]
     assert reasons(state("momentum_buffer", n=4), history) == []

@@ -132,15 +132,21 @@ def test_by_hand_and_listed_and_read_by_another_program(there, tmp_path):
     assert "nan: 1 of 9 values are NaN" in listed
     assert "released by ann" in listed
     assert "looked at it" in listed
-    done = subprocess.run([sys.executable, READER, tmp_path / "repository", "gpt", tmp_path / "x"], capture_output=True, check=True)
+    done = subprocess.run(
+        [sys.executable, READER, tmp_path / "repository", "gpt", tmp_path / "x"], capture_output=True, check=True
+    )
     assert done.stdout.strip() == b"20"
     said = run("condemn", "latest", "--repo", url, "--reason", "no, worse", "--json")
     assert json.loads(said)["checkpoints"][0]["commit"] == "1.2"
     (row, other) = json.loads(run("list", "--repo", url, "--json"))["checkpoints"]
     assert (row["suspect"], row["ruling"]["reason"], other["ruling"]) == (True, "no, worse", None)
-    done = subprocess.run([sys.executable, READER, tmp_path / "repository", "gpt", tmp_path / "y"], capture_output=True, check=True)
+    done = subprocess.run(
+        [sys.executable, READER, tmp_path / "repository", "gpt", tmp_path / "y"], capture_output=True, check=True
+    )
     assert done.stdout.strip() == b"10"
 
 
 def test_a_word_without_a_reason_is_refused(there):
-    assert "reason" in str(CliRunner().invoke(app, ["release", "20", "--repo", there.store.url, "--reason", " "]).exception)
+    assert "reason" in str(
+        CliRunner().invoke(app, ["release", "20", "--repo", there.store.url, "--reason", " "]).exception
+    )
