@@ -170,7 +170,9 @@ class Rig:
         saved_at = time.time() - age_s
         os.utime(source / "weights", (saved_at, saved_at))
         snapshot = take_snapshot(source, ["weights"])
-        push = Push("gpt", source.name, term, step // 10, step, random_token(), b"s" * 16, snapshot.saved_at, findings=findings)
+        push = Push(
+            "gpt", source.name, term, step // 10, step, random_token(), b"s" * 16, snapshot.saved_at, findings=findings
+        )
         for name in to:
             repository = Repository(name, self.stores[name])
             accepted = ship(push, snapshot, repository)
