@@ -38,6 +38,15 @@ class Retention(TypedDict):
     """Seconds; what was saved less long ago stays, however many that are."""
 
 
+class Admission(TypedDict):
+    """Which findings make a checkpoint suspect."""
+
+    ignore: NotRequired[pulumi.Input[Sequence[pulumi.Input[str]]]]
+    """Reasons for which no checkpoint is suspect."""
+    jump_factor: NotRequired[pulumi.Input[float]]
+    """Times its last norm, up or down, at which a weight is suspect; 4 if it is left out."""
+
+
 class WatchedWorkload(TypedDict):
     """A workload whose checkpoints are shipped."""
 
@@ -47,6 +56,8 @@ class WatchedWorkload(TypedDict):
     """Folder below which its trainer writes checkpoints, relative to the site's."""
     keep: pulumi.Input[Retention]
     """What each repository keeps."""
+    admission: NotRequired[pulumi.Input[Admission]]
+    """How its checkpoints are judged."""
 
 
 class Proving(TypedDict):

@@ -16,7 +16,7 @@ from drstack.components.environment import AssignedWorkload, Environment
 from drstack.components.gpu_cluster import ClusterJob, ClusterReplicas, GpuCluster
 from drstack.components.local import resources
 from drstack.components.plan import local
-from drstack.components.replicator_service import Proving, ReplicatorService, Retention
+from drstack.components.replicator_service import Admission, Proving, ReplicatorService, Retention
 from drstack.components.traffic import Traffic
 from drstack.spec.standby import standby_slots
 
@@ -83,7 +83,12 @@ class Site(pulumi.ComponentResource):
                     for each in local.destinations(declared, site, args.root)
                 ],
                 "workloads": [
-                    {"name": each, "checkpoints": local.checkpoints_path(workload), "keep": kept}
+                    {
+                        "name": each,
+                        "checkpoints": local.checkpoints_path(workload),
+                        "keep": kept,
+                        "admission": cast("Admission", local.admission(workload)),
+                    }
                     for each, workload in local.replicated(declared).items()
                 ],
                 "prover": _proving(declared),

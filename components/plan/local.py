@@ -143,6 +143,12 @@ def destinations(environment: Environment, site: str, root: Path) -> list[LocalP
     return [every[site], *(other for name, other in every.items() if name != site)]
 
 
+def admission(workload: Workload) -> dict[str, object]:
+    """What the file declares of how the workload's checkpoints are judged; empty where it declares nothing."""
+    declared = workload.checkpoints.admission if workload.checkpoints else None
+    return declared.model_dump(mode="json", exclude_defaults=True) if declared else {}
+
+
 def replicator_config(
     site: str, folder: str, destinations: Sequence[Mapping[str, str]], workloads: Sequence[Mapping[str, object]]
 ) -> dict[str, object]:
@@ -154,6 +160,7 @@ def replicator_config(
         "destinations": [{"name": each["name"], "url": each["url"]} for each in destinations],
         "workloads": [
             {"name": each["name"], "path": str(here / str(each["checkpoints"])), "keep": _kept(each["keep"])}
+            | ({"admission": each["admission"]} if each.get("admission") else {})
             for each in workloads
         ],
         "spool": str(here / "spool"),

@@ -25,6 +25,8 @@ class Point:
     accepted: Accepted
     has_receipts: bool
     said: bool | None
+    suspect: bool = False
+    """By the last word of people, else by admission."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +52,8 @@ def choose(newest_first: Iterable[Point], evidence: Callable[[Accepted], Evidenc
         if point.said is True:
             newer = f"; {why}" if why else ""
             return Nothing(f"step {what.step} is proved{newer}", settled=not failed)
-        if what.suspect or not point.has_receipts:
-            why = why or f"step {what.step} {'is suspect' if what.suspect else 'has not all of its receipts yet'}"
+        if point.suspect or not point.has_receipts:
+            why = why or f"step {what.step} {'is suspect' if point.suspect else 'has not all of its receipts yet'}"
             continue
         if point.said is False:
             failed = True

@@ -21,6 +21,7 @@ from drstack.proving.tolerance import learn
 from replicator.errors import DataCorrupt
 from replicator.log.lineage import newest_first
 from replicator.repository.repository import Repository
+from replicator.repository.ruling import is_suspect
 from replicator.repository.select import select
 
 if TYPE_CHECKING:
@@ -91,7 +92,8 @@ class Prover:
         for accepted in newest_first(self.repository.log(workload).view()):
             held = self.repository.receipts.levels(workload, accepted.slot, _BELOW)
             word = self.repository.receipts.words(workload, accepted.slot, "proved").get(self.standby.site)
-            yield Point(accepted, all(held.values()), None if word is None else word[0])
+            suspect = is_suspect(self.repository, workload, accepted)
+            yield Point(accepted, all(held.values()), None if word is None else word[0], suspect)
 
     def _evidence(self, workload: str, accepted: Accepted, *, waiting: bool) -> Evidence | NotProvable:
         if waiting and (why := self._waits_for(workload, accepted)) is not None:

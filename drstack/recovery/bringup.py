@@ -20,6 +20,7 @@ from replicator.errors import DestinationOccupied, ReplicatorError
 from replicator.log.covering import uncovered
 from replicator.model import CommitId
 from replicator.repository.restore import restore
+from replicator.repository.ruling import ruling
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -194,10 +195,14 @@ class BringUp:
                 continue
             for commit, found in repository.log(workload["name"]).view().accepted.items():
                 older = commit < chosen and found.what.saved_at >= oldest
-                if older and _refuted(repository, found):
+                if commit != chosen and not older:
+                    continue
+                said = ruling(repository, workload["name"], found)
+                counts = not found.what.suspect if said is None else said.released
+                if (older and _refuted(repository, found)) or (said is not None and not said.released):
                     failed.add((commit, found.what.root))
                 stands = uncovered(opening, found.what) is None and not behind.left(commit)
-                if not found.what.suspect and stands and (commit == chosen or older):
+                if stands and (commit == chosen or counts):
                     rungs.append((repository, found))
         sound = [rung for rung in rungs if (rung[1].what.id(), rung[1].what.root) not in failed]
         return sorted(sound, key=lambda rung: rung[1].what.id(), reverse=True)

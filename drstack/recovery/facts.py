@@ -14,6 +14,7 @@ from drstack.witness.assignment import lineage_of
 from replicator.errors import ReplicatorError
 from replicator.log.covering import uncovered
 from replicator.log.lineage import Lineage
+from replicator.repository.ruling import ruling
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,6 +50,8 @@ class CommitFact:
     """What counts of the provers' words; None where nobody has tried it."""
     left: bool = False
     """Of a branch that an earlier promotion did not go on from: taken only where there is no other."""
+    released: bool | None = None
+    """What people said of it in this repository: released (True), condemned, or nothing."""
 
     @property
     def proved(self) -> bool:
@@ -251,13 +254,16 @@ def _down_to_a_point(
             if below >= _PROOF_DEPTH:
                 break
             continue
+        said = ruling(repository, workload, accepted)
+        suspect = what.suspect if said is None else not said.released
         levels = repository.receipts.levels(workload, accepted.slot, demanded)
         held: tuple[Level, ...] = tuple(level for level in demanded if levels[level])
         fact = CommitFact(
-            what.id(), what.step, what.saved_at, what.size_bytes, what.suspect, held, what.root, what.name, proof
-        )
+            what.id(), what.step, what.saved_at, what.size_bytes, suspect, held, what.root, what.name, proof,
+            released=None if said is None else said.released,
+        )  # fmt: skip
         found.append(fact)
-        if not what.suspect and len(held) == len(demanded) and not fact.refuted:
+        if not suspect and len(held) == len(demanded) and not fact.refuted:
             if fact.proved or not demanded:
                 break
             below = 0

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from drstack.recovery.contest import contested
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from drstack.recovery.facts import CommitFact, WorkloadFact
     from replicator.model import CommitId, Level
@@ -107,7 +107,7 @@ def _best(workload: WorkloadFact, wish: Wish, fits: Callable[[CommitFact], bool]
 
     What one repository's prover found of a checkpoint is true of it in all of them: its contents are the same.
     """
-    words = _words(workload)
+    words, ruled = _words(workload), rulings(workload)
     best: Found | None = None
     heard = {name: fact for name, fact in workload.repositories.items() if fact.reachable and not fact.rolled_back}
     void = contested(heard, workload.acknowledge, wish.prefer)
@@ -116,7 +116,7 @@ def _best(workload: WorkloadFact, wish: Wish, fits: Callable[[CommitFact], bool]
             if (repository.name, commit.id) in void:
                 continue
             said = replace(commit, proof=words.get((commit.id, commit.root)))
-            sound = not commit.suspect and set(wish.demanded) <= set(commit.receipts) and fits(said)
+            sound = not suspect(commit, ruled) and set(wish.demanded) <= set(commit.receipts) and fits(said)
             better = (
                 best is None
                 or _rank(commit) > _rank(best[0])
@@ -125,6 +125,22 @@ def _best(workload: WorkloadFact, wish: Wish, fits: Callable[[CommitFact], bool]
             if sound and better:
                 best = (said, repository.name)
     return best
+
+
+def rulings(workload: WorkloadFact) -> dict[tuple[CommitId, str], bool]:
+    """Per checkpoint what people said, in any repository that can be heard: condemned in one is condemned."""
+    found: dict[tuple[CommitId, str], bool] = {}
+    for repository in workload.repositories.values():
+        for commit in repository.newest if repository.reachable and not repository.rolled_back else ():
+            if commit.released is not None:
+                key = commit.id, commit.root
+                found[key] = commit.released and found.get(key, True)
+    return found
+
+
+def suspect(commit: CommitFact, ruled: Mapping[tuple[CommitId, str], bool]) -> bool:
+    said = ruled.get((commit.id, commit.root))
+    return commit.suspect if said is None else not said
 
 
 def _words(workload: WorkloadFact) -> dict[tuple[CommitId, str], Word]:

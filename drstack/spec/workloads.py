@@ -5,12 +5,26 @@ Decides what is told of one workload. Invariant: what follows from other parts o
 
 from typing import Literal
 
-from pydantic import Field, StrictInt
+from pydantic import Field, StrictFloat, StrictInt
 
 from drstack.spec.fields import Declared, Duration, Folder, Name, Size
 from drstack.spec.jobs import Job
 
 WorkloadClass = Literal["training", "weights", "dataset", "inference", "registry", "development", "config"]
+
+
+Reason = Literal["nan", "stale", "stale-file", "swapped", "zeroed", "norm", "drift", "shape", "state-gone", "index"]
+
+
+class Admission(Declared):
+    """Which findings make a checkpoint suspect."""
+
+    ignore: tuple[Reason, ...] = Field(
+        default=(), description="Reasons for which no checkpoint is suspect.", examples=[["shape"]]
+    )
+    jump_factor: StrictFloat | StrictInt | None = Field(
+        default=None, gt=1, description="Times its last norm, up or down, at which a weight is suspect. Default: 4."
+    )
 
 
 class Checkpoints(Declared):
@@ -36,6 +50,11 @@ class Checkpoints(Declared):
         default=None,
         description="Bytes of one checkpoint; with a link's bandwidth, the time to ship it is counted towards the RPO.",
         examples=["300GB"],
+    )
+    admission: Admission | None = Field(
+        default=None,
+        description="What is looked for before a checkpoint counts. Default: everything.",
+        examples=[{"ignore": ["shape"]}],
     )
 
 

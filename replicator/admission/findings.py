@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
-Reason = Literal["nan", "stale", "zeroed", "norm", "shape", "state-gone"]
+Reason = Literal["nan", "stale", "stale-file", "swapped", "zeroed", "norm", "drift", "shape", "state-gone", "index"]
+REASONS: tuple[Reason, ...] = get_args(Reason)
 
 
 @dataclass(frozen=True, slots=True)

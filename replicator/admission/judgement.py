@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from replicator.admission.files import judge_files
 from replicator.admission.findings import Finding
+from replicator.admission.intent import converted, grown, switched
+from replicator.admission.jumps import judge_jumps
 from replicator.admission.kinds import Kind, kind_of, without_numbers, without_rank
 from replicator.admission.policy import DEFAULT, Policy
 from replicator.admission.rules import TENSOR_RULES
-from replicator.admission.series import by_name, series_of
+from replicator.admission.series import Series, by_name, series_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -40,11 +43,28 @@ def judge(
         labels = [f"the checkpoint {back} before" for back in range(len(history), 0, -1)]
     now = by_name(current)
     older = [by_name(checkpoint) for checkpoint in history]
-    found = [rule(series, policy) for series in series_of(now, older) for rule in TENSOR_RULES]
+    compared = _unmeant(series_of(now, older))
+    found = [rule(series, policy) for series in compared for rule in TENSOR_RULES]
+    said = {finding.tensor for finding in found if finding is not None}
+    found.extend(jump for jump in judge_jumps(compared, policy) if jump.tensor not in said)
     whole = [_stale(current, history, labels, policy)]
+    if whole == [None]:
+        whole.extend(judge_files(current, history, labels, policy))
     if older:
         whole.extend(_gone(now, older[-1], kind, labels[-1]) for kind in ("optimizer", "loader", "rng", "scheduler"))
-    return tuple(finding for finding in (*whole, *found) if finding is not None)
+    return tuple(finding for finding in (*whole, *found) if finding is not None and finding.reason not in policy.off)
+
+
+def _unmeant(compared: list[Series]) -> list[Series]:
+    """The series, without the past of tensors that were given another form on purpose."""
+    meant, words = converted(compared), grown(compared)
+    return [
+        Series(each.now, ())
+        if each.past
+        and ((kind_of(each.now.name), each.past[-1].dtype, each.now.dtype) in meant or each.now.name in words)
+        else each
+        for each in compared
+    ]
 
 
 def _stale(
@@ -85,7 +105,7 @@ def _gone(
         for name, piece in had.items()
         if form(name) not in left and not (have and kind == "optimizer" and piece.dtype == "bytes")
     )
-    if not missing:
+    if not missing or (kind == "optimizer" and switched(missing, list(had), have)):
         return None
     named = ", ".join(missing[:NAMED]) + (", …" if len(missing) > NAMED else "")
     evidence = f"{len(missing)} of {len(had)} {kind} items that {label} had are gone: {named}"

@@ -70,10 +70,12 @@ def _from_first_nonzero(past: tuple[TensorSummary, ...]) -> tuple[TensorSummary,
 def out_of_range(series: Series, policy: Policy) -> Finding | None:
     now = series.now
     past = [summary for summary in series.past if summary.sum_squares > 0 and not summary.nan_count]
-    if not now.is_float or now.size < policy.min_elements or len(past) < policy.norm_history:
+    if not now.is_float or now.size < policy.min_elements or not series.past:
         return None
     if now.inf_count and not any(summary.inf_count for summary in series.past):
         return Finding("norm", now.name, f"{now.inf_count} of {now.size} values are infinite, none was before")
+    if len(past) < policy.norm_history:
+        return None
     norms = [summary.norm for summary in past]
     least, greatest = min(norms), max(norms)
     moment = kind_of(now.name) == "optimizer"
@@ -87,4 +89,22 @@ def out_of_range(series: Series, policy: Policy) -> Finding | None:
     return None
 
 
-TENSOR_RULES = (not_a_number, reshaped, zeroed, out_of_range)
+def drifting(series: Series, policy: Policy) -> Finding | None:
+    """A weight that had been steady grows from checkpoint to checkpoint, as one that diverges does."""
+    now = series.now
+    norms = [summary.norm for summary in (*series.past, now) if summary.sum_squares > 0]
+    if not now.is_float or now.size < policy.min_elements or kind_of(now.name) != "model":
+        return None
+    steady, rising = norms[: -_RISES - 1], norms[-_RISES - 1 :]
+    if len(steady) < _STEADY or max((*steady, rising[0])) > min((*steady, rising[0])) * policy.drift_spread:
+        return None
+    if any(later < earlier * policy.drift_factor for earlier, later in pairwise(rising)):
+        return None
+    grown = " → ".join(f"{norm:.3g}" for norm in rising)
+    return Finding("drift", now.name, f"norm {grown}, after it was steady for {len(steady) + 1} checkpoints")
+
+
+_RISES = 3
+_STEADY = 2
+
+TENSOR_RULES = (not_a_number, reshaped, zeroed, out_of_range, drifting)

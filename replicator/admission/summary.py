@@ -33,6 +33,8 @@ class TensorSummary:
     """Over the finite elements."""
     size: int
     """Elements that were summarised. Parts of complex numbers are counted one by one in the numbers above."""
+    file: str = ""
+    """The file that holds it; empty where nothing is said about files."""
 
     @property
     def is_float(self) -> bool:

@@ -1,4 +1,4 @@
-"""`replicator hold` and `replicator release`: checkpoints that nobody may drop, by whose word and why."""
+"""`replicator hold` and `replicator unhold`: checkpoints that nobody may drop, by whose word and why."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def hold(
     say(document, f"{which} {commit} (step {accepted.what.step}) is held as {name}", as_json=json)
 
 
-def release(
+def unhold(
     repo: Repo, name: Name, reason: Reason, by: By, workload: Workload = None, keys: Keys = None, *, json: Json = False
 ) -> None:
     """Let go of a hold; who did and why stays in the log."""

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 from replicator.cli.options import Json, Keys, Repo, Workload, only_workload, open_repository, say, warn_if_untried
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_INDENT = " " * 12
+_SHOWN = 5
 
 
 def list_(repo: Repo, workload: Workload = None, keys: Keys = None, *, json: Json = False) -> None:
@@ -12,6 +20,7 @@ def list_(repo: Repo, workload: Workload = None, keys: Keys = None, *, json: Jso
     from replicator.log.lineage import lineage
     from replicator.model import LEVELS
     from replicator.repository.heads import HeadMemory, why_rolled_back
+    from replicator.repository.ruling import ruling
 
     repository = open_repository(repo, keys)
     name = only_workload(repository, workload)
@@ -24,6 +33,7 @@ def list_(repo: Repo, workload: Workload = None, keys: Keys = None, *, json: Jso
     rows: list[dict[str, object]] = []
     for accepted in reversed(view.in_order()):
         what = accepted.what
+        said = ruling(repository, name, accepted)
         levels = repository.receipts.levels(name, accepted.slot, LEVELS)
         rows.append(
             {
@@ -32,6 +42,8 @@ def list_(repo: Repo, workload: Workload = None, keys: Keys = None, *, json: Jso
                 "receipts": [level for level, holds in levels.items() if holds], "attempt": what.attempt,
                 "pinned": what.id() in view.pins.values(), "findings": [f.model_dump() for f in what.findings],
                 "left": behind.left(what.id()),
+                "suspect": what.suspect if said is None else not said.released,
+                "ruling": asdict(said) if said is not None else None,
             }
         )  # fmt: skip
     void = [
@@ -40,7 +52,7 @@ def list_(repo: Repo, workload: Workload = None, keys: Keys = None, *, json: Jso
     ]
     lines = [f"{name} in {repository.store.url}: term {view.term}, {'open' if view.writable else 'sealed'}"]
     lines += [f"  ROLLED BACK: {back}"] if back else []
-    lines += [_line(row) for row in rows]
+    lines += [line for row in rows for line in (_line(row), *_why(row))]
     lines += [f"  void  slot {v['slot']}: {v['kind']} {v['commit'] or ''} ({v['reason']})" for v in void]
     tried = warn_if_untried(repository)
     document: dict[str, object] = {
@@ -51,10 +63,23 @@ def list_(repo: Repo, workload: Workload = None, keys: Keys = None, *, json: Jso
     say(document, "\n".join(lines), as_json=json)
 
 
+def _why(row: Mapping[str, Any]) -> list[str]:
+    """What admission found, and who said what of it."""
+    lines = [f"{_INDENT}{found['reason']}: {found['evidence']}" for found in row["findings"][:_SHOWN]]
+    if len(row["findings"]) > _SHOWN:
+        lines.append(f"{_INDENT}and {len(row['findings']) - _SHOWN} more findings (--json)")
+    if said := row["ruling"]:
+        at = datetime.fromtimestamp(said["at"], tz=UTC).strftime("%Y-%m-%d %H:%M:%S")
+        lines.append(
+            f"{_INDENT}{'released' if said['released'] else 'condemned'} by {said['by']} {at}: {said['reason']}"
+        )
+    return lines
+
+
 def _line(row: dict[str, object]) -> str:
     saved = datetime.fromtimestamp(float(str(row["saved_at"])), tz=UTC).strftime("%Y-%m-%d %H:%M:%S")
     receipts = ",".join(row["receipts"]) if isinstance(row["receipts"], list) else ""  # pyright: ignore[reportUnknownArgumentType]
-    suspect = "  SUSPECT" if row["findings"] else ""
+    suspect = "  SUSPECT" if row["suspect"] else ""
     left = "  left by a promotion" if row["left"] else ""
     size = f"{row['size_bytes']:>14,} bytes"
     return f"  {row['commit']:>8}  step {row['step']:>8}  {saved}  {size}  {receipts or 'no receipts'}{suspect}{left}"

@@ -10,7 +10,7 @@ import sys
 import typer
 
 from replicator.cli.drill import drill
-from replicator.cli.hold import hold, release
+from replicator.cli.hold import hold, unhold
 from replicator.cli.init import init
 from replicator.cli.keys import app as keys
 from replicator.cli.list import list_
@@ -19,6 +19,7 @@ from replicator.cli.push import push
 from replicator.cli.repair import repair
 from replicator.cli.restore import restore
 from replicator.cli.retain import retain
+from replicator.cli.ruling import condemn, release
 from replicator.cli.run import run as run_service
 from replicator.cli.scrub import scrub
 from replicator.cli.verify import verify
@@ -38,12 +39,14 @@ app.command()(watch)
 app.command("list")(list_)
 app.command()(restore)
 app.command()(verify)
+app.command()(release)
+app.command()(condemn)
 app.command()(scrub)
 app.command()(repair)
 app.command()(drill)
 app.command()(retain)
 app.command()(hold)
-app.command()(release)
+app.command()(unhold)
 app.command()(lock)
 app.command("run")(run_service)
 app.add_typer(keys, name="keys")

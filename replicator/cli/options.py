@@ -11,9 +11,10 @@ import typer
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from types import FrameType
 
+    from replicator.admission import Reason
     from replicator.repository.repository import Repository
 
 Repo = Annotated[
@@ -36,6 +37,24 @@ Protect = Annotated[
     typer.Option("--protect", help="How recipients' keys lie here: passphrase-file:FILE, aws-kms:ARN or gcp-kms:NAME."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+
+
+Ignore = Annotated[
+    list[str] | None,
+    typer.Option("--ignore", help="A reason for which no checkpoint is suspect (docs/replicator.md); repeat it."),
+]
+
+
+def reasons(names: Sequence[str] | None) -> tuple[Reason, ...]:
+    """The reasons of admission by name. ReplicatorError names one that there is not."""
+    from replicator.admission.findings import REASONS
+    from replicator.errors import ReplicatorError
+
+    known: dict[str, Reason] = {reason: reason for reason in REASONS}
+    unknown = sorted(set(names or ()) - known.keys())
+    if unknown:
+        raise ReplicatorError(f"--ignore {unknown[0]}: no such reason", hint=f"There are: {', '.join(REASONS)}.")
+    return tuple(dict.fromkeys(known[name] for name in names or ()))
 
 
 def say(document: dict[str, object], text: str, *, as_json: bool) -> None:

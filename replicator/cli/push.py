@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from replicator.cli.options import Json, Keys, Repos, say
+from replicator.cli.options import Ignore, Json, Keys, Repos, reasons, say
 
 
 def push(
@@ -17,14 +17,19 @@ def push(
     step: Annotated[int, typer.Option("--step", min=0, help="The training step that it was saved at.")],
     keys: Keys = None,
     writer: Annotated[str, typer.Option("--writer", help="The writing site, as the log names it.")] = "standalone",
+    ignore: Ignore = None,
     *,
     json: Json = False,
 ) -> None:
     """Ship a checkpoint. It exists in each repository completely or not at all; the same push again does nothing."""
+    from dataclasses import replace
+
+    from replicator.admission import DEFAULT
     from replicator.crypto.keyring import find_keyring
     from replicator.service.once import push_once
 
-    results = push_once(path, repo, workload=workload, step=step, writer=writer, keys=find_keyring(keys))
+    policy = replace(DEFAULT, off=frozenset(reasons(ignore)))
+    results = push_once(path, repo, workload=workload, step=step, writer=writer, policy=policy, keys=find_keyring(keys))
     lines = [
         f"{r['url']}: {r['commit']} (step {r['step']}), {r['shipped_bytes']:,} of {r['size_bytes']:,} bytes sent"
         + (f"; suspect: {', '.join(r['findings'])}" if r["findings"] else "")

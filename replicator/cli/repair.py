@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from replicator.cli.options import Json, Repo, open_repository, say
+from replicator.cli.options import Json, Keys, Repo, open_repository, say
 
 
 def repair(
@@ -15,6 +15,7 @@ def repair(
     peers: Annotated[list[str], typer.Option("--from", help="A peer's repository, or a copy of this one; repeatable.")],
     verifier: Annotated[str, typer.Option("--verifier", help="Under which name receipts are written.")] = "operator",
     place: Annotated[Path | None, typer.Option("--place", help="What `scrub` remembers, and found damaged.")] = None,
+    keys: Keys = None,
     *,
     full: Annotated[bool, typer.Option("--full", help="Read every object, not only what is doubted.")] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Say what is damaged and touch nothing.")] = False,
@@ -31,7 +32,7 @@ def repair(
     from replicator.repository.repair import repair as put_back
     from replicator.repository.scrub import default_place, load
 
-    repository, others = open_repository(repo), [open_repository(url) for url in peers]
+    repository, others = open_repository(repo, keys), [open_repository(url, keys) for url in peers]
     memory = HeadMemory()
     suspected = load(place or default_place(repository)).damaged
     logs = {} if plan else repair_logs(repository, others, lambda name: memory.of(repository, name))

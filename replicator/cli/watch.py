@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from replicator.cli.options import Json, Keys, Repos, stopping
+from replicator.cli.options import Ignore, Json, Keys, Repos, reasons, stopping
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +28,7 @@ def watch(
         float,
         typer.Option("--quiet", min=0, help="Seconds unchanged that stand in for a sign that a save is finished."),
     ] = 10.0,
+    ignore: Ignore = None,
     *,
     create: Annotated[bool, typer.Option("--create/--no-create", help="Make a repository where there is none.")] = True,
     once: Annotated[bool, typer.Option("--once", help="Ship what is there, then end.")] = False,
@@ -53,7 +54,9 @@ def watch(
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
 
-    told = Watch(path, repo, workload, writer, spool, quiet, create, once, find_keyring(keys))
+    told = Watch(
+        path, repo, workload, writer, spool, quiet, create, once, keys=find_keyring(keys), ignore=reasons(ignore)
+    )
     ended = follow(told, report=report, tell=tell, stop=stop)
     if ended is not None:
         raise Sealed(ended)

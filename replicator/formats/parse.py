@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, cast
 
 from replicator.formats.dcp import METADATA_NAME, Found, read_dcp
 from replicator.formats.dtypes import ITEM_BYTES
-from replicator.formats.errors import FormatError, HeaderInvalid, MetadataInvalid
+from replicator.formats.errors import FormatError, HeaderInvalid, MetadataInvalid, PathRefused
 from replicator.formats.pickle_values import as_dict, as_sizes
 from replicator.formats.safetensors import read_header
+from replicator.formats.shard_index import ShardIndex, is_index, read_index
 from replicator.formats.source import open_source
 from replicator.formats.tensors import ObjectRange, ParsedCheckpoint, TensorRange, keep_sound
+from replicator.formats.torch_file import may_be_torch, read_torch_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -38,13 +40,18 @@ def parse(root: Path, files: Sequence[str]) -> ParsedCheckpoint:
     for name in sorted(names):
         if PurePosixPath(name).name == METADATA_NAME:
             read_dcp(folder, name, names, found)
-    claimed = {tensor.file for tensor in found.tensors}
+    claimed = {each.file for each in (*found.tensors, *found.objects)}
+    indices: list[ShardIndex] = []
     for name in sorted(names - claimed):
         if name.endswith(".safetensors"):
             _read_safetensors(folder, name, found)
+        elif is_index(name):
+            _read_index(folder, name, found, indices)
+        elif not name.endswith(".distcp"):
+            _read_torch(folder, name, found)
     sizes = _sizes(folder, {tensor.file for tensor in found.tensors})
     tensors, faults = keep_sound(found.tensors, sizes)
-    return ParsedCheckpoint(tensors, _bounded((*found.notes, *faults)), _ordered(found.objects))
+    return ParsedCheckpoint(tensors, _bounded((*found.notes, *faults)), _ordered(found.objects), tuple(indices))
 
 
 def _read_safetensors(folder: Path, name: str, found: Found) -> None:
@@ -60,6 +67,8 @@ def _read_safetensors(folder: Path, name: str, found: Found) -> None:
     for entry in header.entries:
         if entry.dtype not in ITEM_BYTES:
             found.notes.append(f"`{name}`: {entry.name!r}: elements of {entry.dtype} have no byte length of their own")
+            start = header.buffer_start + entry.begin
+            found.objects.append(ObjectRange(entry.name, name, start, entry.end - entry.begin))
             continue
         found.tensors.append(
             TensorRange(
@@ -72,6 +81,28 @@ def _read_safetensors(folder: Path, name: str, found: Found) -> None:
                 offsets=offsets.get(entry.name),
             )
         )
+
+
+def _read_torch(folder: Path, name: str, found: Found) -> None:
+    try:
+        with open_source(folder, name) as source:
+            read = read_torch_file(source)
+    except PathRefused:
+        return
+    except FormatError as error:
+        if may_be_torch(name):
+            found.notes.append(f"`{name}`: {error}")
+        return
+    found.tensors.extend(read.tensors)
+    found.objects.extend(read.objects)
+    found.notes.extend(f"`{name}`: {note}" for note in read.notes)
+
+
+def _read_index(folder: Path, name: str, found: Found, indices: list[ShardIndex]) -> None:
+    try:
+        indices.append(read_index(folder, name))
+    except FormatError as error:
+        found.notes.append(f"`{name}`: {error}")
 
 
 def _saved_offsets(header: Header) -> Mapping[str, tuple[int, ...]]:

@@ -137,8 +137,11 @@ def _call(machine: Machine) -> None:
 
 
 def _build(machine: Machine) -> None:
+    """A state of a dict is that of an OrderedDict (torch notes versions of modules there): nothing of it is kept."""
     state = machine.stack.pop()
     target = machine.stack[-1]
+    if isinstance(target, dict):
+        return
     if not isinstance(target, Record):
         raise PickleRefused("the pickle gives a state to something that is not a record")
     target.state = state
@@ -211,3 +214,6 @@ HANDLERS: Mapping[int, Handler] = MappingProxyType(
         ord("j"): _get4,
     }
 )
+
+MAKES = frozenset(HANDLERS) - {0x80, 0x95, *b"N)(01aesubhj", 0x88, 0x89}
+"""Those that may take memory that was not taken before."""

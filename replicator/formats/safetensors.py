@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 from replicator.formats.dtypes import ITEM_BYTES, SAFETENSORS
 from replicator.formats.errors import HeaderInvalid, MetadataInvalid
 from replicator.formats.pickle_values import as_dict, as_sizes, as_text
+from replicator.formats.shard_index import unique
 from replicator.formats.tensors import byte_length
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def read_header(source: Source, start: int = 0) -> Header:
     if not raw.startswith(b"{"):
         raise HeaderInvalid(f"`{source.name}`: the header is not a JSON object")
     try:
-        document = as_dict(cast("object", json.loads(raw.decode(), object_pairs_hook=_unique)))
+        document = as_dict(cast("object", json.loads(raw.decode(), object_pairs_hook=unique, parse_constant=_refuse)))
         metadata = {as_text(key): as_text(value) for key, value in as_dict(document.get("__metadata__") or {}).items()}
         entries = sorted(
             (_entry(as_text(name), as_dict(value)) for name, value in document.items() if name != "__metadata__"),
@@ -72,11 +73,8 @@ def read_header(source: Source, start: int = 0) -> Header:
     return Header(tuple(entries), LENGTH_BYTES + length, metadata)
 
 
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    document = dict(pairs)
-    if len(document) != len(pairs):
-        raise ValueError("the header has a name twice")
-    return document
+def _refuse(constant: str) -> object:
+    raise ValueError(f"{constant} is not JSON")
 
 
 def _entry(name: str, fields: Mapping[object, object]) -> Entry:

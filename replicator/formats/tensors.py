@@ -16,6 +16,8 @@ from replicator.formats.dtypes import ITEM_BYTES
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from replicator.formats.shard_index import ShardIndex
+
 
 @dataclass(frozen=True, slots=True)
 class TensorRange:
@@ -52,6 +54,8 @@ class ParsedCheckpoint:
     notes: tuple[str, ...]
     """Whatever stayed opaque although it looked like a known format, and why."""
     objects: tuple[ObjectRange, ...] = ()
+    indices: tuple[ShardIndex, ...] = ()
+    """What `*.index.json` files say of which tensor lies in which shard."""
 
 
 def byte_length(dtype: str, shape: tuple[int, ...]) -> int:

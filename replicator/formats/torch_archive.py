@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 MAX_PICKLE_BYTES = 1 << 20
 DIRECTORY_BUDGET_BYTES = 4 << 20
 """What a window over an archive of one tensor should allow to be read of it."""
+REBUILT = frozenset({"_rebuild_tensor_v2", "_rebuild_tensor_v3", "_rebuild_parameter"})
 LOCAL_HEADER = struct.Struct("<4s5H3I2H")
 ENCRYPTED = 0x1
 
@@ -40,8 +41,21 @@ class ArchivedTensor:
     """In elements; None for row-major."""
 
 
-def find_tensor(window: Window) -> ArchivedTensor:
-    """Raises ArchiveInvalid, MetadataInvalid, PickleRefused (UnknownClass) or SourceUnreadable."""
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """The entries of an archive by name, and where they must end: at its central directory."""
+
+    entries: dict[str, zipfile.ZipInfo]
+    end: int
+
+    @property
+    def prefix(self) -> str | None:
+        """What every name of this archive begins with; None where it is none of `torch.save`."""
+        return next((name.removesuffix("data.pkl") for name in self.entries if name.endswith("/data.pkl")), None)
+
+
+def open_archive(window: Window) -> Directory:
+    """Raises ArchiveInvalid or SourceUnreadable."""
     try:
         archive = zipfile.ZipFile(window)
     except (zipfile.BadZipFile, NotImplementedError, struct.error, ValueError, OSError, OverflowError) as error:
@@ -50,17 +64,25 @@ def find_tensor(window: Window) -> ArchivedTensor:
         entries = {entry.filename: entry for entry in archive.infolist()}
         if len(entries) != len(archive.infolist()):
             raise ArchiveInvalid("the archive has two entries of one name")
-        directory = archive.start_dir
-    prefix = next((name.removesuffix("data.pkl") for name in entries if name.endswith("/data.pkl")), None)
+        return Directory(entries, archive.start_dir)
+
+
+def find_tensor(window: Window) -> ArchivedTensor:
+    """Raises ArchiveInvalid, MetadataInvalid, PickleRefused (UnknownClass) or SourceUnreadable."""
+    directory = open_archive(window)
+    prefix, entries = directory.prefix, directory.entries
     if prefix is None:
         raise ArchiveInvalid("the archive has no data.pkl")
-    if _small(window, entries.get(f"{prefix}byteorder"), directory, default=b"little") != b"little":
+    if read_small(window, entries.get(f"{prefix}byteorder"), directory.end, b"little") != b"little":
         raise ArchiveInvalid("the archive is not little-endian")
-    tensor = _describe(read_pickle(_small(window, entries[f"{prefix}data.pkl"], directory), allowed_in_archive))
+    pickle = read_small(window, entries[f"{prefix}data.pkl"], directory.end)
+    tensor = describe(read_pickle(pickle, allowed_in_archive))
+    if not tensor.dense:
+        raise ArchiveInvalid("the tensor's elements are not dense in its storage")
     data = entries.get(f"{prefix}data/{tensor.key}")
     if data is None:
         raise ArchiveInvalid("the archive does not hold the tensor's storage")
-    start = _data_start(window, data, directory)
+    start = data_start(window, data, directory.end)
     item_bytes = ITEM_BYTES[tensor.dtype]
     length = math.prod(tensor.shape) * item_bytes
     if tensor.first * item_bytes + length > data.file_size:
@@ -70,16 +92,22 @@ def find_tensor(window: Window) -> ArchivedTensor:
 
 
 @dataclass(frozen=True, slots=True)
-class _Described:
+class Described:
+    """A tensor as a pickle rebuilds it: `first` element of the storage `key`, in elements."""
+
     key: str
     first: int
     dtype: str
     shape: tuple[int, ...]
     strides: tuple[int, ...] | None
+    dense: bool
 
 
-def _describe(value: object) -> _Described:
-    """Undo `torch._utils._rebuild_tensor_v2` and `_v3`, and the `_rebuild_parameter` around them."""
+def describe(value: object) -> Described:
+    """Undo `torch._utils._rebuild_tensor_v2` and `_v3`, and the `_rebuild_parameter` around them.
+
+    Raises ArchiveInvalid or MetadataInvalid.
+    """
     match value:
         case Record(symbol=Symbol(name="_rebuild_parameter"), args=(inner, _, _)):
             return _describe_tensor(inner)
@@ -87,7 +115,7 @@ def _describe(value: object) -> _Described:
             return _describe_tensor(value)
 
 
-def _describe_tensor(value: object) -> _Described:
+def _describe_tensor(value: object) -> Described:
     match value:
         case Record(symbol=Symbol(name="_rebuild_tensor_v2"), args=(storage, first, shape, strides, _, _, *rest)):
             key, held_as = _storage(storage)
@@ -105,7 +133,9 @@ def _describe_tensor(value: object) -> _Described:
     if dtype not in ITEM_BYTES:
         raise ArchiveInvalid(f"elements of {dtype} have no byte length of their own")
     sizes = as_sizes(shape)
-    return _Described(key, as_int(first), dtype, sizes, dense_strides(sizes, as_sizes(strides)))
+    steps = as_sizes(strides)
+    dense = is_dense(sizes, steps)
+    return Described(key, as_int(first), dtype, sizes, dense_strides(sizes, steps) if dense else None, dense)
 
 
 def _storage(value: object) -> tuple[str, str]:
@@ -118,33 +148,48 @@ def _storage(value: object) -> tuple[str, str]:
             raise ArchiveInvalid("the tensor's storage is not described as torch does")
 
 
-def dense_strides(shape: tuple[int, ...], strides: tuple[int, ...]) -> tuple[int, ...] | None:
-    """None for row-major, `strides` for another dense order; raises ArchiveInvalid where elements overlap or gape."""
+def is_dense(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
+    """Whether elements neither overlap nor gape. Raises MetadataInvalid where the two do not fit together."""
     if len(shape) != len(strides):
         raise MetadataInvalid("a tensor has other strides than dimensions")
     if 0 in shape:
+        return True
+    expected = 1
+    for stride, size in sorted((stride, size) for stride, size in zip(strides, shape, strict=True) if size != 1):
+        if stride != expected:
+            return False
+        expected *= size
+    return True
+
+
+def dense_strides(shape: tuple[int, ...], strides: tuple[int, ...]) -> tuple[int, ...] | None:
+    """None for row-major, `strides` for another dense order."""
+    if 0 in shape:
         return None
     real = [(stride, size) for stride, size in zip(strides, shape, strict=True) if size != 1]
-    expected = 1
-    for stride, size in sorted(real):
-        if stride != expected:
-            raise ArchiveInvalid("the tensor's elements are not dense in its storage")
-        expected *= size
     return None if real == sorted(real, reverse=True) else strides
 
 
-def _small(window: Window, entry: zipfile.ZipInfo | None, directory: int, default: bytes | None = None) -> bytes:
+def read_small(
+    window: Window,
+    entry: zipfile.ZipInfo | None,
+    directory: int,
+    default: bytes | None = None,
+    *,
+    limit_bytes: int = MAX_PICKLE_BYTES,
+) -> bytes:
+    """The bytes of an entry of at most `limit_bytes`. Raises ArchiveInvalid or SourceUnreadable."""
     if entry is None:
         if default is None:
             raise ArchiveInvalid("the archive lacks an entry")
         return default
-    if entry.file_size > MAX_PICKLE_BYTES:
+    if entry.file_size > limit_bytes:
         raise ArchiveInvalid(f"{entry.filename!r} has {entry.file_size} bytes")
-    window.seek(_data_start(window, entry, directory))
+    window.seek(data_start(window, entry, directory))
     return window.read(entry.file_size)
 
 
-def _data_start(window: Window, entry: zipfile.ZipInfo, directory: int) -> int:
+def data_start(window: Window, entry: zipfile.ZipInfo, directory: int) -> int:
     """Where an entry's bytes begin in the window. All of them lie before the central directory."""
     if entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size:
         raise ArchiveInvalid(f"{entry.filename!r} is compressed")

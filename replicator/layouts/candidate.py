@@ -50,6 +50,8 @@ class Candidate:
     settle: Settle = Settle.TWO_LOOKS
     rewritten: bool = False
     """Whether the trainer saves the next one into these very files, so that a hard link would not keep this one."""
+    folders: tuple[str, ...] = ()
+    """Those that hold nothing, relative to `path`."""
     alias: bool = False
     """Whether it only is another name of a checkpoint beside it, as `last.ckpt` is."""
 

@@ -1,7 +1,7 @@
 """The files of a checkpoint folder.
 
-Invariant: a listing names regular files only, never leads out of the folder, and what a trainer has not finished or
-does not mean as content (dotfiles but `.metadata`, `*.tmp`) is left out by the same rule everywhere.
+Invariant: a listing names regular files, and links to what is in the folder, only; and what a trainer has not finished
+or does not mean as content (dotfiles but `.metadata`, `*.tmp`) is left out by the same rule everywhere.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from replicator.formats.errors import PathRefused
-from replicator.formats.source import check_relative
+from replicator.formats.tree import kept_link
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,9 +33,11 @@ class Listing:
     temporary: tuple[str, ...]
     """Left out, but telling: `.metadata.tmp`."""
     fault: str | None
-    """The first thing that cannot be replicated: a link that leads out, a socket, a name that is no plain text."""
+    """The first thing that cannot be replicated: a link that leads out, a socket."""
     facts: Mapping[str, FileFact] = field(default_factory=dict["str", FileFact])
     """Size and time of each of `files`, as they were when it was listed."""
+    folders: tuple[str, ...] = ()
+    """Those that hold nothing at all."""
 
 
 def is_content(name: str) -> bool:
@@ -49,6 +50,8 @@ def list_files(folder: Path) -> Listing:
     temporary: list[str] = []
     faults: list[str] = []
     facts: dict[str, FileFact] = {}
+    links: list[str] = []
+    empty: list[str] = []
     inside = folder.resolve()
 
     def unreadable(error: OSError) -> None:
@@ -57,7 +60,9 @@ def list_files(folder: Path) -> Listing:
     for place, folders, names in os.walk(folder, onerror=unreadable):
         folders[:] = sorted(name for name in folders if is_content(name))
         here = Path(place)
-        faults.extend(f"`{_relative(here / name, folder)}` is a link" for name in folders if (here / name).is_symlink())
+        links.extend(_relative(here / name, folder) for name in folders if (here / name).is_symlink())
+        if not folders and not names and here != folder:
+            empty.append(_relative(here, folder))
         for name in sorted(names):
             relative = _relative(here / name, folder)
             if name == METADATA_TEMPORARY:
@@ -70,7 +75,16 @@ def list_files(folder: Path) -> Listing:
                 facts[relative] = fact
             else:
                 faults.append(fact)
-    return Listing(tuple(sorted(files)), tuple(sorted(temporary)), min(faults, default=None), facts)
+    known = frozenset((*files, *empty, *links))
+    for name in links:
+        if kept_link(folder, name, known) is None:
+            faults.append(f"`{name}` is a link to a folder that the checkpoint does not hold")
+        else:
+            facts[name] = FileFact(0, (folder / name).lstat().st_mtime_ns)
+            files.append(name)
+    return Listing(
+        tuple(sorted(files)), tuple(sorted(temporary)), min(faults, default=None), facts, tuple(sorted(empty))
+    )
 
 
 def list_file(path: Path) -> Listing:
@@ -88,11 +102,8 @@ def _relative(path: Path, folder: Path) -> str:
 def _look(path: Path, relative: str, inside: Path) -> FileFact | str:
     """What a file is, or why it cannot be replicated."""
     try:
-        check_relative(relative)
         resolved = path.resolve(strict=True)
         status = resolved.stat()
-    except PathRefused as error:
-        return str(error)
     except (OSError, RuntimeError):
         return f"`{relative}` leads nowhere" if path.is_symlink() else f"`{relative}` vanished"
     if not resolved.is_relative_to(inside):

@@ -77,7 +77,10 @@ class Place:
     ) -> Candidate:
         """A candidate that is complete if neither its listing nor its layout found a fault."""
         reason = self.listing.fault or fault
-        return Candidate(self.path, step, self.listing.files, reason is None, reason or why, layout, certainty, settle)
+        return Candidate(
+            self.path, step, self.listing.files, reason is None, reason or why, layout, certainty, settle,
+            folders=self.listing.folders,
+        )  # fmt: skip
 
     def is_run(self) -> bool:
         """Whether it rather is a run's folder that holds checkpoints: its own name would pass for one's by chance."""

@@ -88,7 +88,7 @@ def _parse(stored: bytes, url: str) -> Format:
                 f"{url} has format {version}; this version reads {VERSION}", hint="Use a newer drstack for it."
             )
         found = Format.model_validate_json(stored)
-    except (ValueError, KeyError, TypeError, ValidationError) as error:
+    except (ValueError, KeyError, TypeError, ValidationError, RecursionError) as error:
         raise RepositoryUnknown(f"{url}: {KEY} cannot be read: {error}", hint="Put it back from a peer.") from error
     known = found.suites.crypto in (NONE, *SUITES) and found.suites.digest == "blake3"
     if not known or found.suites.crypto != found.suites.signature:

@@ -184,7 +184,7 @@ class Ladder:
     def _open(self, rung: Rung) -> Manifest | None:
         try:
             manifest = rung.repository.manifest(rung.accepted.where.manifest)
-            if manifests.root(manifest.files) != self.what.root:
+            if manifests.root_of(manifest) != self.what.root:
                 raise DataCorrupt(f"the manifest of {self.what.id()} lists other files than its commit")
         except DataCorrupt as error:
             rung.damaged[rung.accepted.where.manifest.digest] = str(error)

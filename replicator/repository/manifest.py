@@ -7,8 +7,9 @@ normal and inside the checkpoint; every file is covered by its blocks; every blo
 from __future__ import annotations
 
 import json
+import posixpath
 from pathlib import PurePosixPath
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import zstandard
 from blake3 import blake3
@@ -17,6 +18,10 @@ from pydantic import Field, ValidationError
 from replicator.errors import DataCorrupt
 from replicator.log.records import canonical, digest
 from replicator.model import Frozen, PackRef
+from replicator.repository.names import is_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 _MAX_BYTES = 1 << 30
 
@@ -39,6 +44,32 @@ class File(Frozen):
     size_bytes: int = Field(ge=0)
     digest: str
     blocks: tuple[int, ...]
+    hard_link: str | None = Field(default=None, exclude_if=lambda path: path is None)
+    """The path of a file that was the same one under another name; it comes before this one."""
+
+
+class Link(Frozen):
+    """A symbolic link. `target` is relative, and leads to what the checkpoint holds."""
+
+    path: str
+    target: str
+
+
+class Folder(Frozen):
+    """A folder that holds nothing."""
+
+    path: str
+    mode: int
+    mtime_ns: int
+
+
+class Chunker(Frozen):
+    """How a writer cut what has no structure, for the next writer. Readers need it for nothing."""
+
+    name: str
+    min_bytes: int
+    average_bytes: int
+    max_bytes: int
 
 
 class TensorEntry(Frozen):
@@ -93,6 +124,9 @@ class Manifest(Frozen):
     packs: tuple[PackRef, ...]
     tensors: tuple[TensorEntry, ...] = ()
     notes: tuple[str, ...] = ()
+    links: tuple[Link, ...] = Field(default=(), exclude_if=lambda links: not links)
+    folders: tuple[Folder, ...] = Field(default=(), exclude_if=lambda folders: not folders)
+    chunker: Chunker | None = Field(default=None, exclude_if=lambda chunker: chunker is None)
     encryption: Encryption | None = Field(default=None, exclude_if=lambda encryption: encryption is None)
 
     def block_name(self, digest: str) -> str:
@@ -103,10 +137,21 @@ class Manifest(Frozen):
         return () if self.encryption is None else self.encryption.keys()
 
 
-def root(files: tuple[File, ...]) -> str:
-    """The digest of *what*: names, modes, times, sizes and contents of all files, whatever holds them."""
-    rows = sorted([file.path, file.mode, file.mtime_ns, file.size_bytes, file.digest] for file in files)
-    return digest(canonical(rows))
+def root(files: Iterable[File], links: Iterable[Link] = (), folders: Iterable[Folder] = ()) -> str:
+    """The digest of *what*: names, modes, times, sizes and contents of all files, whatever holds them.
+
+    Where there are any: where links go, and which folders are empty.
+    """
+    rows: list[Sequence[str | int]] = [
+        [file.path, file.mode, file.mtime_ns, file.size_bytes, file.digest] for file in files
+    ]
+    rows.extend([link.path, link.target] for link in links)
+    rows.extend([folder.path, folder.mode, folder.mtime_ns] for folder in folders)
+    return digest(canonical(sorted(rows, key=lambda row: row[0])))
+
+
+def root_of(manifest: Manifest) -> str:
+    return root(manifest.files, manifest.links, manifest.folders)
 
 
 def keyed_name(key: bytes, digest: str) -> str:
@@ -121,25 +166,40 @@ def encode(manifest: Manifest) -> bytes:
 def decode(stored: bytes, where: str) -> Manifest:
     """DataCorrupt, naming `where`, if it is not a manifest whose parts fit together."""
     try:
-        plain = zstandard.ZstdDecompressor().decompress(stored, max_output_size=_MAX_BYTES)
-        manifest = Manifest.model_validate(_tuples(json.loads(plain)))
-    except (zstandard.ZstdError, ValueError, KeyError, TypeError, ValidationError) as error:
+        manifest = Manifest.model_validate(_tuples(json.loads(_decompressed(stored))))
+    except (zstandard.ZstdError, ValueError, KeyError, TypeError, ValidationError, RecursionError) as error:
         raise DataCorrupt(f"{where}: not a manifest: {error}") from error
     for fault in _faults(manifest):
         raise DataCorrupt(f"{where}: {fault}")
     return manifest
 
 
+def _decompressed(stored: bytes) -> bytes:
+    """As it comes: memory is taken for bytes that are there, not for those that a frame announces."""
+    with zstandard.ZstdDecompressor().stream_reader(stored) as reader:
+        plain = bytearray()
+        while piece := reader.read(1 << 20):
+            plain += piece
+            if len(plain) > _MAX_BYTES:
+                raise ValueError(f"it has more than {_MAX_BYTES} bytes")
+    return bytes(plain)
+
+
 def safe_path(path: str) -> bool:
     """Whether a file of this name stays inside the folder that it is restored to."""
     pure = PurePosixPath(path)
-    return bool(path) and not pure.is_absolute() and ".." not in pure.parts and str(pure) == path and "\0" not in path
+    plain = bool(path) and not pure.is_absolute() and ".." not in pure.parts and str(pure) == path and path != "."
+    return plain and is_text(path)
+
+
+def stays_inside(path: str, target: str) -> bool:
+    """Whether a link at `path` leads to something below the checkpoint, as far as names show it."""
+    goal = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
+    return bool(target) and is_text(target) and not target.startswith("/") and safe_path(goal)
 
 
 def _faults(manifest: Manifest) -> list[str]:
-    faults: list[str] = []
-    if len({file.path for file in manifest.files}) != len(manifest.files):
-        faults.append("a file is named twice")
+    faults = _tree_faults(manifest)
     for block in manifest.blocks:
         if not 0 <= block.pack < len(manifest.packs):
             faults.append(f"a block lies in pack {block.pack} of {len(manifest.packs)}")
@@ -154,6 +214,32 @@ def _faults(manifest: Manifest) -> list[str]:
             faults.append(f"{file.path} names a block that is not there")
         elif sum(manifest.blocks[index].size_bytes for index in file.blocks) != file.size_bytes:
             faults.append(f"{file.path} is not covered by its blocks")
+    return faults
+
+
+def _tree_faults(manifest: Manifest) -> list[str]:
+    """What would let files, links and folders get into each other's way, or out of the checkpoint."""
+    others = [each.path for each in (*manifest.links, *manifest.folders)]
+    names = [*(file.path for file in manifest.files), *others]
+    faults = [f"{path!r} is not a path inside the checkpoint" for path in others if not safe_path(path)]
+    if len(set(names)) != len(names):
+        faults.append("a file is named twice")
+    closed = set(names)
+    faults += [
+        f"{name!r} lies in something that is no folder of files"
+        for name in names
+        if any(str(parent) in closed for parent in PurePosixPath(name).parents)
+    ]
+    faults += [
+        f"the link {each.path!r} leads out of the checkpoint"
+        for each in manifest.links
+        if not stays_inside(each.path, each.target)
+    ]
+    earlier: dict[str, str] = {}
+    for file in manifest.files:
+        if file.hard_link is not None and earlier.get(file.hard_link) != file.digest:
+            faults.append(f"{file.path!r} is said to be {file.hard_link!r}, which is another")
+        earlier[file.path] = file.digest
     return faults
 
 

@@ -20,6 +20,7 @@ from replicator.repository.format import Format, read_format
 from replicator.repository.manifest import Manifest, decode
 from replicator.repository.packs import manifest_key
 from replicator.repository.receipts import Receipts
+from replicator.repository.ruling import is_suspect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -146,8 +147,10 @@ def newest_recovery_point(
     One of a branch that a promotion left only where there is no other.
     """
     for accepted in newest_first(repository.log(workload).view()):
-        if accepted.what.suspect or (at_most is not None and accepted.what.id() > at_most):
+        if at_most is not None and accepted.what.id() > at_most:
             continue
-        if all(repository.receipts.levels(workload, accepted.slot, demanded).values()):
+        if not is_suspect(repository, workload, accepted) and all(
+            repository.receipts.levels(workload, accepted.slot, demanded).values()
+        ):
             return accepted
     return None

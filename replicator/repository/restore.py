@@ -15,15 +15,26 @@ from blake3 import blake3
 from replicator.errors import DestinationOccupied, ReplicatorError, StoreError
 from replicator.log.records import digest
 from replicator.repository.ladder import Ladder
+from replicator.repository.names import to_disk
+from replicator.repository.placing import contents_of, part_of, same_tree
+from replicator.repository.placing import finish as make_links
 from replicator.repository.reading import read_block
-from replicator.repository.staging import leftovers, missing_bytes, place, require_room, staging, write_files
+from replicator.repository.staging import (
+    leftovers,
+    missing_bytes,
+    place,
+    require_room,
+    staging,
+    staging_folder,
+    write_files,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
     from replicator.log.replay import Accepted
-    from replicator.repository.manifest import File, Manifest
+    from replicator.repository.manifest import Manifest
     from replicator.repository.repository import Repository
 
 __all__ = ["Restored", "holds", "read_block", "restore", "restore_from"]
@@ -64,25 +75,30 @@ def restore_from(
 ) -> Restored:
     """The same from several repositories, and, with `only`, of these files (paths in the manifest) alone.
 
+    Symbolic links and empty folders come with the whole only.
+
     `finish` may change the staged folder before it appears. What was fetched is kept beside the destination where
     another try can go on: after StoreUnavailable, a full disk, a kill.
     """
-    files = [file for file in ladder.manifest.files if only is None or file.path in only]
+    tree = part_of(ladder.manifest, only)
+    files = tree.files
     size = sum(file.size_bytes for file in files)
-    if finish is None and _has(destination, files):
+    if finish is None and holds(destination, tree):
         return Restored(destination, size, len(files), already=True)
     if destination.is_symlink() or (destination.exists() and (not destination.is_dir() or any(destination.iterdir()))):
         raise DestinationOccupied(f"{destination} holds something else")
     token = ladder.what.root if only is None else digest(f"{ladder.what.root} {sorted(only)}".encode())
-    staged = destination.parent / f".{destination.name}.{token[:16]}.restoring"
+    staged = staging_folder(destination, token[:16])
     try:
-        require_room(destination, missing_bytes(files, staged))
+        contents = contents_of(tree)
+        require_room(destination, missing_bytes(contents, staged))
         with staging(destination, token[:16]) as staged:
             try:
-                write_files(ladder, files, staged, progress)
+                write_files(ladder, contents, staged, progress)
+                make_links(staged, tree)
                 if finish is not None:
                     finish(staged)
-                place(staged, destination, lambda: _has(destination, files))
+                place(staged, destination, lambda: holds(destination, tree))
             except (StoreError, OSError, KeyboardInterrupt):
                 raise
             except BaseException:
@@ -99,17 +115,10 @@ def restore_from(
 
 
 def holds(destination: Path, manifest: Manifest) -> bool:
-    """Whether `destination` has exactly the manifest's files, byte for byte."""
-    return _has(destination, manifest.files)
-
-
-def _has(destination: Path, files: Sequence[File]) -> bool:
-    if not destination.is_dir():
+    """Whether `destination` has exactly the manifest's files and links, byte for byte."""
+    if not destination.is_dir() or not same_tree(destination, manifest):
         return False
-    there = {path.relative_to(destination).as_posix() for path in destination.rglob("*") if path.is_file()}
-    if there != {file.path for file in files}:
-        return False
-    return all(_digest_of(destination / file.path) == file.digest for file in files)
+    return all(_digest_of(destination / to_disk(file.path)) == file.digest for file in manifest.files)
 
 
 def _digest_of(path: Path) -> str:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from replicator.repository.ruling import is_suspect
+
 if TYPE_CHECKING:
     from replicator.log.replay import Accepted
     from replicator.repository.repository import Repository
@@ -81,7 +83,7 @@ def facts_of(repository: Repository, workload: str) -> list[Facts]:
     """What is known of each checkpoint that stands, from its log and receipts."""
     now = repository.clock()
     in_order = repository.log(workload).view().in_order()
-    newest = next((each.slot for each in reversed(in_order) if not each.what.suspect), 0)
+    newest = next((each.slot for each in reversed(in_order) if not is_suspect(repository, workload, each)), 0)
     return [_facts(repository, workload, now, each, in_order[n + 1 :], newest) for n, each in enumerate(in_order)]
 
 

@@ -19,6 +19,7 @@ from replicator.errors import DataCorrupt, DestinationOccupied, NothingToRestore
 from replicator.formats.dcp import METADATA_NAME
 from replicator.formats.parse import parse
 from replicator.formats.safetensors_writer import WRITABLE, Piece, gather
+from replicator.repository.names import to_disk
 from replicator.repository.staging import place, require_room, staging
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def salvage(ladder: Ladder, folder: Path, *, progress: Callable[[int], None] | N
             shutil.rmtree(old, ignore_errors=True)
         there = staged / "there"
         for file in ladder.manifest.files:
-            lost = _fetch(ladder, file, there / file.path, progress)
+            lost = _fetch(ladder, file, there / to_disk(file.path), progress)
             if lost:
                 told.damaged.append(Damaged(file.path, file.size_bytes, lost))
             else:
@@ -92,7 +93,7 @@ def salvage(ladder: Ladder, folder: Path, *, progress: Callable[[int], None] | N
         for each in told.damaged:
             _tensors_of(ladder, each, there, staged / "tensors", found)
         for each in told.damaged:
-            (there / each.path).unlink()
+            (there / to_disk(each.path)).unlink()
         if not told.files and not told.tensors:
             shutil.rmtree(staged)
             raise NothingToRestore(f"{told.commit}: no file and no tensor of it can be had whole")

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 from replicator.errors import NothingToRestore
 from replicator.log.lineage import newest_first
 from replicator.model import CommitId
+from replicator.repository.ruling import is_suspect
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from replicator.log.replay import Accepted, LogView
     from replicator.repository.repository import Repository
@@ -72,20 +73,30 @@ def _time(text: str, now: float) -> float | None:
     return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
 
 
-def candidates(selector: Selector, ordered: Sequence[Accepted], pins: Mapping[str, CommitId]) -> list[Accepted]:
+def candidates(
+    selector: Selector, ordered: Sequence[Accepted], pins: Mapping[str, CommitId], suspect: Callable[[Accepted], bool]
+) -> Iterator[Accepted]:
     """What the selector allows of `ordered`, which comes best first. A suspect one only where the selector is exact."""
+    for each in ordered:
+        if selector.exact:
+            if _is_named(selector, each, pins):
+                yield each
+        elif _is_allowed(selector, each) and not suspect(each):
+            yield each
+
+
+def _is_named(selector: Selector, each: Accepted, pins: Mapping[str, CommitId]) -> bool:
     if selector.commit is not None:
-        return [each for each in ordered if each.what.id() == selector.commit]
+        return each.what.id() == selector.commit
     if selector.pin is not None:
-        return [each for each in ordered if each.what.id() == pins.get(selector.pin)]
-    if selector.step is not None:
-        return [each for each in ordered if each.what.step == selector.step]
-    sound = [each for each in ordered if not each.what.suspect]
+        return each.what.id() == pins.get(selector.pin)
+    return each.what.step == selector.step
+
+
+def _is_allowed(selector: Selector, each: Accepted) -> bool:
     if selector.at_most_step is not None:
-        return [each for each in sound if each.what.step <= selector.at_most_step]
-    if selector.at_most_time is not None:
-        return [each for each in sound if each.what.saved_at <= selector.at_most_time]
-    return sound
+        return each.what.step <= selector.at_most_step
+    return selector.at_most_time is None or each.what.saved_at <= selector.at_most_time
 
 
 def select(repository: Repository, workload: str, selector: str) -> Accepted:
@@ -96,7 +107,11 @@ def select(repository: Repository, workload: str, selector: str) -> Accepted:
     """
     view = repository.log(workload).view()
     wanted = parse(selector, now=repository.clock())
-    for accepted in candidates(wanted, newest_first(view), view.pins):
+
+    def suspect(each: Accepted) -> bool:
+        return is_suspect(repository, workload, each)
+
+    for accepted in candidates(wanted, newest_first(view), view.pins, suspect):
         if wanted.exact or not repository.receipts.damaged(workload, accepted.slot):
             return accepted
     raise nothing(wanted, f"{repository.store.url}: {workload}", [view])

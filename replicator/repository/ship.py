@@ -80,7 +80,7 @@ def ship(push: Push, snapshot: Snapshot, repository: Repository) -> Accepted | N
         if there.what.id() in view.accepted:
             _require_same(push, snapshot, repository, there)
         return there
-    ours = manifests.root(snapshot.entries)
+    ours = snapshot.digest
     part = _read_part(push, repository, push.rank) or _ship_part(push, snapshot, repository, view)
     if part.root != ours:
         raise _changed(push)
@@ -103,10 +103,10 @@ def _already(push: Push, view: LogView) -> Accepted | None:
 def _require_same(push: Push, snapshot: Snapshot, repository: Repository, there: Accepted) -> None:
     """Our files are among those that were committed, and in a push of one part they are all of them."""
     if push.world == 1:
-        same = manifests.root(snapshot.entries) == there.what.root
+        same = snapshot.digest == there.what.root
     elif not repository.cipher.readable:
         part = _read_part(push, repository, push.rank)
-        same = part is not None and part.root == manifests.root(snapshot.entries)
+        same = part is not None and part.root == snapshot.digest
     else:
         held = {_identity(file) for file in repository.manifest(there.where.manifest).files}
         same = {_identity(file) for file in snapshot.entries} <= held
@@ -149,11 +149,12 @@ def _ship_part(push: Push, snapshot: Snapshot, repository: Repository, view: Log
     packs = list(writer.finish())
     manifest = Manifest(
         push=push.salt.hex(), files=tuple(files), blocks=_renumber(blocks, packs), packs=tuple(packs),
-        tensors=snapshot.tensors, notes=snapshot.notes, encryption=cipher.describe(packs),
+        tensors=snapshot.tensors, notes=snapshot.notes, links=snapshot.links, folders=snapshot.folders,
+        chunker=snapshot.chunker, encryption=cipher.describe(packs),
     )  # fmt: skip
     leaning = base_id if len(packs) > len(writer.packs) else None
     ref, sent = _put_manifest(repository, manifest, cipher)
-    part = Part(ref, manifests.root(manifest.files), leaning, writer.shipped_bytes + sent, push.saved_at)
+    part = Part(ref, manifests.root_of(manifest), leaning, writer.shipped_bytes + sent, push.saved_at)
     return _write_part(push, repository, part, manifest)
 
 
@@ -253,7 +254,7 @@ def _commit(push: Push, parts: list[Part], repository: Repository) -> Accepted:
     parent = push.parent
     what = What(
         workload=push.workload, name=push.name, term=push.term, height=push.height, step=push.step, attempt=push.attempt,
-        root=manifests.root(manifest.files), size_bytes=sum(file.size_bytes for file in manifest.files),
+        root=manifests.root_of(manifest), size_bytes=sum(file.size_bytes for file in manifest.files),
         files=len(manifest.files), saved_at=max(part.saved_at for part in parts),
         parent=Id(term=parent.term, height=parent.height) if parent else None, counter=push.counter,
         findings=push.findings,
@@ -275,6 +276,8 @@ def merge(parts: list[Manifest], push: str) -> Manifest:
     files: dict[str, manifests.File] = {}
     blocks: list[Block] = []
     packs: list[PackRef] = []
+    links = {link.path: link for part in parts for link in part.links}
+    folders = {folder.path: folder for part in parts for folder in part.folders}
     for part in parts:
         first_block, first_pack = len(blocks), len(packs)
         blocks.extend(block._replace(pack=block.pack + first_pack) for block in part.blocks)
@@ -287,6 +290,9 @@ def merge(parts: list[Manifest], push: str) -> Manifest:
     return Manifest(
         push=push, files=tuple(files[path] for path in sorted(files)), blocks=tuple(blocks), packs=tuple(packs),
         tensors=tuple(t for part in parts for t in part.tensors), notes=tuple(n for part in parts for n in part.notes),
+        links=tuple(links[path] for path in sorted(links)),
+        folders=tuple(folders[path] for path in sorted(folders) if path not in files),
+        chunker=next((part.chunker for part in parts if part.chunker is not None), None),
         encryption=_merged([part.encryption for part in parts if part.encryption is not None]),
     )  # fmt: skip
 

@@ -18,14 +18,20 @@ from replicator.admission import Summariser
 from replicator.errors import CheckpointTorn, SourceChanged
 from replicator.formats.parse import parse
 from replicator.formats.tensors import TensorRange
-from replicator.repository.blocks import cut
-from replicator.repository.manifest import File, TensorEntry
+from replicator.formats.tree import kept_link
+from replicator.repository import chunks
+from replicator.repository.blocks import blocks as cut
+from replicator.repository.blocks import regions
+from replicator.repository.manifest import Chunker, File, Folder, Link, TensorEntry
+from replicator.repository.manifest import root as root_digest
+from replicator.repository.names import shown, to_disk, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from replicator.admission import TensorSummary
+    from replicator.formats.shard_index import ShardIndex
     from replicator.formats.tensors import ParsedCheckpoint
 
 
@@ -52,6 +58,23 @@ class Snapshot:
     files: tuple[SourceFile, ...]
     tensors: tuple[TensorEntry, ...]
     notes: tuple[str, ...]
+    links: tuple[Link, ...] = ()
+    folders: tuple[Folder, ...] = ()
+    indices: tuple[ShardIndex, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """The digest of *what* it is, as a commit names it."""
+        return root_digest(self.entries, self.links, self.folders)
+
+    @property
+    def chunker(self) -> Chunker | None:
+        """How opaque bytes were cut; None where there were too few to cut."""
+        if all(source.file.size_bytes <= chunks.MIN_BYTES for source in self.files):
+            return None
+        return Chunker(
+            name=chunks.NAME, min_bytes=chunks.MIN_BYTES, average_bytes=chunks.AVERAGE_BYTES, max_bytes=chunks.MAX_BYTES
+        )
 
     @property
     def entries(self) -> tuple[File, ...]:
@@ -69,32 +92,49 @@ class Snapshot:
 
     def read(self, source: SourceFile, block: SourceBlock) -> bytes:
         """The block's bytes, as they were when the snapshot was taken. SourceChanged otherwise."""
-        with (self.root / source.file.path).open("rb") as file:
+        path = self.root / to_disk(source.file.path)
+        with path.open("rb") as file:
             file.seek(block.offset)
             data = file.read(block.size_bytes)
         if blake3(data).hexdigest() != block.digest:
-            raise SourceChanged(f"{self.root / source.file.path} changed while it was being shipped")
+            raise SourceChanged(f"{path} changed while it was being shipped")
         return data
 
 
-def take_snapshot(root: Path, files: Sequence[str]) -> Snapshot:
-    """Read every file of the checkpoint in `root` once.
+def take_snapshot(root: Path, files: Sequence[str], folders: Sequence[str] = ()) -> Snapshot:
+    """Read every file of the checkpoint in `root` once. `folders`: those in it that are empty.
 
     CheckpointTorn if one is gone or there is none, SourceChanged if one changes.
     """
     if root.is_file():
         root, files = root.parent, [root.name]
-    if not files:
+    known = frozenset((*files, *folders))
+    goals = {name: target for name in files if (target := kept_link(root, name, known)) is not None}
+    contents = [name for name in files if name not in goals]
+    if not contents:
         raise CheckpointTorn(f"{root} has no file")
-    parsed = parse(root, files)
+    parsed = parse(root, contents)
     by_file = _by_file(parsed)
     sources: list[SourceFile] = []
     tensors: list[TensorEntry] = []
-    for path in sorted(files):
-        source, entries = _read_file(root, path, by_file.get(path, []))
+    seen: dict[tuple[int, int], File] = {}
+    for path in sorted(contents, key=to_text):
+        source, entries = _read_file(root, path, by_file.get(path, []), seen)
         sources.append(source)
         tensors.extend(entries)
-    return Snapshot(root, tuple(sources), tuple(tensors), parsed.notes)
+    return Snapshot(
+        root, tuple(sources), tuple(tensors), tuple(shown(note) for note in parsed.notes),
+        tuple(Link(path=to_text(name), target=to_text(goals[name])) for name in sorted(goals)),
+        tuple(_folder(root, name) for name in sorted(folders)), parsed.indices,
+    )  # fmt: skip
+
+
+def _folder(root: Path, name: str) -> Folder:
+    try:
+        status = (root / name).stat()
+    except FileNotFoundError as error:
+        raise CheckpointTorn(f"{root / name} is gone") from error
+    return Folder(path=to_text(name), mode=stat.S_IMODE(status.st_mode), mtime_ns=status.st_mtime_ns)
 
 
 def _by_file(parsed: ParsedCheckpoint) -> dict[str, list[TensorRange]]:
@@ -108,29 +148,41 @@ def _by_file(parsed: ParsedCheckpoint) -> dict[str, list[TensorRange]]:
     return found
 
 
-def _read_file(root: Path, path: str, tensors: list[TensorRange]) -> tuple[SourceFile, list[TensorEntry]]:
+def _read_file(
+    root: Path, path: str, tensors: list[TensorRange], seen: dict[tuple[int, int], File]
+) -> tuple[SourceFile, list[TensorEntry]]:
+    """`seen`: by device and inode the files that were read so far, for those that have several names."""
     try:
         with (root / path).open("rb") as file:
             before = os.fstat(file.fileno())
             whole = blake3()
             blocks: list[SourceBlock] = []
             gauge = _Gauge(tensors)
-            for offset, length in cut(before.st_size, [(t.offset, t.length) for t in tensors]):
+
+            def read(length: int) -> bytes:
                 data = file.read(length)
                 if len(data) != length:
                     raise SourceChanged(f"{root / path} became shorter while it was being read")
-                whole.update(data)
-                blocks.append(SourceBlock(offset, length, blake3(data).hexdigest()))
-                gauge.feed(offset, data)
+                return data
+
+            offset = 0
+            for region in regions(before.st_size, [(t.offset, t.length) for t in tensors]):
+                for data in cut(read, region):
+                    whole.update(data)
+                    blocks.append(SourceBlock(offset, len(data), blake3(data).hexdigest()))
+                    gauge.feed(offset, data)
+                    offset += len(data)
             after = os.fstat(file.fileno())
     except FileNotFoundError as error:
         raise CheckpointTorn(f"{root / path} is gone") from error
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise SourceChanged(f"{root / path} changed while it was being read")
+    same = seen.get((before.st_dev, before.st_ino)) if before.st_nlink > 1 else None
     entry = File(
-        path=path, mode=stat.S_IMODE(before.st_mode), mtime_ns=before.st_mtime_ns, size_bytes=before.st_size,
-        digest=whole.hexdigest(), blocks=(),
+        path=to_text(path), mode=stat.S_IMODE(before.st_mode), mtime_ns=before.st_mtime_ns, size_bytes=before.st_size,
+        digest=whole.hexdigest(), blocks=(), hard_link=same.path if same is not None else None,
     )  # fmt: skip
+    seen.setdefault((before.st_dev, before.st_ino), entry)
     return SourceFile(entry, tuple(blocks)), gauge.finish()
 
 
@@ -167,7 +219,7 @@ class _Gauge:
 
 def _entry(tensor: TensorRange, summary: TensorSummary) -> TensorEntry:
     return TensorEntry(
-        name=tensor.name, file=tensor.file, offset=tensor.offset, length=tensor.length, dtype=tensor.dtype,
+        name=tensor.name, file=to_text(tensor.file), offset=tensor.offset, length=tensor.length, dtype=tensor.dtype,
         shape=tensor.shape, global_shape=tensor.global_shape, offsets=tensor.offsets, digest=summary.digest,
         nan_count=summary.nan_count, inf_count=summary.inf_count, zero_fraction=summary.zero_fraction,
         sum_squares=summary.sum_squares if math.isfinite(summary.sum_squares) else None,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import glob
 import os
 import secrets
 import shutil
@@ -19,6 +20,8 @@ from typing import TYPE_CHECKING
 from blake3 import blake3
 
 from replicator.errors import DataCorrupt, DestinationOccupied, ReplicatorError
+from replicator.repository.names import to_disk
+from replicator.repository.placing import write_sparse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -33,6 +36,8 @@ _READS_AT_ONCE = 8
 _AHEAD = 3
 """Units that are read ahead for each file: with those above, what bounds the memory."""
 _SUFFIX = ".restoring"
+_NAME_BYTES = 180
+"""The longest name to which a token is added as it is; file systems end at 255."""
 
 
 class _Stopped(Exception):
@@ -46,10 +51,10 @@ def staging(destination: Path, token: str) -> Generator[Path]:
     Kept where the caller fails, for the next try; the caller removes it where no try can end otherwise.
     """
     destination.parent.mkdir(parents=True, exist_ok=True)
-    folder = destination.parent / f".{destination.name}.{token}{_SUFFIX}"
+    folder = staging_folder(destination, token)
     held = _hold(folder)
     if held is None:
-        folder = destination.parent / f".{destination.name}.{token}-{secrets.token_hex(4)}{_SUFFIX}"
+        folder = staging_folder(destination, f"{token}-{secrets.token_hex(4)}")
         held = _hold(folder)
     try:
         yield folder
@@ -58,10 +63,22 @@ def staging(destination: Path, token: str) -> Generator[Path]:
             os.close(held)
 
 
+def staging_folder(destination: Path, token: str) -> Path:
+    """Where contents that `token` names are staged. A long name is cut, so that this one is none too long."""
+    return destination.parent / f".{_stem(destination)}.{token}{_SUFFIX}"
+
+
+def _stem(destination: Path) -> str:
+    name = destination.name
+    return (
+        name if len(os.fsencode(name)) <= _NAME_BYTES else f"{name[:40]}-{blake3(os.fsencode(name)).hexdigest()[:16]}"
+    )
+
+
 def leftovers(destination: Path) -> list[Path]:
     """Staging folders for `destination` that no process holds."""
     found: list[Path] = []
-    for folder in destination.parent.glob(f".{destination.name}.*{_SUFFIX}"):
+    for folder in destination.parent.glob(f".{glob.escape(_stem(destination))}.*{_SUFFIX}"):
         held = _hold(folder) if folder.is_dir() else None
         if held is not None:
             os.close(held)
@@ -83,7 +100,8 @@ def _hold(folder: Path) -> int | None:
 
 def missing_bytes(files: Sequence[File], folder: Path) -> int:
     """What has still to be written, by sizes alone."""
-    there = {file.path: (folder / file.path).stat().st_size for file in files if (folder / file.path).is_file()}
+    paths = {file.path: folder / to_disk(file.path) for file in files}
+    there = {name: path.stat().st_size for name, path in paths.items() if path.is_file()}
     return sum(max(0, file.size_bytes - there.get(file.path, 0)) for file in files)
 
 
@@ -114,7 +132,7 @@ def write_files(
 
 
 def _drop_strangers(folder: Path, files: Sequence[File]) -> None:
-    wanted = {file.path for file in files}
+    wanted = {to_disk(file.path) for file in files}
     for path in [path for path in folder.rglob("*") if not path.is_dir() or path.is_symlink()]:
         if path.is_symlink() or path.relative_to(folder).as_posix() not in wanted:
             path.unlink()
@@ -134,7 +152,7 @@ class _Writer:
     ) -> None:
         self._ladder = ladder
         self._file = file
-        self._path = folder / file.path
+        self._path = folder / to_disk(file.path)
         self._reads = reads
         self._progress = progress
         self._stop = stop
@@ -147,6 +165,7 @@ class _Writer:
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         with os.fdopen(descriptor, "r+b") as out:
             self._fill(out.fileno(), self._kept(out.fileno()))
+            os.ftruncate(out.fileno(), self._file.size_bytes)
             if self._whole.hexdigest() != self._file.digest:
                 raise DataCorrupt(f"{self._file.path} is not what its commit says")
             os.fsync(out.fileno())
@@ -190,9 +209,7 @@ class _Writer:
     def _take(self, descriptor: int, coming: Future[bytes]) -> None:
         plain = coming.result()
         self._whole.update(plain)
-        view = memoryview(plain)
-        while view:
-            view = view[os.write(descriptor, view) :]
+        write_sparse(descriptor, plain)
         self._tell(len(plain))
 
     def _tell(self, count: int) -> None:

@@ -14,6 +14,7 @@ from replicator.errors import ReplicatorError, RolledBack, StoreUnavailable
 from replicator.log.covering import uncovered
 from replicator.log.lineage import best_first, lineage
 from replicator.repository.heads import why_rolled_back
+from replicator.repository.ruling import ruling
 from replicator.repository.select import candidates, nothing
 
 if TYPE_CHECKING:
@@ -51,11 +52,11 @@ class Survey:
 
     def standing(self) -> dict[CommitId, Accepted]:
         """Every checkpoint that stands, as the first repository that holds it says."""
-        ruling = max((s.view.opened[s.view.term] for s in self.seen if s.view.term), key=lambda o: o.term, default=None)
+        newest = max((s.view.opened[s.view.term] for s in self.seen if s.view.term), key=lambda o: o.term, default=None)
         found: dict[CommitId, Accepted] = {}
         for each in self.seen:
             for key, accepted in each.view.accepted.items():
-                if each.why_not is None and (ruling is None or uncovered(ruling, accepted.what) is None):
+                if each.why_not is None and (newest is None or uncovered(newest, accepted.what) is None):
                     found.setdefault(key, accepted)
         return found
 
@@ -68,6 +69,12 @@ class Survey:
             if (copy := each.view.accepted.get(what.id())) is not None and copy.what.root == what.root
         ]
         return sorted(held, key=lambda copy: self.damaged(*copy))
+
+    def suspect(self, accepted: Accepted) -> bool:
+        """Condemned where any repository says so; else released where any says so; else as admission found it."""
+        said = [ruling(repository, self.workload, copy) for repository, copy in self.copies(accepted)]
+        words = [each.released for each in said if each is not None]
+        return not all(words) if words else accepted.what.suspect
 
     def damaged(self, repository: Repository, accepted: Accepted) -> bool:
         return repository.receipts.damaged(self.workload, accepted.slot)
@@ -105,7 +112,8 @@ def choose(found: Survey, selector: Selector) -> list[Copies]:
         standing = {key: accepted for each in found.seen for key, accepted in each.view.accepted.items()}
     pins = {name: key for each in reversed(found.seen) for name, key in each.view.pins.items()}
     chosen: list[Copies] = []
-    for accepted in candidates(selector, best_first(standing.values(), lineage(*found.views)), pins):
+    ordered = best_first(standing.values(), lineage(*found.views))
+    for accepted in candidates(selector, ordered, pins, found.suspect):
         copies = found.copies(accepted)
         if selector.exact or not all(found.damaged(*copy) for copy in copies):
             chosen.append(copies)

@@ -37,6 +37,10 @@ def _none(_accepted: Accepted) -> bool:
     return False
 
 
+def _found(accepted: Accepted) -> bool:
+    return accepted.what.suspect
+
+
 def retain(
     view: LogView,
     policy: Policy,
@@ -44,17 +48,19 @@ def retain(
     now: float,
     attested: Callable[[Accepted], bool],
     proved: Callable[[Accepted], bool] = _none,
+    suspect: Callable[[Accepted], bool] = _found,
 ) -> Decision:
     """Judge every commit that stands, at `now` (unix seconds).
 
     `attested` says whether one has every receipt that its class demands; `proved` whether one is proved, and is asked only
-    while something would go. Both are asked once for each commit, newest first, and not further than needed.
+    while something would go. `suspect` says what counts of one, where people said otherwise than admission. Each is asked
+    once for each commit, newest first, and not further than needed.
     """
     order = newest_first(view)
 
     @functools.cache
     def sound(n: int) -> bool:
-        return not order[n].what.suspect and attested(order[n])
+        return not suspect(order[n]) and attested(order[n])
 
     anchor = next((n for n in range(len(order)) if sound(n)), None)
     if anchor is None:
@@ -68,7 +74,7 @@ def retain(
         if max(0.0, now - each.what.saved_at) < policy.min_age_s
     ]
     if len({n for n, _ in found}) < len(order):
-        best = next((n for n, each in enumerate(order) if not each.what.suspect and proved(each)), None)
+        best = next((n for n, each in enumerate(order) if not suspect(each) and proved(each)), None)
         found += [] if best is None else [(best, "the newest that is proved")]
     keep: dict[CommitId, tuple[str, ...]] = {}
     for n, why in found:

@@ -6,12 +6,14 @@ repository (DESIGN, rule 10). The file is JSON; every field is named in docs/rep
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from replicator.admission import DEFAULT, Policy, Reason
 from replicator.errors import ReplicatorError
-from replicator.retention.policy import Policy
+from replicator.retention.policy import Policy as Retention
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,12 +30,28 @@ class Destination(Frozen):
     url: str
 
 
+class Admission(Frozen):
+    """Which findings make a checkpoint suspect, and how far something must be from its history for that."""
+
+    ignore: tuple[Reason, ...] = ()
+    """Reasons that are not looked for."""
+    jump_factor: float = Field(default=DEFAULT.jump_factor, gt=1)
+    norm_factor: float = Field(default=DEFAULT.norm_factor, gt=1)
+    moment_factor: float = Field(default=DEFAULT.moment_factor, gt=1)
+    drift_factor: float = Field(default=DEFAULT.drift_factor, gt=1)
+    min_elements: int = Field(default=DEFAULT.min_elements, ge=1)
+
+    def policy(self) -> Policy:
+        return replace(DEFAULT, off=frozenset(self.ignore), **self.model_dump(exclude={"ignore"}))
+
+
 class WatchedWorkload(Frozen):
     name: str
     path: str
     """The folder below which the trainer writes its checkpoints."""
-    keep: Annotated[int, Field(ge=1)] | Policy = 20
+    keep: Annotated[int, Field(ge=1)] | Retention = 20
     """How many checkpoints each repository keeps, pins aside; or a policy."""
+    admission: Admission = Admission()
 
 
 class ServiceConfig(Frozen):

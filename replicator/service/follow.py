@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from replicator.errors import ReplicatorError
 from replicator.layouts import Run, find, find_runs
-from replicator.service.config import Destination, ServiceConfig, WatchedWorkload
+from replicator.service.config import Admission, Destination, ServiceConfig, WatchedWorkload
 from replicator.service.destinations import latecomers, open_or_make, remember
 from replicator.service.holding import holding
 from replicator.service.once import open_for
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from replicator.admission import Reason
     from replicator.crypto.keyring import Keyring
     from replicator.log.replay import LogView
     from replicator.repository.repository import Repository
@@ -48,6 +49,8 @@ class Watch:
     create: bool = True
     once: bool = False
     keys: Keyring | None = None
+    ignore: tuple[Reason, ...] = ()
+    """Reasons for which no checkpoint is suspect."""
 
 
 def follow(
@@ -219,9 +222,10 @@ def _config(watch: Watch, runs: Sequence[Run]) -> ServiceConfig:
     where = spool_of(watch)
     where.mkdir(parents=True, exist_ok=True)
     names = [watch.writer, *(f"{watch.writer}-copy-{n}" for n in range(2, len(watch.urls) + 1))]
+    admission = Admission(ignore=watch.ignore)
     return ServiceConfig(
         site=watch.writer, own=watch.writer, verify_own=False, quiet_s=watch.quiet_s,
-        workloads=tuple(WatchedWorkload(name=run.name, path=str(run.root)) for run in runs),
+        workloads=tuple(WatchedWorkload(name=run.name, path=str(run.root), admission=admission) for run in runs),
         destinations=tuple(Destination(name=n, url=u) for n, u in zip(names, watch.urls, strict=True)),
         spool=str(where), keys=str(watch.keys.folder) if watch.keys else None, status_file=str(where / "status.json"),
     )  # fmt: skip

@@ -11,11 +11,11 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from replicator.admission import TensorSummary, judge
+from replicator.admission import DEFAULT, Policy, TensorSummary, judge, judge_index
 from replicator.errors import CheckpointTorn, SourceChanged
 from replicator.layouts import Settle, find
 from replicator.model import CommitId, Finding
-from replicator.repository.manifest import root
+from replicator.repository.names import shown
 from replicator.repository.ship import Push
 from replicator.repository.snapshot import Snapshot, take_snapshot
 
@@ -72,6 +72,8 @@ class Intake:
     """Incomplete checkpoints seen at the last look: name and why."""
     passed_over: dict[str, str] = field(default_factory=dict[str, str])
     """Complete ones that are not pushed, and why."""
+    policy: Policy = DEFAULT
+    """Which reasons are looked for, and their bounds."""
     layout: str | None = None
     certainty: str | None = None
     """Of the newest checkpoint that was taken."""
@@ -168,11 +170,13 @@ class Intake:
     def _read(self, candidate: Candidate) -> tuple[Path, Snapshot] | None:
         """The checkpoint, pinned and read; None if it went or changed meanwhile."""
         try:
-            making = self.spool.pin(candidate.path, candidate.files, copy=candidate.rewritten)
+            making = self.spool.pin(
+                candidate.path, candidate.files, copy=candidate.rewritten, folders=candidate.folders
+            )
         except FileNotFoundError:
             return None
         try:
-            return making, take_snapshot(making / "files", candidate.files)
+            return making, take_snapshot(making / "files", candidate.files, candidate.folders)
         except (CheckpointTorn, SourceChanged):
             self.spool.discard(making)
             return None
@@ -203,7 +207,7 @@ class Intake:
             height = self.spool.reserve(term, [ready.signature], _height_in(term, newest))[ready.signature]
             step = self._step(candidate, newest)
             push = Push(
-                workload=self.workload, name=candidate.path.name, term=term, height=height, step=step,
+                workload=self.workload, name=shown(candidate.path.name), term=term, height=height, step=step,
                 attempt=self.token(), salt=bytes.fromhex(self.token())[:16], saved_at=snapshot.saved_at,
                 parent=self._parent(CommitId(term, height), newest), findings=findings,
                 counter=self.spool.counter,
@@ -218,7 +222,8 @@ class Intake:
         return max((each for each in known if each < commit), default=None)
 
     def _judge(self, commit: CommitId, snapshot: Snapshot) -> tuple[Finding, ...]:
-        findings = judged(snapshot.tensors, [tensors for key, tensors in sorted(self._history.items()) if key < commit])
+        history = [tensors for key, tensors in sorted(self._history.items()) if key < commit]
+        findings = judged(snapshot.tensors, history, snapshot=snapshot, policy=self.policy)
         if not findings:
             self.remember(commit, snapshot.tensors)
         return findings
@@ -239,7 +244,7 @@ def _height_in(term: int, newest: What | None) -> int:
 
 
 def _is_held(snapshot: Snapshot, held: Sequence[What]) -> bool:
-    whole = root(snapshot.entries)
+    whole = snapshot.digest
     return any(what.root == whole for what in held)
 
 
@@ -257,9 +262,19 @@ def _paths(candidate: Candidate) -> list[Path]:
     return [candidate.path / name for name in candidate.files] if candidate.path.is_dir() else [candidate.path]
 
 
-def judged(tensors: Sequence[TensorEntry], history: Sequence[Sequence[TensorEntry]]) -> tuple[Finding, ...]:
-    """What admission finds in a checkpoint's tensors, against older ones, oldest first."""
-    findings = judge(summaries(tensors), [summaries(each) for each in history])
+def judged(
+    tensors: Sequence[TensorEntry],
+    history: Sequence[Sequence[TensorEntry]],
+    *,
+    snapshot: Snapshot | None = None,
+    policy: Policy = DEFAULT,
+) -> tuple[Finding, ...]:
+    """What admission finds in a checkpoint's tensors, against older ones, oldest first; in `snapshot` its indices too."""
+    findings = list(judge(summaries(tensors), [summaries(each) for each in history], policy=policy))
+    if snapshot is not None and "index" not in policy.off:
+        files, held = [entry.path for entry in snapshot.entries], [(t.name, t.file) for t in tensors]
+        for index in snapshot.indices:
+            findings.extend(judge_index(index.file, index.shard_of, files, held))
     return tuple(Finding(reason=f.reason, tensor=f.tensor, evidence=f.evidence) for f in findings)
 
 
@@ -285,6 +300,7 @@ def summaries(tensors: Sequence[TensorEntry]) -> tuple[TensorSummary, ...]:
             zero_fraction=t.zero_fraction,
             sum_squares=float("inf") if t.sum_squares is None else t.sum_squares,
             size=math.prod(t.shape),
+            file=t.file,
         )
         for t in tensors
     )

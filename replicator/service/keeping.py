@@ -10,6 +10,7 @@ import structlog
 from replicator.errors import ReplicatorError
 from replicator.repository.packs import manifest_key, pack_key
 from replicator.repository.retain import drop_entry, removable
+from replicator.repository.ruling import is_suspect
 from replicator.repository.verify import verify
 from replicator.retention.decide import Decision, retain
 from replicator.retention.litter import LITTERED, MARGIN_S, Litter, litter
@@ -134,7 +135,7 @@ class Keeping:
     def decide(self, view: LogView) -> Decision:
         """What stays and what goes, and why."""
         now = self.repository.clock()
-        return retain(view, self.policy, now=now, attested=self._attested, proved=self._proved)
+        return retain(view, self.policy, now=now, attested=self._attested, proved=self._proved, suspect=self._suspect)
 
     def _decide_drop(self, view: LogView) -> Drop | None:
         if not view.writable:
@@ -148,6 +149,9 @@ class Keeping:
             return False
         word = receipts.verdict(self.workload, accepted.slot, "proved")
         return word is None or word.ok
+
+    def _suspect(self, accepted: Accepted) -> bool:
+        return is_suspect(self.repository, self.workload, accepted)
 
     def _proved(self, accepted: Accepted) -> bool:
         return self.repository.receipts.levels(self.workload, accepted.slot, ("proved",))["proved"]

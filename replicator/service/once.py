@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypedDict
 
+from replicator.admission import DEFAULT, Policy
 from replicator.errors import CheckpointTorn, NotOpen, Sealed
 from replicator.layouts import inspect
 from replicator.log.entries import Open
 from replicator.repository.establish import open_at
 from replicator.repository.heads import HeadMemory, require_whole
-from replicator.repository.manifest import root
+from replicator.repository.names import shown
 from replicator.repository.repository import random_token
 from replicator.repository.ship import Push, ship
 from replicator.repository.snapshot import take_snapshot
@@ -42,13 +43,20 @@ class Pushed(TypedDict):
 
 
 def push_once(
-    path: Path, urls: Sequence[str], *, workload: str, step: int, writer: str, keys: Keyring | None = None
+    path: Path,
+    urls: Sequence[str],
+    *,
+    workload: str,
+    step: int,
+    writer: str,
+    policy: Policy = DEFAULT,
+    keys: Keyring | None = None,
 ) -> list[Pushed]:
     """Ship `path` to every repository. CheckpointTorn, Sealed, NotOpen, RepositoryUnknown, RolledBack, StoreError."""
     candidate = inspect(path)
     if not candidate.complete:
         raise CheckpointTorn(f"{path}: {candidate.why}")
-    snapshot = take_snapshot(path, candidate.files)
+    snapshot = take_snapshot(path, candidate.files, candidate.folders)
     repositories = [open_at(url, keys) for url in urls]
     memory = HeadMemory()
     for repository in repositories:
@@ -59,9 +67,9 @@ def push_once(
     height = known[0][1].height if known else 1 + max((view.heads().get(str(term), 0) for view in views), default=0)
     history = repositories[0].tensors(views[0].in_order()[-3:])
     push = Push(
-        workload=workload, name=path.absolute().name, term=term, height=height, step=step,
+        workload=workload, name=shown(path.absolute().name), term=term, height=height, step=step,
         attempt=random_token(), salt=bytes.fromhex(random_token())[:16],
-        saved_at=snapshot.saved_at, findings=tuple(judged(snapshot.tensors, history)),
+        saved_at=snapshot.saved_at, findings=tuple(judged(snapshot.tensors, history, snapshot=snapshot, policy=policy)),
         parent=max((key for view in views for key in view.accepted), default=None),
     )  # fmt: skip
     pushed = [_push_to(push, snapshot, repository) for repository in repositories]
@@ -112,4 +120,4 @@ def _push_to(push: Push, snapshot: Snapshot, repository: Repository) -> Pushed:
 
 
 def _same(digest: str, snapshot: Snapshot) -> bool:
-    return digest == root(snapshot.entries)
+    return digest == snapshot.digest

@@ -20,6 +20,7 @@ from replicator.crypto.keyring import find_keyring
 from replicator.errors import ReplicatorError, RepositoryUnknown, StoreError
 from replicator.repository.establish import open_at
 from replicator.repository.repository import random_token
+from replicator.repository.ruling import is_suspect
 from replicator.service.intake import Intake
 from replicator.service.keeping import Keeping
 from replicator.service.shipping import Shipping
@@ -100,7 +101,7 @@ class _Workload:
     def _prime(self, view: LogView) -> None:
         if self.primed:
             return
-        for accepted in [a for a in view.in_order() if not a.what.suspect][-_HISTORY:]:
+        for accepted in [a for a in view.in_order() if not is_suspect(self.own, self.watched.name, a)][-_HISTORY:]:
             try:
                 self.intake.remember(accepted.what.id(), self.own.manifest(accepted.where.manifest).tensors)
             except ReplicatorError as error:
@@ -227,7 +228,9 @@ class Service:
         wake = [threading.Event() for _ in config.destinations]
         made = _Workload(
             watched, repository(config.own, own_url), [repository(each.name, each.url) for each in config.destinations],
-            Intake(watched.name, Path(watched.path), spool, random_token, config.quiet_s), spool, [], keeping, wake,
+            Intake(
+                watched.name, Path(watched.path), spool, random_token, config.quiet_s, policy=watched.admission.policy()
+            ), spool, [], keeping, wake,
         )  # fmt: skip
         made.shippers = [
             Shipping(repository(each.name, each.url), spool, event, made.sealed)

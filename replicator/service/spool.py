@@ -21,8 +21,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from replicator.errors import ReplicatorError, SourceChanged
+from replicator.formats.tree import empty_folders, kept_link
 from replicator.model import CommitId, Finding
-from replicator.repository.manifest import root
+from replicator.repository.names import to_disk
 from replicator.repository.ship import Push
 from replicator.repository.snapshot import Snapshot, take_snapshot
 
@@ -49,6 +50,11 @@ class Entry:
     @property
     def files(self) -> Path:
         return self.folder / _FILES
+
+    @property
+    def on_disk(self) -> tuple[str, ...]:
+        """The names as the file system has them."""
+        return tuple(to_disk(name) for name in self.names)
 
     def marks(self) -> dict[str, str]:
         """Per destination how it ended: `committed` or the reason why it never will be."""
@@ -98,12 +104,12 @@ class Spool:
                     if name not in entry.marks():
                         entry.mark(name, f"refused: {why}")
 
-    def pin(self, source: Path, files: Sequence[str], *, copy: bool = False) -> Path:
+    def pin(self, source: Path, files: Sequence[str], *, copy: bool = False, folders: Sequence[str] = ()) -> Path:
         """Link the checkpoint's files into a folder that no entry owns yet, and make it durable.
 
         Copies where links cannot be made, and with `copy`: for files that their trainer saves into again.
         """
-        making = self.link(source, files, copy=copy)
+        making = self.link(source, files, copy=copy, folders=folders)
         try:
             self.settle(making)
         except OSError:
@@ -111,18 +117,26 @@ class Spool:
             raise
         return making
 
-    def link(self, source: Path, files: Sequence[str], *, copy: bool = False) -> Path:
+    def link(self, source: Path, files: Sequence[str], *, copy: bool = False, folders: Sequence[str] = ()) -> Path:
         """The links alone, which takes moments; as `pin`, but not durable yet. `settle` it before it is admitted."""
         making = self._root / f".making-{secrets.token_hex(8)}"
+        known = frozenset((*files, *folders))
         try:
+            for name in folders:
+                (making / _FILES / name).mkdir(parents=True)
             for name in files:
                 target = making / _FILES / name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 each = source / name if source.is_dir() else source
-                if copy:
+                goal = kept_link(source, name, known) if source.is_dir() else None
+                if goal is not None:
+                    target.symlink_to(goal)
+                elif copy:
                     shutil.copy2(each, target)
                 else:
-                    _link_or_copy(each, target)
+                    _link_or_copy(each.resolve(strict=True), target)
+            for name in folders:
+                shutil.copystat(source / name, making / _FILES / name)
         except OSError:
             self.discard(making)
             raise
@@ -134,8 +148,8 @@ class Spool:
 
     def admit(self, making: Path, push: Push, signature: str, snapshot: Snapshot) -> Entry:
         """Make the pinned folder, which `snapshot` was taken of, an entry."""
-        names = tuple(file.path for file in snapshot.entries)
-        whole = root(snapshot.entries)
+        names = (*(file.path for file in snapshot.entries), *(link.path for link in snapshot.links))
+        whole = snapshot.digest
         body = {
             "workload": push.workload, "name": push.name, "term": push.term, "height": push.height, "step": push.step,
             "attempt": push.attempt, "salt": push.salt.hex(), "saved_at": push.saved_at, "parent": push.parent,
@@ -159,7 +173,7 @@ class Spool:
         None if the entry went, or was numbered anew for another destination, meanwhile.
         """
         snapshot = self.snapshot(entry)
-        making = self.pin(entry.files, entry.names)
+        making = self.pin(entry.files, entry.on_disk, folders=empty_folders(entry.files))
         with self.lock:
             if not entry.folder.is_dir():
                 self.discard(making)
@@ -179,8 +193,8 @@ class Spool:
         """
         with self._reading:
             if entry.folder not in self._snapshots:
-                snapshot = take_snapshot(entry.files, entry.names)
-                if root(snapshot.entries) != entry.root:
+                snapshot = take_snapshot(entry.files, entry.on_disk, empty_folders(entry.files))
+                if snapshot.digest != entry.root:
                     raise SourceChanged(f"{entry.push.name} was rewritten in place after it was admitted")
                 self._snapshots[entry.folder] = snapshot
             return self._snapshots[entry.folder]
@@ -347,7 +361,8 @@ def _write_durably(path: Path, body: bytes) -> None:
 def _sync_tree(folder: Path) -> None:
     """Make everything below `folder` survive a power cut: what is pushed after one must be what was admitted."""
     for path in [folder, *folder.rglob("*")]:
-        _sync(path)
+        if not path.is_symlink():
+            _sync(path)
 
 
 def _sync(path: Path) -> None:

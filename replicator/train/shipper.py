@@ -16,8 +16,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from replicator.errors import CheckpointTorn, NotOpen, ReplicatorError, Sealed, SourceChanged, StoreError
+from replicator.formats.tree import empty_folders
 from replicator.layouts import inspect
+from replicator.repository.names import shown
 from replicator.repository.repository import random_token
+from replicator.repository.ruling import is_suspect
 from replicator.repository.ship import Push
 from replicator.repository.snapshot import take_snapshot
 from replicator.service.intake import judged, sign
@@ -113,11 +116,11 @@ class Shipper:
             if fault is not None or not candidate.complete:
                 raise CheckpointTorn(fault or f"{path}: {candidate.why}")
             signature = sign(candidate)
-            making = self._spool.link(path, candidate.files)
+            making = self._spool.link(path, candidate.files, folders=candidate.folders)
         except (ReplicatorError, OSError) as error:
             self._lose(step, str(error))
             return False
-        waiting = _Waiting(making, path.absolute().name, step, signature, candidate.files)
+        waiting = _Waiting(making, shown(path.absolute().name), step, signature, candidate.files)
         with self._open:
             self._unread.append(waiting)
         self._arrived.set()
@@ -197,7 +200,8 @@ class Shipper:
         """Read, judge and number a checkpoint, and make it an entry of the spool; again later where a store is away."""
         try:
             self._spool.settle(waiting.making)
-            snapshot = take_snapshot(waiting.making / "files", waiting.files)
+            files = waiting.making / "files"
+            snapshot = take_snapshot(files, waiting.files, empty_folders(files))
         except (CheckpointTorn, SourceChanged, OSError) as error:
             self._give_up(waiting, str(error))
             return
@@ -208,7 +212,7 @@ class Shipper:
             return
         self._number(view.term)
         history = self._prime(view)
-        findings = judged(snapshot.tensors, history)
+        findings = judged(snapshot.tensors, history, snapshot=snapshot)
         if findings:
             log.error(
                 "step %d is SUSPECT (%s): it is shipped, and never restored as latest",
@@ -262,8 +266,9 @@ class Shipper:
 
     def _prime(self, view: LogView) -> list[Sequence[TensorEntry]]:
         if self._history is None:
-            sound = [accepted for accepted in view.in_order() if not accepted.what.suspect]
-            self._history = list(self._peers[0].tensors(sound[-3:]))
+            ours = self._peers[0]
+            sound = [each for each in view.in_order() if not is_suspect(ours, self._workload, each)]
+            self._history = list(ours.tensors(sound[-3:]))
         return self._history
 
     def _settle(self) -> None:

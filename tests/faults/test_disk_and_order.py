@@ -103,7 +103,8 @@ class LateStore:
 @pytest.mark.parametrize("seed", range(6))
 def test_with_writes_applied_late_and_out_of_order_a_checkpoint_is_whole_or_not_there(tmp_path, seed, monkeypatch):
     monkeypatch.setattr("replicator.repository.packs.PACK_BYTES", 100_000)
-    monkeypatch.setattr("replicator.repository.blocks.BLOCK_BYTES", 64_000)
+    for name, size in (("MIN_BYTES", 8_000), ("AVERAGE_BYTES", 32_000), ("MAX_BYTES", 64_000)):
+        monkeypatch.setattr(f"replicator.repository.chunks.{name}", size)
     store = LateStore(random.Random(seed))
     there = repository(store)
     store.late = True

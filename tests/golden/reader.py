@@ -173,7 +173,7 @@ def entries(repository: Repository, workload: str) -> list[tuple[str, dict]]:
         if kind in ("commit", "drop", "compact") and listed.get(said["term"]) and "signer" in record:
             copied = kind == "commit" and said["what"]["term"] < said["term"] and record["promotes"]
             assert copied or record["signer"] in listed[said["term"]]
-        found.append((kind, said))
+        found.append((kind, {**said, "slot": n, "record": digest(body)}))
         previous, n = digest(body), n + 1
     return found
 
@@ -232,22 +232,59 @@ def standing(log: list[tuple[str, dict]]) -> dict[tuple[int, int], dict]:
     return stand
 
 
+def left(log: list[tuple[str, dict]], identity: tuple[int, int]) -> bool:
+    """Whether a later term began from an earlier checkpoint than this one, or from another branch."""
+    began = {body["term"]: ((body["assignment"] or {}).get("workload") or {}).get("head") for _, body in opens(log)}
+    upper = max(began, default=0)
+    while (head := began.get(upper)) is not None and head["term"] < upper:
+        if head["term"] < identity[0] < upper or (identity[0] == head["term"] and identity > key(head)):
+            return True
+        upper = head["term"]
+    return False
+
+
+def opens(log: list[tuple[str, dict]]) -> list[tuple[str, dict]]:
+    """The first open of each term, lowest term last, so that it is the one that counts."""
+    return [entry for entry in reversed(log) if entry[0] == "open"]
+
+
+def suspect(repository: Repository, workload: str, commit: dict) -> bool:
+    """People's last word about the commit's record, else whether it has findings."""
+    said = f"{workload}/{commit['slot']:020d}/admission/people"
+    words = [repository.envelope(path.read_bytes()) for path in sorted((repository.path / "receipts" / said).glob("*"))]
+    words = [word["body"] for word in words if word["body"]["record"] == commit["record"]]
+    return not words[-1]["ok"] if words else bool(commit["what"]["findings"])
+
+
 def restore(repository: Repository, workload: str, target: Path) -> dict:
     """Write the newest sound checkpoint's files to `target`; returns what the commit says of it."""
-    sound = {k: c for k, c in standing(entries(repository, workload)).items() if not c["what"]["findings"]}
-    commit = sound[max(sound)]
+    log = entries(repository, workload)
+    sound = {k: c for k, c in standing(log).items() if not suspect(repository, workload, c)}
+    commit = sound[max(sound, key=lambda identity: (not left(log, identity), identity))]
     manifest = repository.manifest(commit["where"]["manifest"]["digest"])
-    rows = sorted([f["path"], f["mode"], f["mtime_ns"], f["size_bytes"], f["digest"]] for f in manifest["files"])
-    assert digest(canonical(rows)) == commit["what"]["root"]
+    rows = [[f["path"], f["mode"], f["mtime_ns"], f["size_bytes"], f["digest"]] for f in manifest["files"]]
+    rows += [[each["path"], each["target"]] for each in manifest.get("links", [])]
+    rows += [[each["path"], each["mode"], each["mtime_ns"]] for each in manifest.get("folders", [])]
+    assert digest(canonical(sorted(rows, key=lambda row: row[0]))) == commit["what"]["root"]
     packs = [repository.stored("packs", pack["digest"]) for pack in manifest["packs"]]
     for file in manifest["files"]:
         body = b"".join(repository.block(manifest, index, packs) for index in file["blocks"])
         assert digest(body) == file["digest"]
-        path = target / file["path"]
+        path = target / on_disk(file["path"])
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(body)
         path.chmod(file["mode"])
         os.utime(path, ns=(file["mtime_ns"], file["mtime_ns"]))
+    for each in manifest.get("folders", []):
+        path = target / on_disk(each["path"])
+        path.mkdir(parents=True)
+        path.chmod(each["mode"])
+        os.utime(path, ns=(each["mtime_ns"], each["mtime_ns"]))
+    for each in manifest.get("links", []):
+        path = target / on_disk(each["path"])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.symlink_to(on_disk(each["target"]))
+        assert path.resolve().is_relative_to(target.resolve())
     return commit["what"]
 
 
@@ -258,6 +295,12 @@ def opened(path: Path, keys: Path | None, recipient: str) -> Repository:
     assert private["protection"] == {"kind": "none"}
     trust = json.loads((keys / "trust.json").read_bytes())
     return Repository(path, trust, recipient, base64.b64decode(private["secret"]))
+
+
+def on_disk(name: str) -> str:
+    """A NUL and two hex digits are a byte that is not UTF-8."""
+    first, *rest = name.split("\0")
+    return os.fsdecode(first.encode() + b"".join(bytes([int(each[:2], 16)]) + each[2:].encode() for each in rest))
 
 
 if __name__ == "__main__":

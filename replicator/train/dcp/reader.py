@@ -162,7 +162,7 @@ class _Source:
     def manifest(self) -> Manifest:
         if self._manifest is None:
             found = self.repository.manifest(self.accepted.where.manifest)
-            if manifests.root(found.files) != self.accepted.what.root:
+            if manifests.root_of(found) != self.accepted.what.root:
                 raise DataCorrupt(f"the manifest of {self.accepted.what.id()} lists other files than its commit")
             self._manifest = found
         return self._manifest

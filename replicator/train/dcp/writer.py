@@ -22,6 +22,7 @@ from torch.futures import Future
 from replicator.errors import HeightTaken, ReplicatorError, StoreError
 from replicator.layouts.steps import step_of
 from replicator.repository.repository import random_token
+from replicator.repository.ruling import is_suspect
 from replicator.repository.ship import Push, ship
 from replicator.service.intake import judged
 from replicator.service.once import open_for
@@ -245,5 +246,7 @@ def _ship(push: Push, snapshot: Any, repository: Repository) -> Accepted:
 
 
 def _findings(repository: Repository, workload: str, tensors: Sequence[TensorEntry]) -> tuple[Finding, ...]:
-    ordered = [each for each in repository.log(workload).view().in_order() if not each.what.suspect]
+    ordered = [
+        each for each in repository.log(workload).view().in_order() if not is_suspect(repository, workload, each)
+    ]
     return judged(tensors, repository.tensors(ordered[-_HISTORY:]))

@@ -9,6 +9,7 @@ from drstack.errors import EnvironmentUnknown
 from drstack.platforms.local.descriptor import read_descriptor
 from drstack.platforms.local.prover import ProverConfig
 from drstack.spec.loader import parse_environment
+from replicator.admission import DEFAULT
 from replicator.retention.policy import Policy
 from replicator.service.config import ServiceConfig
 
@@ -32,7 +33,12 @@ def replicator_config(environment, site):
     """As Site and ReplicatorService make it together."""
     told = environment.replication.keep.policy()
     shipped = [
-        {"name": name, "checkpoints": local.checkpoints_path(each), "keep": {"last": told} if told == 7 else told}
+        {
+            "name": name,
+            "checkpoints": local.checkpoints_path(each),
+            "keep": {"last": told} if told == 7 else told,
+            "admission": local.admission(each),
+        }
         for name, each in local.replicated(environment).items()
     ]
     ordered = [{"name": each.site, "url": each.repository} for each in local.destinations(environment, site, ROOT)]
@@ -53,6 +59,14 @@ def test_a_replicator_is_told_the_policy_as_the_file_has_it():
     declared = parse_environment(text, Path("gpt-prod.yaml"))
     config = ServiceConfig.model_validate(replicator_config(declared, "west"))
     assert config.workloads[0].keep == Policy(last=3, daily=7, min_age_s=7200.0)
+
+
+def test_a_replicator_is_told_how_checkpoints_are_judged():
+    text = TEXT.replace("every: 3s}", "every: 3s, admission: {ignore: [shape], jump_factor: 9}}")
+    config = ServiceConfig.model_validate(replicator_config(parse_environment(text, Path("gpt-prod.yaml")), "west"))
+    judged = config.workloads[0].admission
+    assert (judged.ignore, judged.jump_factor, judged.norm_factor) == (("shape",), 9.0, DEFAULT.norm_factor)
+    assert "admission" not in replicator_config(ENVIRONMENT, "west")["workloads"][0]
 
 
 def test_a_descriptor_is_what_actuators_read():

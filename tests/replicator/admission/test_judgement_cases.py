@@ -99,7 +99,10 @@ def test_a_zeroed_shard_is_found_among_others() -> None:
     assert [finding.reason for finding in judge(now, [before])] == ["zeroed"]
 
 
-@pytest.mark.parametrize(("factor", "expected"), [(1e2, []), (2e3, ["norm"]), (1e30, ["norm"]), (1e-5, ["norm"])])
+@pytest.mark.parametrize(
+    ("factor", "expected"),
+    [(3.0, []), (0.3, []), (10.0, ["norm"]), (0.1, ["norm"]), (2e3, ["norm"]), (1e30, ["norm"]), (1e-5, ["norm"])],
+)
 def test_a_norm_far_out_is_found(factor: float, expected: list[str]) -> None:
     steady = [tensor(sum_squares=64.0 + i) for i in range(5)]
     assert reasons(run(*steady, tensor(sum_squares=64.0 * factor**2))) == expected

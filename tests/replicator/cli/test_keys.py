@@ -212,7 +212,7 @@ def test_who_keeps_an_encrypted_repository_needs_no_key_that_reads_it(office, tm
     decided = keeper("retain", *at, "--keep-last", 1, "--dry-run", "--json")
     assert decided.returncode == 0, decided.stderr
     assert [(row["step"], row["keep"]) for row in decided.document["checkpoints"]] == [(8, True), (7, True)]
-    assert keeper("release", *at, "--name", "case-7", "--reason", "settled", "--by", "counsel").returncode == 0
+    assert keeper("unhold", *at, "--name", "case-7", "--reason", "settled", "--by", "counsel").returncode == 0
     dropped = keeper("retain", *at, "--keep-last", 1, "--json")
     assert dropped.returncode == 0, dropped.stderr
     unsigned = machine(office, tmp_path, "stranger")

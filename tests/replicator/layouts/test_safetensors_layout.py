@@ -132,13 +132,13 @@ def test_what_cannot_be_replicated_is_named(tmp_path: Path) -> None:
     assert inspect(folder).why == "`gone` leads nowhere"
     (folder / "gone").unlink()
     (folder / "linked").symlink_to(tmp_path, target_is_directory=True)
-    assert inspect(folder).why == "`linked` is a link"
+    assert inspect(folder).why == "`linked` is a link to a folder that the checkpoint does not hold"
 
 
-def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
+def test_a_name_that_is_no_text_travels(tmp_path: Path) -> None:
     folder = tmp_path / "step-1"
     folder.mkdir()
     (folder / os.fsdecode(b"model-\xff.pt")).write_bytes(b"x")
     candidate = inspect(folder)
-    assert not candidate.complete
-    assert candidate.why.encode()
+    assert candidate.complete
+    assert candidate.files == (os.fsdecode(b"model-\xff.pt"),)

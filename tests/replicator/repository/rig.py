@@ -16,6 +16,8 @@ from replicator.stores.cloud import memory_store
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pytest
+
     from replicator.stores.store import ObjectStore
 
 
@@ -46,6 +48,17 @@ class KillAt:
         self.left -= 1
         if self.left < 0:
             raise Killed
+
+
+def cut_every(size_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks of this size, whatever their content, so that a small checkpoint has many."""
+
+    def cut(read, length):
+        for at in range(0, length, size_bytes):
+            yield read(min(size_bytes, length - at))
+
+    monkeypatch.setattr("replicator.repository.blocks.BLOCK_BYTES", size_bytes)
+    monkeypatch.setattr("replicator.repository.blocks.chunks", cut)
 
 
 def repository(store: ObjectStore | None = None, *, name: str = "west") -> Repository:

@@ -24,14 +24,14 @@ from replicator.repository.verify import verify
 from replicator.stores.cloud import memory_store
 from replicator.stores.deadline import DeadlineStore
 from replicator.stores.faults import FaultyStore
-from tests.replicator.repository.rig import checkpoint, contents, push, repository
+from tests.replicator.repository.rig import checkpoint, contents, cut_every, push, repository
 from tests.replicator.repository.test_restore_goes_on import Reads
 
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch):
     monkeypatch.setattr("replicator.repository.packs.PACK_BYTES", 200_000)
-    monkeypatch.setattr("replicator.repository.blocks.BLOCK_BYTES", 64_000)
+    cut_every(64_000, monkeypatch)
     monkeypatch.setattr("replicator.repository.ladder.UNIT_BYTES", 128_000)
 
 

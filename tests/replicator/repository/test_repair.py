@@ -25,7 +25,7 @@ from replicator.repository.ship import ship
 from replicator.repository.verify import check_decoded, verify
 from replicator.stores.cloud import memory_store
 from replicator.stores.faults import FaultyStore
-from tests.replicator.repository.rig import checkpoint, contents, push, repository
+from tests.replicator.repository.rig import checkpoint, contents, cut_every, push, repository
 
 SEEDS = range(400) if os.environ.get("DRSTACK_SOAK") else range(12)
 BOTH = ("stored", "decoded")
@@ -34,7 +34,7 @@ BOTH = ("stored", "decoded")
 @pytest.fixture(autouse=True)
 def _small(monkeypatch):
     monkeypatch.setattr("replicator.repository.packs.PACK_BYTES", 60_000)
-    monkeypatch.setattr("replicator.repository.blocks.BLOCK_BYTES", 16_000)
+    cut_every(16_000, monkeypatch)
     monkeypatch.setattr("replicator.repository.ladder.UNIT_BYTES", 40_000)
 
 

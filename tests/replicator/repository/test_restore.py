@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from replicator.errors import DataCorrupt, DestinationOccupied, NothingToRestore
 from replicator.model import CommitId, Finding
-from replicator.repository.blocks import BLOCK_BYTES, OWN_BLOCK_BYTES, cut
+from replicator.repository.blocks import BLOCK_BYTES, OWN_BLOCK_BYTES, regions
 from replicator.repository.manifest import safe_path
 from replicator.repository.repository import newest_recovery_point
 from replicator.repository.restore import restore
@@ -102,7 +102,11 @@ def test_blocks_cover_a_file_without_gap_and_large_tensors_own_theirs(size, piec
             break
         tensors.append((offset, length))
         end = offset + length
-    blocks = cut(size, tensors)
+    blocks = [
+        (region.offset + at, min(BLOCK_BYTES, region.length - at))
+        for region in regions(size, tensors)
+        for at in range(0, region.length, BLOCK_BYTES)
+    ]
     assert sum(length for _, length in blocks) == size
     at = 0
     for offset, length in blocks:

@@ -19,7 +19,7 @@ from replicator.repository.ship import ship
 from replicator.stores.cloud import memory_store
 from replicator.stores.faults import FaultyStore
 from replicator.stores.local import LocalStore
-from tests.replicator.repository.rig import checkpoint, contents, push, repository
+from tests.replicator.repository.rig import checkpoint, contents, cut_every, push, repository
 
 
 class Reads:
@@ -47,7 +47,7 @@ class Reads:
 @pytest.fixture(autouse=True)
 def _small(monkeypatch):
     monkeypatch.setattr("replicator.repository.packs.PACK_BYTES", 300_000)
-    monkeypatch.setattr("replicator.repository.blocks.BLOCK_BYTES", 64_000)
+    cut_every(64_000, monkeypatch)
     monkeypatch.setattr("replicator.repository.ladder.UNIT_BYTES", 128_000)
 
 

@@ -17,7 +17,7 @@ from replicator.repository.ship import ship
 from replicator.repository.verify import sample, verify
 from replicator.stores.cloud import memory_store
 from replicator.stores.faults import FaultyStore
-from tests.replicator.repository.rig import checkpoint, push, repository
+from tests.replicator.repository.rig import checkpoint, cut_every, push, repository
 from tests.replicator.repository.test_repair import filled, flip_body
 from tests.replicator.repository.test_restore_goes_on import Reads
 
@@ -27,7 +27,7 @@ DAY = 86_400.0
 @pytest.fixture(autouse=True)
 def _small(monkeypatch):
     monkeypatch.setattr("replicator.repository.packs.PACK_BYTES", 60_000)
-    monkeypatch.setattr("replicator.repository.blocks.BLOCK_BYTES", 16_000)
+    cut_every(16_000, monkeypatch)
 
 
 PLAIN = Facts(

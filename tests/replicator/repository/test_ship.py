@@ -7,7 +7,7 @@ import pytest
 from replicator.errors import BaseGone, Sealed, SourceChanged
 from replicator.log.entries import Drop
 from replicator.model import Id
-from replicator.repository import blocks
+from replicator.repository import chunks
 from replicator.repository.restore import restore
 from replicator.repository.select import select
 from replicator.repository.ship import ship
@@ -40,7 +40,9 @@ def test_a_second_checkpoint_sends_only_what_changed(tmp_path):
 @pytest.mark.parametrize("before", [True, False])
 def test_a_push_killed_at_any_write_leaves_nothing_or_everything_and_ends_when_run_again(tmp_path, before, monkeypatch):
     monkeypatch.setattr("replicator.repository.packs.PACK_BYTES", 100_000)
-    monkeypatch.setattr(blocks, "BLOCK_BYTES", 64_000)
+    monkeypatch.setattr(chunks, "MIN_BYTES", 8_000)
+    monkeypatch.setattr(chunks, "AVERAGE_BYTES", 32_000)
+    monkeypatch.setattr(chunks, "MAX_BYTES", 64_000)
     snapshot = checkpoint(tmp_path / "a", 10)
     counter = KillAt(10**9, before=True)
     fresh = memory_store()

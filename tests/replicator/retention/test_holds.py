@@ -120,6 +120,6 @@ def test_a_dry_run_says_of_each_why_and_changes_nothing_and_the_run_does_what_it
     text = CliRunner().invoke(app, ["retain", *repo, "--keep-daily", "1", "--dry-run"]).stdout
     assert "keep       1.1  step       10  held as case-7" in text
     assert "hold  case-7: 1.1 (legal: court)" in text
-    assert run("release", *repo, "--name", "case-7", "--reason", "settled", "--by", "legal")["released"] == "case-7"
-    assert isinstance(run("release", *repo, "--name", "x", "--reason", "s", "--by", "l", code=60), HoldUnknown)
+    assert run("unhold", *repo, "--name", "case-7", "--reason", "settled", "--by", "legal")["released"] == "case-7"
+    assert isinstance(run("unhold", *repo, "--name", "x", "--reason", "s", "--by", "l", code=60), HoldUnknown)
     assert "what to keep" in str(run("retain", *repo, code=40))

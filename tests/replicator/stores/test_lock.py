@@ -36,7 +36,7 @@ from tests.replicator.stores.s3_servers import ACCESS, REGION, SECRET, credentia
 
 def test_a_lock_covers_every_pack_that_a_checkpoint_names_whichever_brought_it():
     view = replay([opening(), commit(1, packs=("aa", "bb")), commit(2, packs=("bb", "cc"), base=1)])
-    keys = list(covered(view, "gpt", [CommitId(1, 2)]))
+    keys = list(covered(view, "gpt", [CommitId(1, 2)], wrapped=["keys/k/operator"]))
     assert keys == [
         "packs/bb/bb", "packs/cc/cc", "manifests/m1/m1.2", *(f"log/gpt/{n:020d}" for n in (1, 2, 3)), "format.json"
     ]  # fmt: skip

@@ -1,0 +1,63 @@
+"""`*.index.json`: which tensor lies in which shard, as Hugging Face writes it.
+
+Invariant: what is read here is a claim. Whether the shards bear it out is judged by `replicator.admission.shards`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, cast
+
+from replicator.formats.errors import FormatError, MetadataInvalid
+from replicator.formats.pickle_values import as_dict, as_text
+from replicator.formats.source import check_relative, open_source
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+SUFFIXES = (".safetensors.index.json", ".bin.index.json")
+MAX_INDEX_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class ShardIndex:
+    file: str
+    shard_of: Mapping[str, str]
+    """Per tensor the file that should hold it, relative to the checkpoint's root."""
+
+
+def is_index(name: str) -> bool:
+    return name.endswith(SUFFIXES)
+
+
+def read_index(root: Path, name: str) -> ShardIndex:
+    """Raises FormatError (MetadataInvalid, PathRefused, SourceUnreadable)."""
+    folder = PurePosixPath(name).parent
+    with open_source(root, name) as source:
+        if source.size_bytes > MAX_INDEX_BYTES:
+            raise MetadataInvalid(f"`{name}` has {source.size_bytes} bytes, which is no index")
+        body = source.read(0, source.size_bytes)
+    try:
+        document = as_dict(cast("object", json.loads(body, object_pairs_hook=unique, parse_constant=_no_number)))
+        weights = as_dict(document.get("weight_map"))
+        shards = {as_text(each): str(folder / check_relative(as_text(shard))) for each, shard in weights.items()}
+    except FormatError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise MetadataInvalid(f"`{name}`: {error}") from error
+    return ShardIndex(name, shards)
+
+
+def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """For `json.loads`: a name that is there twice is an error, as readers would differ about it."""
+    document = dict(pairs)
+    if len(document) != len(pairs):
+        raise ValueError("a name is there twice")
+    return document
+
+
+def _no_number(constant: str) -> object:
+    raise ValueError(f"{constant} is not JSON")
