@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from replicator.errors import ReplicatorError
+from replicator.model import Level
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,6 +34,10 @@ class WatchedWorkload(Frozen):
     """The folder below which the trainer writes its checkpoints."""
     keep: int = Field(default=20, ge=1)
     """How many checkpoints each repository keeps, pins aside."""
+    rpo_s: float | None = Field(default=None, ge=0)
+    """The recovery point objective, by which metrics judge and destinations are served."""
+    receipts: tuple[Level, ...] = Field(default=("stored", "decoded"), min_length=1)
+    """Which receipts a commit needs to count as received."""
 
 
 class ServiceConfig(Frozen):
@@ -54,6 +59,8 @@ class ServiceConfig(Frozen):
     """Whether to write `stored` and `decoded` receipts for what arrives in the own repository."""
     verifier: str | None = None
     """The name under which receipts are written; the site's by default."""
+    drain_s: float = Field(default=8.0, ge=0)
+    """After SIGTERM, how long to go on shipping what waits; the rest stays in the spool."""
     drop_grace_s: float = Field(default=86400.0, ge=0)
     """How long the bytes of a dropped checkpoint stay: longer than the longest push and restore."""
 

@@ -23,17 +23,24 @@ from replicator.errors import (
     SourceChanged,
     StoreError,
 )
+from replicator.model import CommitId
 from replicator.repository.ship import ship
+from replicator.stores.meter import Meter
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Sequence
 
+    from replicator.log.replay import Accepted
     from replicator.repository.repository import Repository
+    from replicator.service.attestation import Attestation
     from replicator.service.spool import Entry, Spool
 
 _log = structlog.get_logger("replicator")
 _MAX_PENDING = 4
+_LOOK_S = 0.2
+_PROBE_S = 15.0
+"""An idle destination is asked so often whether it is there."""
 
 
 @dataclass(slots=True)
@@ -42,17 +49,27 @@ class DestinationStatus:
 
     committed: int = 0
     refused: int = 0
+    skipped: int = 0
     last_step: int | None = None
     last_commit: str | None = None
     last_saved_at: float | None = None
     committed_at: float | None = None
+    raw_bytes: int = 0
     shipped_bytes: int = 0
+    last_receipt_at: float | None = None
     trouble: str | None = None
+
+
+def _new_meter() -> Meter:
+    return Meter(time.time)
 
 
 @dataclass(slots=True)
 class Shipping:
-    """A worker for one workload and one destination. `on_sealed(term, why)` ends the terms up to that one."""
+    """A worker for one workload and one destination. `on_sealed(term, why)` ends the terms up to that one.
+
+    `workload`: whose log says at the start what the destination holds already; None: that is not asked.
+    """
 
     repository: Repository
     spool: Spool
@@ -60,16 +77,65 @@ class Shipping:
     on_sealed: Callable[[int, str], None]
     retry_s: float = 1.0
     status: DestinationStatus = field(default_factory=DestinationStatus)
+    workload: str | None = None
+    meter: Meter = field(default_factory=_new_meter)
+    attestation: Attestation | None = None
+    sending: CommitId | None = None
+    """What is on its way now."""
+    sent_before: int = 0
+    """Bytes sent before it."""
+    _asked_at: float = 0.0
 
     def run(self, stop: threading.Event) -> None:
         while not stop.is_set():
-            self.wake.wait(self.retry_s)
+            self.wake.wait(_LOOK_S if self._awaited else self.retry_s)
             self.wake.clear()
             try:
+                self._catch_up()
                 self.ship_pending(stop)
+                self._attest()
+                self._probe()
             except (ReplicatorError, OSError) as error:
-                self.status.trouble = str(error)
+                self._trouble(error)
                 _log.error("shipping failed", destination=self.repository.name, why=str(error))
+
+    @property
+    def _awaited(self) -> bool:
+        """Whether a save waits for a receipt from here."""
+        return self.attestation is not None and self.attestation.urgent and self.attestation.waits
+
+    def _catch_up(self) -> None:
+        """Take over from the log what the destination holds since before this process."""
+        if self.workload is None:
+            return
+        sound = [a for a in self.repository.log(self.workload).view().in_order() if not a.what.suspect]
+        if sound and self.status.last_step is None:
+            what = sound[-1].what
+            self.status.last_step, self.status.last_saved_at, self.status.last_commit = (
+                what.step, what.saved_at, str(what.id()),
+            )  # fmt: skip
+        self.workload = None
+
+    def _attest(self) -> None:
+        if self.attestation is not None:
+            self.attestation.look()
+            self.status.last_receipt_at = self.attestation.newest_at
+
+    def _probe(self) -> None:
+        """Ask an idle destination whether it is there, so that one that went is known before it is needed."""
+        now = time.monotonic()
+        if now - self._asked_at < _PROBE_S:
+            return
+        self._asked_at = now
+        try:
+            self.repository.format()
+        except (ReplicatorError, OSError) as error:
+            self._trouble(error)
+
+    def _trouble(self, error: ReplicatorError | OSError) -> None:
+        self.status.trouble = str(error)
+        if not isinstance(error, StoreError):  # those the store's meter counts
+            self.meter.failed(type(error).__name__)
 
     def ship_pending(self, stop: threading.Event) -> None:
         """Ship what is pending here. What an unreachable destination misses stays pending."""
@@ -79,6 +145,8 @@ class Shipping:
             self.status.trouble = None
         for entry in late:
             entry.mark(name, "skipped: newer checkpoints were waiting")
+            self.status.skipped += 1
+            _log.warning("checkpoint skipped", destination=name, step=entry.push.step, why="newer ones were waiting")
         for entry in wanted:
             if name in entry.marks():
                 continue
@@ -86,6 +154,13 @@ class Shipping:
                 return
 
     def _ship(self, entry: Entry) -> bool:
+        self.sending, self.sent_before = CommitId(entry.push.term, entry.push.height), self.meter.sent_bytes
+        try:
+            return self._ship_one(entry)
+        finally:
+            self.sending = None
+
+    def _ship_one(self, entry: Entry) -> bool:
         name, push = self.repository.name, entry.push
         try:
             accepted = ship(push, self.spool.snapshot(entry), self.repository)
@@ -100,19 +175,20 @@ class Shipping:
             return True
         except (BaseGone, SourceChanged, CheckpointTorn) as error:
             entry.mark(name, f"given up: {error}")
+            self.meter.failed(type(error).__name__)
             _log.warning("checkpoint given up", destination=name, step=push.step, why=str(error))
             return True
         except (ReplicatorError, OSError) as error:
             return self._goes_on_after(error, entry)
         if accepted is not None:
-            self._done(entry, accepted.where.shipped_bytes)
+            self._done(entry, accepted)
         return True
 
     def _goes_on_after(self, error: ReplicatorError | OSError, entry: Entry) -> bool:
         """Whether the error is only that the entry went meanwhile; else it is recorded, and tried again later."""
         if not entry.folder.is_dir():
             return True
-        self.status.trouble = str(error)
+        self._trouble(error)
         ready = not isinstance(error, (StoreError, NotOpen, RepositoryUnknown))
         say, what = (_log.error, "shipping failed") if ready else (_log.info, "destination not ready")
         say(what, destination=self.repository.name, step=entry.push.step, why=str(error))
@@ -127,14 +203,17 @@ class Shipping:
             return self._goes_on_after(error, entry)
         return made is None or self._ship(made)
 
-    def _done(self, entry: Entry, shipped_bytes: int) -> None:
-        push, status = entry.push, self.status
+    def _done(self, entry: Entry, accepted: Accepted) -> None:
+        push, status, shipped_bytes = entry.push, self.status, accepted.where.shipped_bytes
+        if self.attestation is not None:
+            self.attestation.expect(accepted, entry.signature)
         entry.mark(self.repository.name, "committed")
         status.committed += 1
         status.trouble = None
+        status.raw_bytes += accepted.what.size_bytes
         status.shipped_bytes += shipped_bytes
         status.committed_at = time.time()
-        if status.last_step is None or push.step >= status.last_step:
+        if not push.findings and (status.last_saved_at is None or push.saved_at >= status.last_saved_at):
             status.last_step, status.last_saved_at = push.step, push.saved_at
             status.last_commit = f"{push.term}.{push.height}"
         _log.info(
