@@ -132,10 +132,7 @@ def replicator_config(environment: Environment, site: str, root: Path) -> dict[s
     """`replicator.service.config.ServiceConfig`: the own repository first, then the others in order."""
     every = places(environment, root)
     here = every[site]
-    watched = [
-        {"name": name, "path": str(here.folder / checkpoints_path(workload)), "keep": environment.replication.keep}
-        for name, workload in replicated(environment).items()
-    ]
+    watched = [_watched(environment, here, name, workload) for name, workload in replicated(environment).items()]
     ordered = [here, *(other for name, other in every.items() if name != site)]
     return {
         "site": site,
@@ -144,6 +141,18 @@ def replicator_config(environment: Environment, site: str, root: Path) -> dict[s
         "workloads": watched,
         "spool": str(here.folder / "spool"),
         "status_file": str(here.folder / "run" / "replicator-status.json"),
+    }
+
+
+def _watched(environment: Environment, here: LocalPlace, name: str, workload: Workload) -> dict[str, object]:
+    """What acknowledges a checkpoint is what makes it a recovery point, but for its proof, which takes a resume."""
+    demanded = environment.replication.demanded(workload.class_)
+    return {
+        "name": name,
+        "path": str(here.folder / checkpoints_path(workload)),
+        "keep": environment.replication.keep,
+        "rpo_s": objectives(workload).rpo_s,
+        "receipts": [level for level in demanded if level != "proved"],
     }
 
 

@@ -43,12 +43,12 @@ def left_behind(workloads: Sequence[Workload]) -> list[Left]:
 def drain(workloads: Sequence[Workload], look: Callable[[], None], *, within_s: float) -> list[Left]:
     """Until everything is shipped that destinations take, or the time is over. What is left.
 
-    `look` parks what the trainer finished meanwhile. A destination in trouble is not waited for.
+    `look` parks what the trainer finished meanwhile, once it stood still. A destination in trouble is not waited for.
     """
     ends = time.monotonic() + within_s
     look()
     left = left_behind(workloads)
-    while any(each.trouble is None for each in left) and time.monotonic() < ends:
+    while _goes_on(workloads, left) and time.monotonic() < ends:
         time.sleep(_LOOK_S)
         look()
         left = left_behind(workloads)
@@ -62,3 +62,8 @@ def drain(workloads: Sequence[Workload], look: Callable[[], None], *, within_s: 
             _log.warning("left in the folder", workload=workload.watched.name, checkpoints=workload.intake.waiting)
     _log.info("drained", left=len(left))
     return left
+
+
+def _goes_on(workloads: Sequence[Workload], left: Sequence[Left]) -> bool:
+    waits = any(each.role == "writer" and each.intake.waiting for each in workloads)
+    return waits or any(each.trouble is None for each in left)
