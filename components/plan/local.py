@@ -152,7 +152,7 @@ def _watched(environment: Environment, here: LocalPlace, name: str, workload: Wo
         "path": str(here.folder / checkpoints_path(workload)),
         "keep": environment.replication.keep,
         "rpo_s": objectives(workload).rpo_s,
-        "receipts": [level for level in demanded if level != "proved"],
+        "receipts": [level for level in demanded if level != "proved"] or ["stored"],
     }
 
 

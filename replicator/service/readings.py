@@ -13,13 +13,18 @@ if TYPE_CHECKING:
 
     from replicator.service.shipping import Shipping
     from replicator.service.stall import StallAlarm
+    from replicator.service.uplink import Uplink
     from replicator.service.workload import Workload
 
 
-def readings(alarms: Sequence[StallAlarm], now: float) -> Iterator[Reading]:
+def readings(alarms: Sequence[StallAlarm], uplink: Uplink, now: float) -> Iterator[Reading]:
     """Of all workloads. `now` in unix seconds."""
     for alarm in alarms:
         yield from _of_workload(alarm, now)
+    for name, lane in list(uplink.lanes.items()):
+        yield Reading("replicator_held", (name,), float(lane.held or uplink.held is not None))
+        if lane.pace is not None:
+            yield Reading("replicator_rate_limit_bytes_per_second", (name,), lane.pace.rate)
 
 
 def _of_workload(alarm: StallAlarm, now: float) -> Iterator[Reading]:

@@ -14,26 +14,20 @@ from typing import TYPE_CHECKING
 import structlog
 
 from replicator.errors import ReplicatorError
-from replicator.repository.repository import Repository, random_token
-from replicator.service.attestation import Attestation
+from replicator.service.assembly import build, peer_watches, uplink_of
 from replicator.service.drain import drain
 from replicator.service.health import Facts, lives, ready
-from replicator.service.intake import Intake
-from replicator.service.keeping import Keeping
+from replicator.service.holds import Pins, told_by
 from replicator.service.readings import readings
-from replicator.service.shipping import Shipping
+from replicator.service.room import make_room
 from replicator.service.sizes import not_writable
-from replicator.service.spool import Spool
 from replicator.service.stall import StallAlarm
 from replicator.service.status import status, write_status
-from replicator.service.workload import Workload
-from replicator.stores.meter import Meter, MeteredStore
-from replicator.stores.url import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from replicator.service.config import Destination, ServiceConfig, WatchedWorkload
+    from replicator.service.config import ServiceConfig
     from replicator.service.health import Health
     from replicator.service.metrics import Reading
 
@@ -48,7 +42,9 @@ class Service:
 
     def __init__(self, config: ServiceConfig) -> None:
         self._config = config
-        self._workloads = [self._build(watched) for watched in config.workloads]
+        self._uplink = uplink_of(config)
+        self._workloads = [build(config, watched, self._uplink) for watched in config.workloads]
+        self._pins = Pins(time.monotonic)
         self._alarms = [StallAlarm(each) for each in self._workloads]
         self._started_at = self._round_at = time.time()
 
@@ -61,6 +57,10 @@ class Service:
             threads += [threading.Thread(target=w.run, args=(ended,), daemon=True) for w in workers]
             if self._config.verify_own:
                 threads.append(threading.Thread(target=workload.keeping.run, args=(ended,), daemon=True))
+        threads += [
+            threading.Thread(target=watch.run, args=(ended,), daemon=True)
+            for watch in peer_watches(self._config, self._workloads, self._uplink)
+        ]
         for thread in threads:
             thread.start()
         _log.info("replicator started", site=self._config.site, workloads=[w.name for w in self._config.workloads])
@@ -69,6 +69,7 @@ class Service:
         if drains():
             drain(self._workloads, self.look, within_s=self._config.drain_s)
         ended.set()
+        self._uplink.close()
         for workload in self._workloads:
             for wake in workload.wake:
                 wake.set()
@@ -142,38 +143,18 @@ class Service:
                 if workload.trouble != str(error):
                     _log.warning("cannot look", workload=workload.watched.name, why=str(error))
                 workload.trouble = str(error)
+        self._yield_to_restores()
+        if self._config.spool_limit_bytes is not None:
+            make_room(self._workloads, self._config.spool_limit_bytes)
 
-    def _build(self, watched: WatchedWorkload) -> Workload:
-        config = self._config
-        spool = Spool(Path(config.spool) / watched.name)
-        own_url = next(each.url for each in config.destinations if each.name == config.own)
-
-        def repository(name: str, url: str) -> Repository:
-            return Repository(name, open_store(url))
-
-        keeping = Keeping(
-            repository(config.own, own_url), watched.name, config.verifier or config.site, watched.keep,
-            config.drop_grace_s, config.poll_s,
-        )  # fmt: skip
-        wake = [threading.Event() for _ in config.destinations]
-        made = Workload(
-            watched, repository(config.own, own_url), [repository(each.name, each.url) for each in config.destinations],
-            Intake(watched.name, Path(watched.path), spool, random_token, config.quiet_s), spool, [], keeping, wake,
-        )  # fmt: skip
-        made.shippers = [
-            self._shipper(each, watched, made, event) for each, event in zip(config.destinations, wake, strict=True)
-        ]
-        return made
-
-    def _shipper(
-        self, destination: Destination, watched: WatchedWorkload, workload: Workload, wake: threading.Event
-    ) -> Shipping:
-        meter = Meter(time.time)
-        there = Repository(destination.name, MeteredStore(open_store(destination.url), meter, time.monotonic))
-        return Shipping(
-            there, workload.spool, wake, workload.sealed, workload=watched.name, meter=meter,
-            attestation=Attestation(there, watched.name, watched.receipts, time.monotonic),
-        )  # fmt: skip
+    def _yield_to_restores(self) -> None:
+        file = Path(self._config.hold_file) if self._config.hold_file else Path(self._config.spool) / "hold"
+        whys = [told_by(file, time.time())]
+        whys += [self._pins.reason(each.watched.name, each.pins) for each in self._workloads]
+        why = next((each for each in whys if each is not None), None)
+        if (why is None) != (self._uplink.held is None):
+            _log.warning("sending stops" if why else "sending goes on", destination="all", why=why)
+            self._uplink.hold(why)
 
     def _status_loop(self, stop: threading.Event) -> None:
         while not stop.wait(min(1.0, self._config.poll_s)):
@@ -188,7 +169,7 @@ class Service:
 
     def readings(self) -> Iterator[Reading]:
         """The metrics now."""
-        return readings(self._alarms, time.time())
+        return readings(self._alarms, self._uplink, time.time())
 
     def lives(self) -> Health:
         return lives(self._facts(), time.time())

@@ -82,6 +82,7 @@ class Shipping:
     attestation: Attestation | None = None
     sending: CommitId | None = None
     """What is on its way now."""
+    sending_saved_at: float = 0.0
     sent_before: int = 0
     """Bytes sent before it."""
     _asked_at: float = 0.0
@@ -154,7 +155,8 @@ class Shipping:
                 return
 
     def _ship(self, entry: Entry) -> bool:
-        self.sending, self.sent_before = CommitId(entry.push.term, entry.push.height), self.meter.sent_bytes
+        self.sending_saved_at, self.sent_before = entry.push.saved_at, self.meter.sent_bytes
+        self.sending = CommitId(entry.push.term, entry.push.height)
         try:
             return self._ship_one(entry)
         finally:

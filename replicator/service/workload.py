@@ -56,6 +56,8 @@ class Workload:
     """When the newest sound checkpoints were saved (unix s), as far as the own log and the spool say."""
     newest: Save | None = None
     """The newest sound save that is known."""
+    pins: tuple[str, ...] = ()
+    """Names of the pins in the own log."""
     looked_at: float | None = None
     """When the own log could last be read (unix s)."""
 
@@ -63,6 +65,7 @@ class Workload:
         """One round: who writes, what is new, what can go."""
         view = self.own.log(self.watched.name).view()
         self.looked_at = self.own.clock()
+        self.pins = tuple(view.pins)
         self._know(view)
         self._date(view)
         if self.role != "writer":

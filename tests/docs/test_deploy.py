@@ -98,3 +98,12 @@ def test_the_image_has_a_base_that_the_builder_pins_and_runs_as_nobody_special()
         if line[0] == "COPY" and not line[1].startswith("--from"):
             for source in line[1:-1]:
                 assert (ROOT / source).exists(), source
+
+
+def test_the_mark_is_set_on_the_slice_that_the_unit_runs_in():
+    rules = (DEPLOY / "dscp.nft").read_text()
+    named = re.search(r"^Slice=(\S+)$", unit(), re.MULTILINE)[1]
+    marked = re.findall(r'socket cgroupv2 level 1 "(\S+)" meta nfproto (ipv[46]) (ip6?) dscp set (\d+)', rules)
+    assert [each[1:] for each in marked] == [("ipv4", "ip", "1"), ("ipv6", "ip6", "1")]
+    assert {each[0] for each in marked} == {named}
+    assert rules.count("{") == rules.count("}")
