@@ -13,6 +13,7 @@ ReplicatorError             40  anything not told apart below
 ├── DestinationOccupied     49  the folder to restore into holds something else
 ├── TermRegressed           50  a log shows a lower term than was already seen
 ├── BaseGone                54  the checkpoint that a push leaned on was dropped meanwhile
+├── NotAcknowledged         63  the near site does not confirm a save: it is not protected
 ├── FormatError             40  a file is not of the format that it seems to have (replicator.formats.errors);
 │   │                           within a checkpoint it then travels as opaque bytes
 │   ├── MetadataInvalid     40
@@ -103,6 +104,11 @@ class TermRegressed(ReplicatorError):
 class BaseGone(ReplicatorError):
     exit_code = 54
     hint = "Push again: it will lean on what is there now."
+
+
+class NotAcknowledged(ReplicatorError):
+    exit_code = 63
+    hint = "Bring the near site back, or have another acknowledge: drstack status ENV; then save again."
 
 
 class StoreError(ReplicatorError):

@@ -73,8 +73,24 @@ def checkpoints_path(workload: Workload) -> str:
 
 def local_jobs(environment: Environment, project: Path | None = None) -> dict[str, LocalJob]:
     """Jobs that a local site can run, of workloads that are replicated; modules are found in `project` too."""
-    jobs = {name: each.job for name, each in replicated(environment).items() if isinstance(each.job, LocalJob)}
+    jobs = {
+        name: _waiting(job) if acknowledged_near(environment, name) else job
+        for name, each in replicated(environment).items()
+        if isinstance(job := each.job, LocalJob)
+    }
     return {name: _at_home(job, project) if project else job for name, job in jobs.items()}
+
+
+def acknowledged_near(environment: Environment, workload: str) -> bool:
+    """Whether saves of a workload wait for the near site."""
+    return (
+        environment.replication.acknowledgement(workload, objectives(environment.workloads[workload]).rpo_s) == "near"
+    )
+
+
+def _waiting(job: LocalJob) -> LocalJob:
+    """The trainer is told by its launcher which replicator says that a save is acknowledged."""
+    return job.model_copy(update={"env": {**job.env, "DRSTACK_ACKNOWLEDGE": "near"}})
 
 
 def _at_home(job: JobT, project: Path) -> JobT:
@@ -119,9 +135,8 @@ def assigned_workloads(environment: Environment) -> dict[str, dict[str, object]]
     """Per workload, the site that writes first and those that acknowledge, as the environment resource takes them."""
     near = environment.replication.near.get(environment.primary)
     found: dict[str, dict[str, object]] = {}
-    for name, workload in replicated(environment).items():
-        wanted = environment.replication.acknowledgement(name, objectives(workload).rpo_s)
-        acknowledge = [near] if wanted == "near" and near else []
+    for name in replicated(environment):
+        acknowledge = [near] if near and acknowledged_near(environment, name) else []
         found[name] = {"writer": environment.primary, "acknowledge": acknowledge}
     for name in served(environment):
         found[name] = {"writer": environment.primary, "acknowledge": [], "serves": serving_weights(environment)}

@@ -15,6 +15,7 @@ from replicator.cli.push import push
 from replicator.cli.restore import restore
 from replicator.cli.run import run as run_service
 from replicator.cli.verify import verify
+from replicator.cli.wait import wait
 from replicator.cli.watch import watch
 
 HELP = "Ship training checkpoints: complete or absent, verified, in few bytes."
@@ -28,6 +29,7 @@ app = typer.Typer(
 app.command()(init)
 app.command()(push)
 app.command()(watch)
+app.command()(wait)
 app.command("list")(list_)
 app.command()(restore)
 app.command()(verify)

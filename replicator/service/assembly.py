@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from replicator.repository.repository import Repository, random_token
+from replicator.service.acknowledging import Acknowledging
 from replicator.service.attestation import Attestation
 from replicator.service.holds import PeerWatch
 from replicator.service.intake import Intake
@@ -50,9 +51,16 @@ def build(config: ServiceConfig, watched: WatchedWorkload, uplink: Uplink) -> Wo
     )  # fmt: skip
     wake = [threading.Event() for _ in config.destinations]
     made = Workload(
-        watched, _plain(config.own, own_url), [_plain(each.name, each.url) for each in config.destinations],
-        Intake(watched.name, Path(watched.path), spool, random_token, config.quiet_s), spool, [], keeping, wake,
-    )  # fmt: skip
+        watched,
+        _plain(config.own, own_url),
+        [_plain(each.name, each.url) for each in config.destinations],
+        Intake(watched.name, Path(watched.path), spool, random_token, config.quiet_s),
+        spool,
+        [],
+        keeping,
+        wake,
+        Acknowledging(spool, config.own),
+    )
     made.shippers = [_shipper(each, made, event, uplink) for each, event in zip(config.destinations, wake, strict=True)]
     return made
 

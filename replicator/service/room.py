@@ -1,7 +1,7 @@
 """Which checkpoints make room when the spool is full: `skip` decides purely, `make_room` does it and says so.
 
-Whole checkpoints go, the oldest first; the newest sound one of each workload and what is being sent stay, whatever the
-limit says: a recovery point that is late is worth more than one that never comes.
+Whole checkpoints go, the oldest first; the newest sound one of each workload, what is being sent, and what a save waits
+for stay, whatever the limit says: a recovery point that is late is worth more than one that never comes.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def make_room(workloads: Sequence[Workload], limit_bytes: int) -> None:
         for entry in entries:
             key = str(entry.folder)
             there[key] = workload, entry
-            stays = entry is newest or (entry.push.term, entry.push.height) in sending
+            stays = entry is newest or (entry.push.term, entry.push.height) in sending or workload.acknowledges(entry)
             held.append(Held(key, size_of(entry), entry.push.saved_at, stays))
     going = skip(held, limit_bytes)
     for key in going:

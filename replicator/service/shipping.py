@@ -118,9 +118,25 @@ class Shipping:
         self.workload = None
 
     def _attest(self) -> None:
-        if self.attestation is not None:
-            self.attestation.look()
-            self.status.last_receipt_at = self.attestation.newest_at
+        attestation = self.attestation
+        if attestation is None:
+            return
+        if attestation.urgent:
+            self._expect_again(attestation)
+        sealed = attestation.look()
+        self.status.last_receipt_at = attestation.newest_at
+        if sealed is not None:
+            self.on_sealed(*sealed)
+
+    def _expect_again(self, attestation: Attestation) -> None:
+        """After a restart: what was committed before it, and whose receipts were not seen."""
+        name = self.repository.name
+        for entry in self.spool.entries():
+            commit = CommitId(entry.push.term, entry.push.height)
+            if commit not in attestation.attested and entry.marks().get(name) == "committed":
+                accepted = self.repository.log(entry.push.workload).view().accepted.get(commit)
+                if accepted is not None:
+                    attestation.expect(accepted)
 
     def _probe(self) -> None:
         """Ask an idle destination whether it is there, so that one that went is known before it is needed."""
@@ -208,7 +224,7 @@ class Shipping:
     def _done(self, entry: Entry, accepted: Accepted) -> None:
         push, status, shipped_bytes = entry.push, self.status, accepted.where.shipped_bytes
         if self.attestation is not None:
-            self.attestation.expect(accepted, entry.signature)
+            self.attestation.expect(accepted)
         entry.mark(self.repository.name, "committed")
         status.committed += 1
         status.trouble = None

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from replicator.log.replay import LogView
     from replicator.repository.repository import Repository
+    from replicator.service.acknowledging import Acknowledging
     from replicator.service.config import WatchedWorkload
     from replicator.service.intake import Intake
     from replicator.service.keeping import Keeping
@@ -46,6 +47,7 @@ class Workload:
     shippers: list[Shipping]
     keeping: Keeping
     wake: list[threading.Event]
+    acknowledging: Acknowledging
     ended_term: int = 0
     why: str | None = None
     term: int = 0
@@ -68,6 +70,7 @@ class Workload:
         self.pins = tuple(view.pins)
         self._know(view)
         self._date(view)
+        self.acknowledging.look(view, self.shippers, self.ended_why)
         if self.role != "writer":
             return
         self._number()
@@ -75,7 +78,9 @@ class Workload:
         if self.intake.look(self.term, [accepted.what for accepted in view.accepted.values()]):
             for event in self.wake:
                 event.set()
-        self.spool.forget_delivered(shipper.repository.name for shipper in self.shippers)
+        self.spool.forget_delivered(
+            (shipper.repository.name for shipper in self.shippers), owed=self.acknowledging.owed
+        )
 
     def _know(self, view: LogView) -> None:
         opened = view.opened.get(view.term)
@@ -92,6 +97,10 @@ class Workload:
             found.setdefault(self.newest.saved_at, self.newest.step)
         self.saves = tuple(sorted({*self.saves, *found})[-_SAVES:])
         self.newest = max((Save(step, at) for at, step in found.items()), key=lambda save: save.saved_at, default=None)
+
+    def acknowledges(self, entry: Entry) -> bool:
+        """Whether a save may wait for the entry at the near site."""
+        return self.acknowledging.waits(entry)
 
     def standing(self, shipper: Shipping, pending: list[Entry]) -> Standing:
         """How one destination stands; `pending` waits for it, newest first."""
