@@ -19,13 +19,14 @@ from torch.distributed.checkpoint.metadata import Metadata, MetadataIndex
 from torch.distributed.checkpoint.storage import StorageWriter, WriteResult
 from torch.futures import Future
 
-from replicator.errors import HeightTaken, ReplicatorError, StoreError
+from replicator.errors import HeightTaken, NotAcknowledged, ReplicatorError, StoreError
 from replicator.layouts.steps import step_of
 from replicator.repository.repository import random_token
 from replicator.repository.ship import Push, ship
 from replicator.service.intake import judged
 from replicator.service.once import open_for
 from replicator.stores.store import check_key
+from replicator.train.acknowledging import await_receipts, near_of
 from replicator.train.dcp.part import snapshot_metadata, snapshot_part
 from replicator.train.scratch import Scratch
 from replicator.train.targets import log, open_repositories, say_if_plain, urls_of
@@ -65,6 +66,8 @@ class RepositoryWriter(StorageWriter):
     `step` may come with each save instead: `dcp.save(state, checkpoint_id="step-100", storage_writer=writer)`. `spool` is
     a folder with room for this node's share of a checkpoint; the system's temporary folder by default. A save that
     returned is committed in every repository named; one that raised is visible in those only whose commit was reached.
+    `near` names those of the repositories whose receipts a save waits for besides (RPO 0): with one of them down it
+    stalls, or, with `patience_s`, raises NotAcknowledged after that many seconds.
     """
 
     def __init__(
@@ -76,9 +79,13 @@ class RepositoryWriter(StorageWriter):
         writer: str = "standalone",
         spool: str | os.PathLike[str] | None = None,
         threads: int = 1,
+        near: str | Sequence[str] = (),
+        patience_s: float | None = None,
     ) -> None:
         super().__init__()
         self._urls = urls_of(repo)
+        self._near = near_of(near, self._urls)
+        self._patience_s = patience_s
         self._workload = workload
         self._step = step
         self._writer = writer
@@ -181,6 +188,7 @@ class RepositoryWriter(StorageWriter):
         self._inner().finish(metadata, files)
         try:
             accepted = self._commit(replace(push, rank=push.world - 1), tensors)
+            self._await(accepted, push)
         finally:
             self._drop()
         self.committed = str(accepted.what.id())
@@ -205,6 +213,14 @@ class RepositoryWriter(StorageWriter):
                 _ship(numbered, snapshot, repository)
             return done
         raise AssertionError  # the last try returns or raises
+
+    def _await(self, accepted: Accepted, push: Push) -> None:
+        """Until every near repository has receipts of the commit. NotAcknowledged, Sealed."""
+        for repository in open_repositories(self._near):
+            there = repository.log(push.workload).view().accepted.get(accepted.what.id())
+            if there is None:
+                raise NotAcknowledged(f"{repository.store.url} does not hold {accepted.what.id()} any more")
+            await_receipts(repository, push.workload, there, patience_s=self._patience_s)
 
     def _inner(self) -> FileSystemWriter:
         if self._files is None:
