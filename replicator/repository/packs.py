@@ -14,6 +14,7 @@ from replicator.log.claim import claim
 from replicator.log.records import digest
 from replicator.model import PackRef
 from replicator.repository.manifest import Block
+from replicator.repository.progress import Progress
 
 if TYPE_CHECKING:
     from replicator.stores.store import ObjectStore
@@ -42,6 +43,8 @@ def put_content(store: ObjectStore, key: str, body: bytes) -> bool:
     except KeyExists:
         pass
     except (OutcomeUnknown, StoreUnavailable):
+        if _arrived(store, key, len(body)):
+            return True
         outcome = claim(store, key, body)
         if not outcome.ours:
             raise DataCorrupt(f"{store.url}: {key} holds something else") from None
@@ -52,23 +55,44 @@ def put_content(store: ObjectStore, key: str, body: bytes) -> bool:
     return False
 
 
-class PackWriter:
-    """Collects blocks into packs and ships each as it fills. At most one pack is held in memory."""
+def _arrived(store: ObjectStore, key: str, size_bytes: int) -> bool:
+    """After a lost answer: whether the object is there whole, which costs less to ask than to send it again."""
+    try:
+        return store.size(key) == size_bytes
+    except (KeyMissing, StoreUnavailable):
+        return False
 
-    def __init__(self, store: ObjectStore, salt: bytes) -> None:
+
+class PackWriter:
+    """Collects blocks into packs and ships each as it fills. At most one pack is held in memory.
+
+    What `progress` knows of this push, and the store still has, is not sent again: `sent` names those blocks.
+    """
+
+    def __init__(self, store: ObjectStore, salt: bytes, progress: Progress | None = None) -> None:
         self._store = store
         self._head = MAGIC + salt
         self._open = bytearray(self._head)
+        self._progress = Progress() if progress is None else progress
+        self._blocks: list[Block] = []
         self.packs: list[PackRef] = []
+        self.sent: dict[str, Block] = {}
         self.shipped_bytes = 0
+        for pack, blocks in self._progress.packs:
+            if _arrived(store, pack_key(pack.digest), pack.size_bytes):
+                self.sent.update({block.digest: block._replace(pack=len(self.packs)) for block in blocks})
+                self.packs.append(pack)
+                self.shipped_bytes += pack.size_bytes
 
     def add(self, name: str, plain: bytes) -> Block:
         """Encode and place a block; its pack index counts from this writer's first pack."""
         coder, stored = encode(plain)
-        if len(self._open) + len(stored) > PACK_BYTES and len(self._open) > len(self._head):
+        wanted = PACK_BYTES if self._progress.pack_bytes is None else self._progress.pack_bytes()
+        if len(self._open) + len(stored) > wanted and len(self._open) > len(self._head):
             self._ship()
         block = Block(name, len(plain), len(self.packs), len(self._open), len(stored), coder)
         self._open += stored
+        self._blocks.append(block)
         return block
 
     def finish(self) -> tuple[PackRef, ...]:
@@ -80,7 +104,10 @@ class PackWriter:
     def _ship(self) -> None:
         body = bytes(self._open)
         name = digest(body)
+        pack = PackRef(digest=name, size_bytes=len(body))
+        self._progress.note(pack, self._blocks)
         if put_content(self._store, pack_key(name), body):
             self.shipped_bytes += len(body)
-        self.packs.append(PackRef(digest=name, size_bytes=len(body)))
+        self.packs.append(pack)
+        self._blocks = []
         self._open = bytearray(self._head)

@@ -20,6 +20,7 @@ from replicator.repository.packs import PackWriter, manifest_key, put_content
 if TYPE_CHECKING:
     from replicator.log.replay import Accepted, LogView
     from replicator.model import CommitId
+    from replicator.repository.progress import Progress
     from replicator.repository.repository import Repository
     from replicator.repository.snapshot import Snapshot
 
@@ -58,8 +59,10 @@ class Part:
     saved_at: float
 
 
-def ship(push: Push, snapshot: Snapshot, repository: Repository) -> Accepted | None:
+def ship(push: Push, snapshot: Snapshot, repository: Repository, progress: Progress | None = None) -> Accepted | None:
     """Ship this rank's part and commit if all parts are there. None while others are missing.
+
+    `progress`: how far an earlier try of the same push came there; it goes on from that.
 
     Sealed if this writer has been replaced; nothing it sent is then ever seen. HeightTaken if (term, height) holds
     another checkpoint. SourceChanged if this attempt already shipped other contents of the step.
@@ -70,7 +73,7 @@ def ship(push: Push, snapshot: Snapshot, repository: Repository) -> Accepted | N
         _require_same(push, snapshot, repository, there)
         return there
     ours = manifests.root(snapshot.entries)
-    part = _read_part(push, repository, push.rank) or _ship_part(push, snapshot, repository, log.view())
+    part = _read_part(push, repository, push.rank) or _ship_part(push, snapshot, repository, log.view(), progress)
     if part.root != ours:
         raise _changed(push)
     parts = [part if rank == push.rank else _read_part(push, repository, rank) for rank in range(push.world)]
@@ -110,10 +113,12 @@ def _changed(push: Push) -> SourceChanged:
     )
 
 
-def _ship_part(push: Push, snapshot: Snapshot, repository: Repository, view: LogView) -> Part:
+def _ship_part(
+    push: Push, snapshot: Snapshot, repository: Repository, view: LogView, progress: Progress | None
+) -> Part:
     base_id, base = _choose_base(repository, push.workload, view)
     known = {block.digest: (block, base.packs[block.pack]) for block in base.blocks} if base else {}
-    writer = PackWriter(repository.store, push.salt + push.rank.to_bytes(4, "big"))
+    writer = PackWriter(repository.store, push.salt + push.rank.to_bytes(4, "big"), progress)
     placed: dict[str, int] = {}
     blocks: list[tuple[Block, PackRef | None]] = []
     files: list[manifests.File] = []
@@ -122,7 +127,9 @@ def _ship_part(push: Push, snapshot: Snapshot, repository: Repository, view: Log
         for block in source.blocks:
             if block.digest not in placed:
                 placed[block.digest] = len(blocks)
-                if block.digest in known:
+                if block.digest in writer.sent:
+                    blocks.append((writer.sent[block.digest], None))
+                elif block.digest in known:
                     blocks.append(known[block.digest])
                 else:
                     blocks.append((writer.add(block.digest, snapshot.read(source, block)), None))

@@ -18,7 +18,7 @@ from replicator.service.pace import Pace
 from replicator.service.shaped import ShapedStore
 from replicator.service.shipping import Shipping
 from replicator.service.spool import Spool
-from replicator.service.uplink import Lane, Uplink
+from replicator.service.uplink import Lane, Uplink, pack_bytes
 from replicator.service.workload import Workload
 from replicator.stores.meter import Meter, MeteredStore
 from replicator.stores.url import open_store
@@ -96,6 +96,7 @@ def _shipper(destination: Destination, workload: Workload, wake: threading.Event
     there = Repository(destination.name, ShapedStore(metered, uplink, destination.name, deadline_at))
     made = Shipping(
         there, workload.spool, wake, workload.sealed, workload=watched.name, meter=meter,
+        pack_bytes=lambda: pack_bytes(uplink.lanes[destination.name]),
         attestation=Attestation(there, watched.name, watched.receipts, time.monotonic),
     )  # fmt: skip
     return made

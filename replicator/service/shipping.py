@@ -24,6 +24,8 @@ from replicator.errors import (
     StoreError,
 )
 from replicator.model import CommitId
+from replicator.repository.packs import PACK_BYTES
+from replicator.repository.progress import KeptProgress
 from replicator.repository.ship import ship
 from replicator.stores.meter import Meter
 
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger("replicator")
 _MAX_PENDING = 4
+_PACKS = 40
+_LEAST_PACK = 256 * 1024
 _LOOK_S = 0.2
 _PROBE_S = 15.0
 """An idle destination is asked so often whether it is there."""
@@ -80,6 +84,8 @@ class Shipping:
     workload: str | None = None
     meter: Meter = field(default_factory=_new_meter)
     attestation: Attestation | None = None
+    pack_bytes: Callable[[], int] | None = None
+    """How large the next pack may be; None: as usual."""
     sending: CommitId | None = None
     """What is on its way now."""
     sending_saved_at: float = 0.0
@@ -181,7 +187,8 @@ class Shipping:
     def _ship_one(self, entry: Entry) -> bool:
         name, push = self.repository.name, entry.push
         try:
-            accepted = ship(push, self.spool.snapshot(entry), self.repository)
+            snapshot = self.spool.snapshot(entry)
+            accepted = ship(push, snapshot, self.repository, self._progress(entry, snapshot.size_bytes))
         except HeightTaken as error:
             _log.error("height taken by somebody else", destination=name, step=push.step, why=str(error))
             return self._ship_renumbered(entry)
@@ -201,6 +208,15 @@ class Shipping:
         if accepted is not None:
             self._done(entry, accepted)
         return True
+
+    def _progress(self, entry: Entry, size_bytes: int) -> KeptProgress:
+        """No pack is more than a fortieth of the checkpoint: what a kill costs is one pack that was on its way."""
+        share = max(_LEAST_PACK, size_bytes // _PACKS)
+        wanted = self.pack_bytes
+        return KeptProgress(
+            entry.folder / f"packs-{self.repository.name}",
+            lambda: min(PACK_BYTES if wanted is None else wanted(), share),
+        )
 
     def _goes_on_after(self, error: ReplicatorError | OSError, entry: Entry) -> bool:
         """Whether the error is only that the entry went meanwhile; else it is recorded, and tried again later."""

@@ -7,6 +7,7 @@ to verify: the trainer then looks itself whether every byte is there, and writes
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from replicator.errors import NotAcknowledged, ReplicatorError, Sealed, StoreError
@@ -14,10 +15,10 @@ from replicator.service.attestation import Attestation
 from replicator.train.targets import log, urls_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from replicator.log.replay import Accepted
-    from replicator.model import Level
+    from replicator.log.replay import Accepted, LogView
+    from replicator.model import CommitId, Level
     from replicator.repository.repository import Repository
 
 _LOOK_S = 0.1
@@ -47,33 +48,62 @@ def attestation_of(repository: Repository, workload: str) -> Attestation:
     )  # fmt: skip
 
 
-def await_receipts(repository: Repository, workload: str, accepted: Accepted, *, patience_s: float | None) -> None:
-    """Until the commit is attested. Sealed if the log was sealed first; NotAcknowledged after `patience_s`.
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A save as its commit will name it; `commit` where that is known already."""
 
-    Without `patience_s` a store that is away stalls the save for as long as it is.
+    workload: str
+    step: int
+    name: str
+    saved_at: float
+    commit: CommitId | None = None
+
+    def find(self, view: LogView) -> Accepted | None:
+        if self.commit is not None:
+            return view.accepted.get(self.commit)
+        key = (self.name, self.step, self.saved_at)
+        return next((a for a in view.in_order() if (a.what.name, a.what.step, a.what.saved_at) == key), None)
+
+
+def await_receipts(
+    repository: Repository,
+    wanted: Wanted,
+    *,
+    patience_s: float | None,
+    failed: Callable[[], str | None] = lambda: None,
+) -> None:
+    """Until the save is committed there and attested. Sealed if the log was sealed first.
+
+    NotAcknowledged after `patience_s`, or when `failed` says why it never will be. Without `patience_s` a store that is
+    away stalls the save for as long as it is.
     """
     began = said = time.monotonic()
     attestation: Attestation | None = None
-    trouble = "no receipt yet"
+    trouble = "it is not there yet"
     while True:
         try:
-            if attestation is None:
-                attestation = attestation_of(repository, workload)
+            attestation = attestation or attestation_of(repository, wanted.workload)
+            view = repository.log(wanted.workload).view()
+            accepted = wanted.find(view)
+            if accepted is not None:
                 attestation.expect(accepted)
+                trouble = "no receipt yet"
             sealed = attestation.look()
         except StoreError as error:
             trouble = str(error)
         else:
             if sealed is not None:
                 raise Sealed(sealed[1])
-            if accepted.what.id() in attestation.attested:
+            if accepted is not None and accepted.what.id() in attestation.attested:
                 return
+        if (why := failed()) is not None:
+            raise NotAcknowledged(f"step {wanted.step} will never be acknowledged: {why}")
         now = time.monotonic()
         if patience_s is not None and now - began >= patience_s:
             raise NotAcknowledged(
-                f"{repository.store.url} does not acknowledge step {accepted.what.step} within {patience_s:g} s: {trouble}"
+                f"{repository.store.url} does not acknowledge step {wanted.step} within {patience_s:g} s: {trouble}"
             )
         if now - said >= _SAY_EVERY_S:
             said = now
-            log.warning("step %d waits for %s: %s", accepted.what.step, repository.store.url, trouble)
+            log.warning("step %d waits for %s: %s", wanted.step, repository.store.url, trouble)
         time.sleep(_LOOK_S)

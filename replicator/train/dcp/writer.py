@@ -19,14 +19,14 @@ from torch.distributed.checkpoint.metadata import Metadata, MetadataIndex
 from torch.distributed.checkpoint.storage import StorageWriter, WriteResult
 from torch.futures import Future
 
-from replicator.errors import HeightTaken, NotAcknowledged, ReplicatorError, StoreError
+from replicator.errors import HeightTaken, ReplicatorError, StoreError
 from replicator.layouts.steps import step_of
 from replicator.repository.repository import random_token
 from replicator.repository.ship import Push, ship
 from replicator.service.intake import judged
 from replicator.service.once import open_for
 from replicator.stores.store import check_key
-from replicator.train.acknowledging import await_receipts, near_of
+from replicator.train.acknowledging import Wanted, await_receipts, near_of
 from replicator.train.dcp.part import snapshot_metadata, snapshot_part
 from replicator.train.scratch import Scratch
 from replicator.train.targets import log, open_repositories, say_if_plain, urls_of
@@ -216,11 +216,10 @@ class RepositoryWriter(StorageWriter):
 
     def _await(self, accepted: Accepted, push: Push) -> None:
         """Until every near repository has receipts of the commit. NotAcknowledged, Sealed."""
+        what = accepted.what
+        wanted = Wanted(push.workload, what.step, what.name, what.saved_at, what.id())
         for repository in open_repositories(self._near):
-            there = repository.log(push.workload).view().accepted.get(accepted.what.id())
-            if there is None:
-                raise NotAcknowledged(f"{repository.store.url} does not hold {accepted.what.id()} any more")
-            await_receipts(repository, push.workload, there, patience_s=self._patience_s)
+            await_receipts(repository, wanted, patience_s=self._patience_s)
 
     def _inner(self) -> FileSystemWriter:
         if self._files is None:
