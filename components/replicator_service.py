@@ -58,6 +58,10 @@ class WatchedWorkload(TypedDict):
     """What each repository keeps."""
     admission: NotRequired[pulumi.Input[Admission]]
     """How its checkpoints are judged."""
+    rpo_s: NotRequired[pulumi.Input[float]]
+    """Its recovery point objective in seconds, by which destinations are served and metrics judge."""
+    receipts: NotRequired[pulumi.Input[Sequence[pulumi.Input[str]]]]
+    """Which receipts a checkpoint needs to count as received; `stored` and `decoded` if it is left out."""
 
 
 class Proving(TypedDict):

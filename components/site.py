@@ -18,6 +18,7 @@ from drstack.components.local import resources
 from drstack.components.plan import local
 from drstack.components.replicator_service import Admission, Proving, ReplicatorService, Retention
 from drstack.components.traffic import Traffic
+from drstack.spec.objectives import objectives
 from drstack.spec.standby import standby_slots
 
 if TYPE_CHECKING:
@@ -88,6 +89,8 @@ class Site(pulumi.ComponentResource):
                         "checkpoints": local.checkpoints_path(workload),
                         "keep": kept,
                         "admission": cast("Admission", local.admission(workload)),
+                        "rpo_s": objectives(workload).rpo_s,
+                        "receipts": local.receipts(declared, workload),
                     }
                     for each, workload in local.replicated(declared).items()
                 ],

@@ -23,6 +23,7 @@ ReplicatorError             40  anything not told apart below
 ├── KeyAbsent               56  a key that this needs is not among the keys at hand
 ├── KeyLocked               57  a key file cannot be used: its passphrase, its KMS, its mode, or it is damaged
 ├── Untrusted               58  the trust file does not vouch for this repository, or cannot be read
+├── NotAcknowledged         63  the near site does not confirm a save: it is not protected
 ├── FormatError             40  a file is not of the format that it seems to have (replicator.formats.errors);
 │   │                           within a checkpoint it then travels as opaque bytes
 │   ├── MetadataInvalid     40
@@ -171,6 +172,11 @@ class HoldUnknown(ReplicatorError):
 class LockRefused(ReplicatorError):
     exit_code = 61
     hint = "Make a bucket with object lock (it can be turned on for one with versioning); docs/operations/retention.md."
+
+
+class NotAcknowledged(ReplicatorError):
+    exit_code = 63
+    hint = "Bring the near site back, or have another acknowledge: drstack status ENV; then save again."
 
 
 class StoreError(ReplicatorError):

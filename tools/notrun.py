@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 import pytest
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
 
 PREFIX = "NOT RUN: "
 EXCUSED = ("needs_gpu", "needs_cloud_account")
@@ -45,27 +42,25 @@ def in_ci() -> bool:
     return os.environ.get("DRSTACK_CI") == "1"
 
 
+class _Listing:
+    """Hears of every report, also of those that come from workers (pytest-xdist)."""
+
+    def __init__(self, listed: list[NotRun]) -> None:
+        self._listed = listed
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if (reason := reason_of(report)) is not None:
+            excused = any(name in report.keywords for name in EXCUSED)
+            self._listed.append(NotRun(report.nodeid, reason, excused))
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if (reason := reason_of(report)) is not None:
+            self._listed.append(NotRun(report.nodeid, reason, excused=False))
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[LISTED] = []
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    report = yield
-    if (reason := reason_of(report)) is not None:
-        excused = any(item.get_closest_marker(name) is not None for name in EXCUSED)
-        item.config.stash[LISTED].append(NotRun(item.nodeid, reason, excused))
-    return report
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_make_collect_report(
-    collector: pytest.Collector,
-) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    report = yield
-    if (reason := reason_of(report)) is not None:
-        collector.config.stash[LISTED].append(NotRun(collector.nodeid, reason, excused=False))
-    return report
+    config.pluginmanager.register(_Listing(config.stash[LISTED]), "drstack-notrun-listing")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -74,8 +74,24 @@ def checkpoints_path(workload: Workload) -> str:
 
 def local_jobs(environment: Environment, project: Path | None = None) -> dict[str, LocalJob]:
     """Jobs that a local site can run, of workloads that are replicated; modules are found in `project` too."""
-    jobs = {name: each.job for name, each in replicated(environment).items() if isinstance(each.job, LocalJob)}
+    jobs = {
+        name: _waiting(job) if acknowledged_near(environment, name) else job
+        for name, each in replicated(environment).items()
+        if isinstance(job := each.job, LocalJob)
+    }
     return {name: _at_home(job, project) if project else job for name, job in jobs.items()}
+
+
+def acknowledged_near(environment: Environment, workload: str) -> bool:
+    """Whether saves of a workload wait for the near site."""
+    return (
+        environment.replication.acknowledgement(workload, objectives(environment.workloads[workload]).rpo_s) == "near"
+    )
+
+
+def _waiting(job: LocalJob) -> LocalJob:
+    """The trainer is told by its launcher which replicator says that a save is acknowledged."""
+    return job.model_copy(update={"env": {**job.env, "DRSTACK_ACKNOWLEDGE": "near"}})
 
 
 def _at_home(job: JobT, project: Path) -> JobT:
@@ -128,9 +144,8 @@ def assigned_workloads(environment: Environment) -> dict[str, Assigned]:
     """Per workload, the site that writes first and those that acknowledge, as the environment resource takes them."""
     near = environment.replication.near.get(environment.primary)
     found: dict[str, Assigned] = {}
-    for name, workload in replicated(environment).items():
-        wanted = environment.replication.acknowledgement(name, objectives(workload).rpo_s)
-        acknowledge = [near] if wanted == "near" and near else []
+    for name in replicated(environment):
+        acknowledge = [near] if near and acknowledged_near(environment, name) else []
         found[name] = {"writer": environment.primary, "acknowledge": acknowledge}
     for name in served(environment):
         found[name] = {"writer": environment.primary, "acknowledge": [], "serves": serving_weights(environment)}
@@ -149,6 +164,12 @@ def admission(workload: Workload) -> dict[str, object]:
     return declared.model_dump(mode="json", exclude_defaults=True) if declared else {}
 
 
+def receipts(environment: Environment, workload: Workload) -> list[str]:
+    """What acknowledges a checkpoint is what makes it a recovery point, but for its proof, which takes a resume."""
+    demanded = environment.replication.demanded(workload.class_)
+    return [level for level in demanded if level != "proved"] or ["stored"]
+
+
 def replicator_config(
     site: str, folder: str, destinations: Sequence[Mapping[str, str]], workloads: Sequence[Mapping[str, object]]
 ) -> dict[str, object]:
@@ -160,7 +181,7 @@ def replicator_config(
         "destinations": [{"name": each["name"], "url": each["url"]} for each in destinations],
         "workloads": [
             {"name": each["name"], "path": str(here / str(each["checkpoints"])), "keep": _kept(each["keep"])}
-            | ({"admission": each["admission"]} if each.get("admission") else {})
+            | {told: each[told] for told in ("admission", "rpo_s", "receipts") if each.get(told) not in (None, {})}
             for each in workloads
         ],
         "spool": str(here / "spool"),

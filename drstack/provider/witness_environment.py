@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from drstack.errors import WitnessUnreachable, WitnessUnsound
 from drstack.provider.environment import DeclaredWorkload, found_environment
@@ -23,16 +23,6 @@ class WorkloadInputs(Inputs):
     writer: Name
     acknowledge: tuple[Name, ...] = ()
     serves: dict[Name, int] = Field(default_factory=dict[str, int])
-
-    @field_validator("acknowledge")
-    @classmethod
-    def _nobody_waits_yet(cls, acknowledge: tuple[str, ...]) -> tuple[str, ...]:
-        """RPO 0 is never silently asynchronous (DESIGN, rule 5): until a save waits, it cannot be declared."""
-        if acknowledge:
-            raise ValueError(
-                f"no save waits for {', '.join(acknowledge)} in this version: declare an rpo above 0 and `acknowledge: none`"
-            )
-        return acknowledge
 
 
 class EnvironmentInputs(Inputs):

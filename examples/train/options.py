@@ -12,6 +12,7 @@ from pathlib import Path
 RESUME_STEP = "DRSTACK_RESUME_STEP"
 REPLAY_STEPS = "DRSTACK_REPLAY_STEPS"
 ATTEMPT = "DRSTACK_ATTEMPT"
+ACKNOWLEDGED = "DRSTACK_ACKNOWLEDGED"
 LONGEST_FLOOR_S = 60
 
 
@@ -46,6 +47,8 @@ class Options:
     started_at: float
     attempt: str
     """What this start is called in metrics and checkpoints."""
+    acknowledged: Path | None = None
+    """The replicator's spool that says when a save is acknowledged; None: saves wait for nobody."""
 
     def ends_at(self, step: int) -> bool:
         """Whether nothing is left to do once `step` is done."""
@@ -139,4 +142,5 @@ def parse(argv: Sequence[str], environ: Mapping[str, str], started_at: float) ->
         size=ModelSize(given.layers, given.width, given.heads, given.context),
         started_at=started_at,
         attempt=environ.get(ATTEMPT) or secrets.token_hex(8),
+        acknowledged=Path(environ[ACKNOWLEDGED]) if environ.get(ACKNOWLEDGED) else None,
     )

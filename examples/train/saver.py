@@ -1,9 +1,11 @@
 """Writes checkpoints beside the training, at most one at a time.
 
 Invariant: the state is copied before `begin` returns, so a save changes no loss; a failed save ends the run
-at the next step; old checkpoints go only after a newer one is complete and durable.
+at the next step; old checkpoints go only after a newer one is complete and durable. Where saves are acknowledged, one is
+under way until the near site has it, and the next one waits for that.
 """
 
+import sys
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future
@@ -19,6 +21,7 @@ from examples.train.losses import LossLog
 from examples.train.metrics import Metrics
 from examples.train.options import Options
 from examples.train.world import World
+from replicator.service.acknowledged import await_word
 
 
 class Saver:
@@ -28,6 +31,7 @@ class Saver:
         self._root = options.checkpoints or Path()  # nothing is due without a folder
         self._every = options.every
         self._keep = options.keep
+        self._acknowledged = options.acknowledged
         self._world = world
         self._metrics = metrics
         self._losses = losses
@@ -90,6 +94,9 @@ class Saver:
     def _finish(self, step: int, began: float) -> None:
         folder = folder_of(self._root, step)
         sync(folder)
+        if self._acknowledged is not None:
+            word = await_word(folder, self._acknowledged, say=lambda text: print(text, file=sys.stderr, flush=True))
+            self._metrics.event("acknowledged", step=step, seconds=time.perf_counter() - began, by=list(word.by))
         self._metrics.event("save_end", step=step, seconds=time.perf_counter() - began, path=str(folder))
         if self._keep:
             for old in surplus(survey(self._root), self._keep):

@@ -23,6 +23,7 @@ from replicator.cli.ruling import condemn, release
 from replicator.cli.run import run as run_service
 from replicator.cli.scrub import scrub
 from replicator.cli.verify import verify
+from replicator.cli.wait import wait
 from replicator.cli.watch import watch
 
 HELP = "Ship training checkpoints: complete or absent, verified, in few bytes."
@@ -36,6 +37,7 @@ app = typer.Typer(
 app.command()(init)
 app.command()(push)
 app.command()(watch)
+app.command()(wait)
 app.command("list")(list_)
 app.command()(restore)
 app.command()(verify)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -12,13 +14,22 @@ import typer
 
 def run(
     config: Annotated[Path, typer.Option("--config", help="JSON file; its fields are in docs/replicator.md.")],
+    listen: Annotated[
+        str | None, typer.Option("--listen", help="IP:PORT for /metrics, /healthz and /readyz; none by default.")
+    ] = None,
 ) -> None:
-    """Run the replicator of a site until SIGTERM: watch, ship, verify, keep."""
+    """Run the replicator of a site until SIGTERM: watch, ship, verify, keep. SIGTERM drains, for drain_s at most."""
     from replicator.cli.options import stopping
     from replicator.service.config import read_config
+    from replicator.service.listen import address, listening
     from replicator.service.service import Service
 
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stopping(stop))
-    Service(read_config(config)).run(stop)
+    where = None if listen is None else address(listen)
+    service = Service(read_config(config))
+    with nullcontext() if where is None else listening(where, service) as port:
+        if port is not None:
+            sys.stderr.write(f"listening on port {port}: /metrics /healthz /readyz\n")
+        service.run(stop)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from replicator.model import PackRef
-    from replicator.repository.manifest import Block, Encryption, Manifest
+    from replicator.repository.manifest import Block, Encryption, Manifest, PackKey
     from replicator.stores.store import ObjectStore
 
 MAGIC = b"DRPACK1\n"
@@ -42,8 +42,12 @@ class PushCipher(Protocol):
         """Put a pack or manifest, whose key names its content. False if it was there already."""
         ...
 
-    def close_pack(self, digest: str) -> None:
-        """The open pack is in the store under this digest."""
+    def close_pack(self, digest: str) -> PackKey | None:
+        """The open pack goes into the store under this digest. Under which key it is, where it is under one."""
+        ...
+
+    def reuse_pack(self, digest: str, key: PackKey | None) -> bool:
+        """Take along a pack that an earlier try of this push closed so. False if this one cannot name it."""
         ...
 
     def describe(self, packs: Sequence[PackRef]) -> Encryption | None:
@@ -114,6 +118,10 @@ class PlainPush:
 
     def close_pack(self, digest: str) -> None:
         del digest
+
+    def reuse_pack(self, digest: str, key: PackKey | None) -> bool:
+        del digest
+        return key is None
 
     def describe(self, packs: Sequence[PackRef]) -> None:
         del packs

@@ -68,8 +68,14 @@ class EncryptedPush:
     def put(self, store: ObjectStore, key: str, body: bytes) -> bool:
         return put_new(store, key, body)
 
-    def close_pack(self, digest: str) -> None:
-        self._packs[digest] = PackKey(self._stored_key().id, self._salt.hex())
+    def close_pack(self, digest: str) -> PackKey:
+        key = self._packs[digest] = PackKey(self._stored_key().id, self._salt.hex())
+        return key
+
+    def reuse_pack(self, digest: str, key: PackKey | None) -> bool:
+        if key is not None:
+            self._packs[digest] = key
+        return key is not None
 
     def describe(self, packs: Sequence[PackRef]) -> Encryption:
         return Encryption(

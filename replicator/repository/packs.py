@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from replicator.codec.plain import encode
-from replicator.errors import DataCorrupt, KeyExists, KeyMissing, OutcomeUnknown, StoreUnavailable
+from replicator.errors import DataCorrupt, KeyExists, KeyMissing, OutcomeUnknown, StoreError, StoreUnavailable
 from replicator.log.claim import claim
 from replicator.log.records import digest
 from replicator.model import PackRef
 from replicator.repository.manifest import Block
+from replicator.repository.progress import Progress
 
 if TYPE_CHECKING:
     from replicator.repository.cipher import PushCipher
@@ -42,6 +43,8 @@ def put_content(store: ObjectStore, key: str, body: bytes) -> bool:
     except KeyExists:
         pass
     except (OutcomeUnknown, StoreUnavailable):
+        if _arrived(store, key, len(body)):
+            return True
         outcome = claim(store, key, body)
         if not outcome.ours:
             raise DataCorrupt(f"{store.url}: {key} holds something else") from None
@@ -70,22 +73,42 @@ def put_new(store: ObjectStore, key: str, body: bytes, *, tries: int = 5) -> boo
     return False
 
 
-class PackWriter:
-    """Collects blocks into packs and ships each as it fills. At most one pack is held in memory."""
+def _arrived(store: ObjectStore, key: str, size_bytes: int) -> bool:
+    """Whether the object is there whole, which costs less to ask than to send it again. Not if nobody may say so."""
+    try:
+        return store.size(key) == size_bytes
+    except StoreError:
+        return False
 
-    def __init__(self, store: ObjectStore, cipher: PushCipher) -> None:
+
+class PackWriter:
+    """Collects blocks into packs and ships each as it fills. At most one pack is held in memory.
+
+    What `progress` knows of this push, and the store still has, is not sent again: `sent` names those blocks.
+    """
+
+    def __init__(self, store: ObjectStore, cipher: PushCipher, progress: Progress | None = None) -> None:
         self._store = store
         self._cipher = cipher
         self._open = bytearray()
         self._begins = 0
+        self._progress = Progress() if progress is None else progress
+        self._blocks: list[Block] = []
         self.packs: list[PackRef] = []
+        self.sent: dict[str, Block] = {}
         self.shipped_bytes = 0
+        for pack, blocks, key in self._progress.packs:
+            if cipher.reuse_pack(pack.digest, key) and _arrived(store, pack_key(pack.digest), pack.size_bytes):
+                self.sent.update({block.digest: block._replace(pack=len(self.packs)) for block in blocks})
+                self.packs.append(pack)
+                self.shipped_bytes += pack.size_bytes
 
     def add(self, name: str, plain: bytes) -> Block:
         """Encode and place a block; its pack index counts from this writer's first pack."""
         coder, encoded = encode(plain)
         size_bytes = len(encoded) + self._cipher.overhead_bytes
-        if len(self._open) + size_bytes > PACK_BYTES and len(self._open) > self._begins:
+        wanted = PACK_BYTES if self._progress.pack_bytes is None else self._progress.pack_bytes()
+        if len(self._open) + size_bytes > wanted and len(self._open) > self._begins:
             self._ship()
         if not self._open:
             self._open += self._cipher.open_pack()
@@ -93,6 +116,7 @@ class PackWriter:
         stored = self._cipher.block(len(self._open), name, coder, len(plain), encoded)
         block = Block(name, len(plain), len(self.packs), len(self._open), len(stored), coder)
         self._open += stored
+        self._blocks.append(block)
         return block
 
     def finish(self) -> tuple[PackRef, ...]:
@@ -104,8 +128,10 @@ class PackWriter:
     def _ship(self) -> None:
         body = bytes(self._open)
         name = digest(body)
+        pack = PackRef(digest=name, size_bytes=len(body))
+        self._progress.note(pack, self._blocks, self._cipher.close_pack(name))
         if self._cipher.put(self._store, pack_key(name), body):
             self.shipped_bytes += len(body)
-        self._cipher.close_pack(name)
-        self.packs.append(PackRef(digest=name, size_bytes=len(body)))
+        self.packs.append(pack)
+        self._blocks = []
         self._open, self._begins = bytearray(), 0

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from replicator.log.replay import Accepted, LogView
     from replicator.model import CommitId
     from replicator.repository.cipher import PushCipher
+    from replicator.repository.progress import Progress
     from replicator.repository.repository import Repository
     from replicator.repository.snapshot import Snapshot
 
@@ -67,8 +68,10 @@ class Part:
     saved_at: float
 
 
-def ship(push: Push, snapshot: Snapshot, repository: Repository) -> Accepted | None:
+def ship(push: Push, snapshot: Snapshot, repository: Repository, progress: Progress | None = None) -> Accepted | None:
     """Ship this rank's part and commit if all parts are there. None while others are missing.
+
+    `progress`: how far an earlier try of the same push came there; it goes on from that.
 
     Sealed if this writer has been replaced; nothing it sent is then ever seen. HeightTaken if (term, height) holds
     another checkpoint. SourceChanged if this attempt already shipped other contents of the step.
@@ -81,7 +84,7 @@ def ship(push: Push, snapshot: Snapshot, repository: Repository) -> Accepted | N
             _require_same(push, snapshot, repository, there)
         return there
     ours = snapshot.digest
-    part = _read_part(push, repository, push.rank) or _ship_part(push, snapshot, repository, view)
+    part = _read_part(push, repository, push.rank) or _ship_part(push, snapshot, repository, view, progress)
     if part.root != ours:
         raise _changed(push)
     parts = [part if rank == push.rank else _read_part(push, repository, rank) for rank in range(push.world)]
@@ -125,12 +128,14 @@ def _changed(push: Push) -> SourceChanged:
     )
 
 
-def _ship_part(push: Push, snapshot: Snapshot, repository: Repository, view: LogView) -> Part:
+def _ship_part(
+    push: Push, snapshot: Snapshot, repository: Repository, view: LogView, progress: Progress | None
+) -> Part:
     base_id, base = _choose_base(repository, push.workload, view)
     cipher = repository.cipher.begin(push.workload, push.salt + push.rank.to_bytes(4, "big"))
     leans = base is not None and cipher.lean(base)
     known = {block.digest: (block, base.packs[block.pack]) for block in base.blocks} if base and leans else {}
-    writer = PackWriter(repository.store, cipher)
+    writer = PackWriter(repository.store, cipher, progress)
     placed: dict[str, int] = {}
     blocks: list[tuple[Block, PackRef | None]] = []
     files: list[manifests.File] = []
@@ -140,7 +145,9 @@ def _ship_part(push: Push, snapshot: Snapshot, repository: Repository, view: Log
             if block.digest not in placed:
                 placed[block.digest] = len(blocks)
                 name = cipher.name(block.digest)
-                if name in known:
+                if name in writer.sent:
+                    blocks.append((writer.sent[name], None))
+                elif name in known:
                     blocks.append(known[name])
                 else:
                     blocks.append((writer.add(name, snapshot.read(source, block)), None))

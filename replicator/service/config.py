@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from replicator.admission import DEFAULT, Policy, Reason
 from replicator.errors import ReplicatorError
+from replicator.model import Level
 from replicator.retention.policy import Policy as Retention
 
 if TYPE_CHECKING:
@@ -28,6 +29,16 @@ class Destination(Frozen):
 
     name: str
     url: str
+    floor_bytes_per_s: float = Field(default=0.0, ge=0)
+    """What it gets before others do, and below which it is never slowed."""
+    ceiling_bytes_per_s: float | None = Field(default=None, gt=0)
+    """The most that is sent to it; below, the rate follows the link. None: as fast as it goes."""
+
+    @model_validator(mode="after")
+    def _floor_below_ceiling(self) -> Destination:
+        if self.ceiling_bytes_per_s is not None and self.floor_bytes_per_s > self.ceiling_bytes_per_s:
+            raise ValueError(f"floor_bytes_per_s {self.floor_bytes_per_s:g} is above ceiling_bytes_per_s")
+        return self
 
 
 class Admission(Frozen):
@@ -52,6 +63,10 @@ class WatchedWorkload(Frozen):
     keep: Annotated[int, Field(ge=1)] | Retention = 20
     """How many checkpoints each repository keeps, pins aside; or a policy."""
     admission: Admission = Admission()
+    rpo_s: float | None = Field(default=None, ge=0)
+    """The recovery point objective, by which metrics judge and destinations are served."""
+    receipts: tuple[Level, ...] = Field(default=("stored", "decoded"), min_length=1)
+    """Which receipts a commit needs to count as received."""
 
 
 class ServiceConfig(Frozen):
@@ -75,6 +90,14 @@ class ServiceConfig(Frozen):
     """The folder of the trust file and this site's keys; without, repositories are plain."""
     verifier: str | None = None
     """The name under which receipts are written; the site's by default."""
+    uplink_bytes_per_s: float | None = Field(default=None, gt=0)
+    """The most that is sent to all destinations together. None: unbounded."""
+    hold_file: str | None = None
+    """While this file was touched within the last minute nothing large is sent. None: `hold` in the spool."""
+    spool_limit_bytes: int | None = Field(default=None, gt=0)
+    """Above, the oldest checkpoints that wait are skipped, whole; the newest stays. None: the disk's end."""
+    drain_s: float = Field(default=8.0, ge=0)
+    """After SIGTERM, how long to go on shipping what waits; the rest stays in the spool."""
     drop_grace_s: float = Field(default=86400.0, ge=0)
     """How long the bytes of a dropped checkpoint stay: longer than the longest push and restore."""
 

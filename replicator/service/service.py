@@ -1,126 +1,40 @@
-"""The replicator service of one site: intake, one worker per destination, a keeper; one status file.
+"""The replicator service of one site: for each workload an intake, one worker per destination, a keeper.
 
-It writes a workload only while the newest `open` of its own site's log names this site, in that term. Losing sight of
-anything never deletes anything.
+Threads are its own; what it does is written to one status file, and told to whoever listens.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import threading
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
 
-from replicator.crypto.keyring import find_keyring
-from replicator.errors import ReplicatorError, RepositoryUnknown, StoreError
-from replicator.repository.establish import open_at
-from replicator.repository.repository import random_token
-from replicator.repository.ruling import is_suspect
-from replicator.service.intake import Intake
-from replicator.service.keeping import Keeping
-from replicator.service.shipping import Shipping
-from replicator.service.spool import Spool
+from replicator.errors import ReplicatorError
+from replicator.service.assembly import build, keys_of, peer_watches, uplink_of
+from replicator.service.drain import drain
+from replicator.service.health import Facts, lives, ready
+from replicator.service.holds import Pins, told_by
+from replicator.service.readings import readings
+from replicator.service.room import make_room
+from replicator.service.sizes import not_writable
+from replicator.service.stall import StallAlarm
+from replicator.service.status import status, write_status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from replicator.log.replay import LogView
-    from replicator.repository.repository import Repository
-    from replicator.service.config import ServiceConfig, WatchedWorkload
+    from replicator.service.config import ServiceConfig
+    from replicator.service.health import Health
+    from replicator.service.metrics import Reading
 
 _log = structlog.get_logger("replicator")
-_HISTORY = 3
+_JOIN_S = 5.0
 _STILL_S = 1.0
 """How long a checkpoint without a file that is written last must stand still for a single look round."""
-
-
-@dataclass(slots=True)
-class _Workload:
-    """One watched workload and its workers. `ended_term`: the last term in which this writer met a seal.
-
-    `peers` are the destinations as the main thread reads them, to number after a lost spool.
-    """
-
-    watched: WatchedWorkload
-    own: Repository
-    peers: list[Repository]
-    intake: Intake
-    spool: Spool
-    shippers: list[Shipping]
-    keeping: Keeping
-    wake: list[threading.Event]
-    ended_term: int = 0
-    why: str | None = None
-    term: int = 0
-    role: str = "unknown"
-    trouble: str | None = None
-    primed: bool = False
-
-    def look(self) -> None:
-        """One round: who writes, what is new, what can go."""
-        view = self.own.log(self.watched.name).view()
-        self._know(view)
-        if self.role != "writer":
-            return
-        self._number()
-        self._prime(view)
-        if self.intake.look(self.term, [accepted.what for accepted in view.accepted.values()]):
-            for event in self.wake:
-                event.set()
-        self.spool.forget_delivered(shipper.repository.name for shipper in self.shippers)
-
-    def _know(self, view: LogView) -> None:
-        opened = view.opened.get(view.term)
-        self.term = view.term
-        self.spool.born(view.term)
-        writes = opened is not None and view.writable and opened.writer == self.own.name
-        self.role = "writer" if writes and view.term > self.ended_term else "standby"
-
-    def _number(self) -> None:
-        """With a spool that is younger than the term, go on above what any destination holds of it."""
-        if self.spool.numbers(self.term):
-            return
-        highest = 0
-        for peer in self.peers:
-            try:
-                peer.format()
-                heads = peer.log(self.watched.name).view().heads()
-            except (StoreError, RepositoryUnknown) as error:
-                raise ReplicatorError(
-                    f"term {self.term} began before this spool, and {peer.name} cannot say what was numbered: {error}",
-                    hint=f"Bring {peer.name} back, or take it out of the configuration.",
-                ) from error
-            highest = max(highest, heads.get(str(self.term), 0))
-        self.spool.number_above(self.term, highest)
-
-    def _prime(self, view: LogView) -> None:
-        if self.primed:
-            return
-        for accepted in [a for a in view.in_order() if not is_suspect(self.own, self.watched.name, a)][-_HISTORY:]:
-            try:
-                self.intake.remember(accepted.what.id(), self.own.manifest(accepted.where.manifest).tensors)
-            except ReplicatorError as error:
-                _log.warning("history not read", step=accepted.what.step, why=str(error))
-        self.primed = True
-
-    @property
-    def ended_why(self) -> str | None:
-        """Why the current term ended for this writer; None while it goes on."""
-        return self.why if self.term <= self.ended_term else None
-
-    def sealed(self, term: int, why: str) -> None:
-        """Terms up to `term` are over. A later one that is open here is not touched."""
-        if self.ended_term < term:
-            _log.warning("writer sealed", workload=self.watched.name, term=term, why=why)
-            self.why, self.ended_term = why, term
-        if self.term <= self.ended_term:
-            self.role = "standby"
-        self.spool.refuse(term, [shipper.repository.name for shipper in self.shippers], why)
 
 
 class Service:
@@ -128,25 +42,42 @@ class Service:
 
     def __init__(self, config: ServiceConfig) -> None:
         self._config = config
-        self._keys = find_keyring(Path(config.keys)) if config.keys else None
-        self._workloads = [self._build(watched) for watched in config.workloads]
-        self._started_at = time.time()
+        self._uplink = uplink_of(config)
+        self._keys = keys_of(config)
+        self._workloads = [build(config, watched, self._uplink, self._keys) for watched in config.workloads]
+        self._pins = Pins(time.monotonic)
+        self._alarms = [StallAlarm(each) for each in self._workloads]
+        self._started_at = self._round_at = time.time()
 
-    def run(self, stop: threading.Event) -> None:
-        threads = [threading.Thread(target=self._status_loop, args=(stop,), daemon=True)]
+    def run(self, stop: threading.Event, *, drains: Callable[[], bool] = lambda: True) -> None:
+        """Until `stop` is set; then what can still be shipped is, for `drain_s` at most, if it `drains`."""
+        ended = threading.Event()
+        threads = [threading.Thread(target=self._status_loop, args=(ended,), daemon=True)]
         for workload in self._workloads:
             workers = list(workload.shippers)
-            threads += [threading.Thread(target=w.run, args=(stop,), daemon=True) for w in workers]
+            threads += [threading.Thread(target=w.run, args=(ended,), daemon=True) for w in workers]
             if self._config.verify_own:
-                threads.append(threading.Thread(target=workload.keeping.run, args=(stop,), daemon=True))
+                threads.append(threading.Thread(target=workload.keeping.run, args=(ended,), daemon=True))
+        threads += [
+            threading.Thread(target=watch.run, args=(ended,), daemon=True)
+            for watch in peer_watches(self._config, self._workloads, self._uplink, self._keys)
+        ]
         for thread in threads:
             thread.start()
         _log.info("replicator started", site=self._config.site, workloads=[w.name for w in self._config.workloads])
         while not stop.wait(self._config.poll_s):
             self.look()
+        if drains():
+            drain(self._workloads, self.look, within_s=self._config.drain_s)
+        ended.set()
+        self._uplink.close()
+        for workload in self._workloads:
+            for wake in workload.wake:
+                wake.set()
+        ends = time.monotonic() + _JOIN_S
         for thread in threads:
-            thread.join(timeout=10)
-        self._write_status()
+            thread.join(timeout=max(0.0, ends - time.monotonic()))
+        write_status(Path(self._config.status_file), self.status())
 
     def drain(self, report: Callable[[dict[str, object]], None], stop: threading.Event) -> str | None:
         """Take what is there (what stands still for a moment), ship it to every destination that answers, and end.
@@ -175,7 +106,7 @@ class Service:
     ) -> str | None:
         """Run, reporting every commit, until `stop` is set, `changed` says so, or a seal ends every workload."""
         done = threading.Event()
-        runner = threading.Thread(target=self.run, args=(done,), daemon=True)
+        runner = threading.Thread(target=self.run, args=(done,), kwargs={"drains": stop.is_set}, daemon=True)
         runner.start()
         seen: dict[tuple[str, str], int] = {}
         while not stop.wait(self._config.poll_s) and self._ended() is None and not changed():
@@ -187,7 +118,7 @@ class Service:
                         how = {"layout": workload.intake.layout, "certainty": workload.intake.certainty}
                         report({"workload": key[0], "destination": key[1], **how, **asdict(shipper.status)})
         done.set()
-        runner.join(timeout=15)
+        runner.join(timeout=self._config.drain_s + 2 * _JOIN_S)
         return self._ended()
 
     def _progress(self) -> list[tuple[str, int, int, int]]:
@@ -202,6 +133,9 @@ class Service:
         return whys[0] if whys and all(why is not None for why in whys) else None
 
     def look(self) -> None:
+        self._round_at = time.time()
+        for alarm in self._alarms:
+            alarm.look(self._round_at)
         for workload in self._workloads:
             try:
                 workload.look()
@@ -210,59 +144,45 @@ class Service:
                 if workload.trouble != str(error):
                     _log.warning("cannot look", workload=workload.watched.name, why=str(error))
                 workload.trouble = str(error)
+        self._yield_to_restores()
+        if self._config.spool_limit_bytes is not None:
+            make_room(self._workloads, self._config.spool_limit_bytes)
 
-    def _build(self, watched: WatchedWorkload) -> _Workload:
-        config = self._config
-        spool = Spool(Path(config.spool) / watched.name)
-        own_url = next(each.url for each in config.destinations if each.name == config.own)
-
-        keys = self._keys
-
-        def repository(name: str, url: str) -> Repository:
-            return open_at(url, keys, name=name, memory=Path(config.spool) / ".manifests")
-
-        keeping = Keeping(
-            repository(config.own, own_url), watched.name, config.verifier or config.site, watched.keep,
-            config.drop_grace_s, config.poll_s,
-        )  # fmt: skip
-        wake = [threading.Event() for _ in config.destinations]
-        made = _Workload(
-            watched, repository(config.own, own_url), [repository(each.name, each.url) for each in config.destinations],
-            Intake(
-                watched.name, Path(watched.path), spool, random_token, config.quiet_s, policy=watched.admission.policy()
-            ), spool, [], keeping, wake,
-        )  # fmt: skip
-        made.shippers = [
-            Shipping(repository(each.name, each.url), spool, event, made.sealed)
-            for each, event in zip(config.destinations, wake, strict=True)
-        ]
-        return made
+    def _yield_to_restores(self) -> None:
+        file = Path(self._config.hold_file) if self._config.hold_file else Path(self._config.spool) / "hold"
+        whys = [told_by(file, time.time())]
+        whys += [self._pins.reason(each.watched.name, each.pins) for each in self._workloads]
+        why = next((each for each in whys if each is not None), None)
+        if (why is None) != (self._uplink.held is None):
+            _log.warning("sending stops" if why else "sending goes on", destination="all", why=why)
+            self._uplink.hold(why)
 
     def _status_loop(self, stop: threading.Event) -> None:
         while not stop.wait(min(1.0, self._config.poll_s)):
             try:
-                self._write_status()
+                write_status(Path(self._config.status_file), self.status())
             except OSError as error:
                 _log.error("status not written", path=self._config.status_file, why=str(error))
 
-    def _write_status(self) -> None:
-        path = Path(self._config.status_file)
-        staged = path.with_name(f".{path.name}.{os.getpid()}")
-        staged.write_text(json.dumps(self.status()))
-        staged.replace(path)
-
     def status(self) -> dict[str, object]:
-        """What the status file says; its fields are named in docs/replicator.md."""
-        return {
-            "site": self._config.site, "pid": os.getpid(), "at": time.time(), "started_at": self._started_at,
-            "workloads": {
-                w.watched.name: {
-                    "role": w.role, "term": w.term, "torn": w.intake.torn, "layout": w.intake.layout,
-                    "certainty": w.intake.certainty, "passed_over": w.intake.passed_over, "trouble": w.trouble,
-                    "sealed": w.ended_why, "pending": len(w.spool.entries()),
-                    "verified": w.keeping.verified, "failed_receipts": w.keeping.failed,
-                    "destinations": {s.repository.name: asdict(s.status) for s in w.shippers},
-                }
-                for w in self._workloads
-            },
-        }  # fmt: skip
+        """What the status file says."""
+        return status(self._config.site, self._workloads, started_at=self._started_at)
+
+    def readings(self) -> Iterator[Reading]:
+        """The metrics now."""
+        return readings(self._alarms, self._uplink, time.time())
+
+    def lives(self) -> Health:
+        return lives(self._facts(), time.time())
+
+    def ready(self) -> Health:
+        return ready(self._facts(), time.time())
+
+    def _facts(self) -> Facts:
+        contacts: dict[str, float | None] = {each.name: None for each in self._config.destinations}
+        for workload in self._workloads:
+            for shipper in workload.shippers:
+                known = [at for at in (contacts[shipper.repository.name], shipper.meter.contact_at) if at is not None]
+                contacts[shipper.repository.name] = max(known, default=None)
+        looked = {each.watched.name: each.looked_at for each in self._workloads}
+        return Facts(self._round_at, looked, not_writable(Path(self._config.spool)), contacts)

@@ -23,17 +23,28 @@ from replicator.errors import (
     SourceChanged,
     StoreError,
 )
+from replicator.model import CommitId
+from replicator.repository.packs import PACK_BYTES
+from replicator.repository.progress import KeptProgress
 from replicator.repository.ship import ship
+from replicator.stores.meter import Meter
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Sequence
 
+    from replicator.log.replay import Accepted
     from replicator.repository.repository import Repository
+    from replicator.service.attestation import Attestation
     from replicator.service.spool import Entry, Spool
 
 _log = structlog.get_logger("replicator")
 _MAX_PENDING = 4
+_PACKS = 40
+_LEAST_PACK = 256 * 1024
+_LOOK_S = 0.2
+_PROBE_S = 15.0
+"""An idle destination is asked so often whether it is there."""
 
 
 @dataclass(slots=True)
@@ -42,17 +53,27 @@ class DestinationStatus:
 
     committed: int = 0
     refused: int = 0
+    skipped: int = 0
     last_step: int | None = None
     last_commit: str | None = None
     last_saved_at: float | None = None
     committed_at: float | None = None
+    raw_bytes: int = 0
     shipped_bytes: int = 0
+    last_receipt_at: float | None = None
     trouble: str | None = None
+
+
+def _new_meter() -> Meter:
+    return Meter(time.time)
 
 
 @dataclass(slots=True)
 class Shipping:
-    """A worker for one workload and one destination. `on_sealed(term, why)` ends the terms up to that one."""
+    """A worker for one workload and one destination. `on_sealed(term, why)` ends the terms up to that one.
+
+    `workload`: whose log says at the start what the destination holds already; None: that is not asked.
+    """
 
     repository: Repository
     spool: Spool
@@ -60,16 +81,84 @@ class Shipping:
     on_sealed: Callable[[int, str], None]
     retry_s: float = 1.0
     status: DestinationStatus = field(default_factory=DestinationStatus)
+    workload: str | None = None
+    meter: Meter = field(default_factory=_new_meter)
+    attestation: Attestation | None = None
+    pack_bytes: Callable[[], int] | None = None
+    """How large the next pack may be; None: as usual."""
+    sending: CommitId | None = None
+    """What is on its way now."""
+    sending_saved_at: float = 0.0
+    sent_before: int = 0
+    """Bytes sent before it."""
+    _asked_at: float = 0.0
 
     def run(self, stop: threading.Event) -> None:
         while not stop.is_set():
-            self.wake.wait(self.retry_s)
+            self.wake.wait(_LOOK_S if self._awaited else self.retry_s)
             self.wake.clear()
             try:
+                self._catch_up()
                 self.ship_pending(stop)
+                self._attest()
+                self._probe()
             except (ReplicatorError, OSError) as error:
-                self.status.trouble = str(error)
+                self._trouble(error)
                 _log.error("shipping failed", destination=self.repository.name, why=str(error))
+
+    @property
+    def _awaited(self) -> bool:
+        """Whether a save waits for a receipt from here."""
+        return self.attestation is not None and self.attestation.urgent and self.attestation.waits
+
+    def _catch_up(self) -> None:
+        """Take over from the log what the destination holds since before this process."""
+        if self.workload is None:
+            return
+        sound = [a for a in self.repository.log(self.workload).view().in_order() if not a.what.suspect]
+        if sound and self.status.last_step is None:
+            what = sound[-1].what
+            self.status.last_step, self.status.last_saved_at, self.status.last_commit = (
+                what.step, what.saved_at, str(what.id()),
+            )  # fmt: skip
+        self.workload = None
+
+    def _attest(self) -> None:
+        attestation = self.attestation
+        if attestation is None:
+            return
+        if attestation.urgent:
+            self._expect_again(attestation)
+        sealed = attestation.look()
+        self.status.last_receipt_at = attestation.newest_at
+        if sealed is not None:
+            self.on_sealed(*sealed)
+
+    def _expect_again(self, attestation: Attestation) -> None:
+        """After a restart: what was committed before it, and whose receipts were not seen."""
+        name = self.repository.name
+        for entry in self.spool.entries():
+            commit = CommitId(entry.push.term, entry.push.height)
+            if commit not in attestation.attested and entry.marks().get(name) == "committed":
+                accepted = self.repository.log(entry.push.workload).view().accepted.get(commit)
+                if accepted is not None:
+                    attestation.expect(accepted)
+
+    def _probe(self) -> None:
+        """Ask an idle destination whether it is there, so that one that went is known before it is needed."""
+        now = time.monotonic()
+        if now - self._asked_at < _PROBE_S:
+            return
+        self._asked_at = now
+        try:
+            self.repository.format()
+        except (ReplicatorError, OSError) as error:
+            self._trouble(error)
+
+    def _trouble(self, error: ReplicatorError | OSError) -> None:
+        self.status.trouble = str(error)
+        if not isinstance(error, StoreError):  # those the store's meter counts
+            self.meter.failed(type(error).__name__)
 
     def ship_pending(self, stop: threading.Event) -> None:
         """Ship what is pending here. What an unreachable destination misses stays pending."""
@@ -79,6 +168,8 @@ class Shipping:
             self.status.trouble = None
         for entry in late:
             entry.mark(name, "skipped: newer checkpoints were waiting")
+            self.status.skipped += 1
+            _log.warning("checkpoint skipped", destination=name, step=entry.push.step, why="newer ones were waiting")
         for entry in wanted:
             if name in entry.marks():
                 continue
@@ -86,9 +177,18 @@ class Shipping:
                 return
 
     def _ship(self, entry: Entry) -> bool:
+        self.sending_saved_at, self.sent_before = entry.push.saved_at, self.meter.sent_bytes
+        self.sending = CommitId(entry.push.term, entry.push.height)
+        try:
+            return self._ship_one(entry)
+        finally:
+            self.sending = None
+
+    def _ship_one(self, entry: Entry) -> bool:
         name, push = self.repository.name, entry.push
         try:
-            accepted = ship(push, self.spool.snapshot(entry), self.repository)
+            snapshot = self.spool.snapshot(entry)
+            accepted = ship(push, snapshot, self.repository, self._progress(entry, snapshot.size_bytes))
         except HeightTaken as error:
             _log.error("height taken by somebody else", destination=name, step=push.step, why=str(error))
             return self._ship_renumbered(entry)
@@ -100,19 +200,29 @@ class Shipping:
             return True
         except (BaseGone, SourceChanged, CheckpointTorn) as error:
             entry.mark(name, f"given up: {error}")
+            self.meter.failed(type(error).__name__)
             _log.warning("checkpoint given up", destination=name, step=push.step, why=str(error))
             return True
         except (ReplicatorError, OSError) as error:
             return self._goes_on_after(error, entry)
         if accepted is not None:
-            self._done(entry, accepted.where.shipped_bytes)
+            self._done(entry, accepted)
         return True
+
+    def _progress(self, entry: Entry, size_bytes: int) -> KeptProgress:
+        """No pack is more than a fortieth of the checkpoint: what a kill costs is one pack that was on its way."""
+        share = max(_LEAST_PACK, size_bytes // _PACKS)
+        wanted = self.pack_bytes
+        return KeptProgress(
+            entry.folder / f"packs-{self.repository.name}",
+            lambda: min(PACK_BYTES if wanted is None else wanted(), share),
+        )
 
     def _goes_on_after(self, error: ReplicatorError | OSError, entry: Entry) -> bool:
         """Whether the error is only that the entry went meanwhile; else it is recorded, and tried again later."""
         if not entry.folder.is_dir():
             return True
-        self.status.trouble = str(error)
+        self._trouble(error)
         ready = not isinstance(error, (StoreError, NotOpen, RepositoryUnknown))
         say, what = (_log.error, "shipping failed") if ready else (_log.info, "destination not ready")
         say(what, destination=self.repository.name, step=entry.push.step, why=str(error))
@@ -127,14 +237,17 @@ class Shipping:
             return self._goes_on_after(error, entry)
         return made is None or self._ship(made)
 
-    def _done(self, entry: Entry, shipped_bytes: int) -> None:
-        push, status = entry.push, self.status
+    def _done(self, entry: Entry, accepted: Accepted) -> None:
+        push, status, shipped_bytes = entry.push, self.status, accepted.where.shipped_bytes
+        if self.attestation is not None:
+            self.attestation.expect(accepted)
         entry.mark(self.repository.name, "committed")
         status.committed += 1
         status.trouble = None
+        status.raw_bytes += accepted.what.size_bytes
         status.shipped_bytes += shipped_bytes
         status.committed_at = time.time()
-        if status.last_step is None or push.step >= status.last_step:
+        if not push.findings and (status.last_saved_at is None or push.saved_at >= status.last_saved_at):
             status.last_step, status.last_saved_at = push.step, push.saved_at
             status.last_commit = f"{push.term}.{push.height}"
         _log.info(

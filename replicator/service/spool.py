@@ -11,9 +11,7 @@ what it gives out anew is not taken for what was given out before.
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
-import os
 import secrets
 import shutil
 import threading
@@ -26,6 +24,7 @@ from replicator.model import CommitId, Finding
 from replicator.repository.names import to_disk
 from replicator.repository.ship import Push
 from replicator.repository.snapshot import Snapshot, take_snapshot
+from replicator.service.durable import link_or_copy, sync, sync_tree, write_durably
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -63,7 +62,7 @@ class Entry:
     def mark(self, destination: str, outcome: str) -> None:
         """Nothing if the entry went meanwhile."""
         with contextlib.suppress(FileNotFoundError):
-            _write_durably(self.folder / f"mark-{destination}", outcome.encode())
+            write_durably(self.folder / f"mark-{destination}", outcome.encode())
 
 
 class Spool:
@@ -73,7 +72,7 @@ class Spool:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._root = folder
+        self.folder = self._root = folder
         self.counter = secrets.token_hex(8)
         self._given: dict[int, int] = {}
         self.lock = threading.RLock()
@@ -134,7 +133,7 @@ class Spool:
                 elif copy:
                     shutil.copy2(each, target)
                 else:
-                    _link_or_copy(each.resolve(strict=True), target)
+                    link_or_copy(each.resolve(strict=True), target)
             for name in folders:
                 shutil.copystat(source / name, making / _FILES / name)
         except OSError:
@@ -144,7 +143,7 @@ class Spool:
 
     def settle(self, making: Path) -> None:
         """Make a linked folder survive a power cut, which waits for the disk."""
-        _sync_tree(making)
+        sync_tree(making)
 
     def admit(self, making: Path, push: Push, signature: str, snapshot: Snapshot) -> Entry:
         """Make the pinned folder, which `snapshot` was taken of, an entry."""
@@ -156,12 +155,12 @@ class Spool:
             "findings": [finding.model_dump() for finding in push.findings], "signature": signature,
             "files": names, "root": whole, "counter": push.counter,
         }  # fmt: skip
-        _write_durably(making / _PUSH, json.dumps(body).encode())
+        write_durably(making / _PUSH, json.dumps(body).encode())
         folder = self._root / f"{push.term}.{push.height}-{push.attempt[:8]}"
         with self.lock:
             self._given[push.term] = max(push.height, self._given.get(push.term, 0))
             making.rename(folder)
-            _sync(self._root)
+            sync(self._root)
             self._remember(push, signature)
             entry = Entry(folder, push, signature, names, whole)
             self._snapshots[folder] = replace(snapshot, root=entry.files)
@@ -210,12 +209,14 @@ class Spool:
             entry.folder.rename(gone)
         shutil.rmtree(gone)
 
-    def forget_delivered(self, destinations: Iterable[str]) -> None:
-        """Let go of entries that all of `destinations` have marked."""
+    def forget_delivered(
+        self, destinations: Iterable[str], *, owed: Callable[[Entry], bool] = lambda _entry: False
+    ) -> None:
+        """Let go of entries that all of `destinations` have marked, and that nobody waits to hear of (`owed`)."""
         wanted = set(destinations)
         with self.lock:
             for entry in self.entries():
-                if wanted <= set(entry.marks()):
+                if wanted <= set(entry.marks()) and not owed(entry):
                     self.finish(entry)
 
     def last_height(self, term: int) -> int:
@@ -305,7 +306,7 @@ class Spool:
         return cast("dict[str, Any]", memory)
 
     def _write_memory(self, memory: dict[str, Any]) -> None:
-        _write_durably(self._root / "memory.json", json.dumps(memory).encode())
+        write_durably(self._root / "memory.json", json.dumps(memory).encode())
 
 
 def read_entries(root: Path) -> tuple[list[Entry], str | None]:
@@ -337,37 +338,3 @@ def _read(folder: Path) -> Entry:
             f"spool entry {folder} cannot be read: {error}",
             hint="Move that folder away; the checkpoint is pushed anew.",
         ) from error
-
-
-def _link_or_copy(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError as error:
-        if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP):
-            raise
-        shutil.copy2(source, target)
-
-
-def _write_durably(path: Path, body: bytes) -> None:
-    staged = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    with staged.open("wb") as file:
-        file.write(body)
-        file.flush()
-        os.fsync(file.fileno())
-    staged.replace(path)
-    _sync(path.parent)
-
-
-def _sync_tree(folder: Path) -> None:
-    """Make everything below `folder` survive a power cut: what is pushed after one must be what was admitted."""
-    for path in [folder, *folder.rglob("*")]:
-        if not path.is_symlink():
-            _sync(path)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -31,6 +31,8 @@ class ReplicatorCallback(TrainerCallback):
 
     `workload`: its name in the repository, the output folder's by default. `preemption`: False leaves signals alone;
     a `Preemption` of your own sets its grace or cloud. `wait_s`: how long the end of training waits for shipping.
+    `near`: those of `repo` that must hold a save, with receipts, before it returns (RPO 0). With one of them silent the
+    training stalls; with `patience_s` it ends with NotAcknowledged after that many seconds.
     """
 
     def __init__(
@@ -42,10 +44,12 @@ class ReplicatorCallback(TrainerCallback):
         writer: str = "standalone",
         preemption: Preemption | bool = True,
         wait_s: float = LONGEST_WAIT_S,
+        near: str | Sequence[str] = (),
+        patience_s: float | None = None,
     ) -> None:
         self._protection = Protection(
             repo, workload=workload, spool=None if spool is None else Path(spool), writer=writer,
-            preemption=preemption, wait_s=wait_s,
+            preemption=preemption, wait_s=wait_s, near=near, patience_s=patience_s,
         )  # fmt: skip
         self.not_shipped: tuple[NotShipped, ...] = ()
         """After training: what a repository does not have, and why."""

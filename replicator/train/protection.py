@@ -2,16 +2,18 @@
 
 Rank 0 ships; all ranks agree on a preemption, and none ends before rank 0 has shipped. Errors of shipping are logged
 and kept, never raised into the training; a repository that does not exist, or that another site writes, is raised
-before the first step.
+before the first step. Only where the caller asks for it (`near`) does a save wait, and end the run if it is not confirmed.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import TYPE_CHECKING
 
-from replicator.errors import ReplicatorError
+from replicator.errors import NotAcknowledged, ReplicatorError
 from replicator.train import ranks
+from replicator.train.acknowledging import near_of
 from replicator.train.gathering import gather
 from replicator.train.preemption import Preemption, ResumeMe
 from replicator.train.shipper import SPOOL_NAME, NotShipped, Shipper
@@ -24,10 +26,39 @@ if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
 
 LONGEST_WAIT_S = 600.0
+_TURN_S = 0.5
+_DONE, _FAILED = 1, 2
+
+
+class _Waits:
+    """A wait for an acknowledgement, in a thread of its own."""
+
+    def __init__(self, shipper: Shipper, path: Path, step: int, near: Sequence[str], patience_s: float | None) -> None:
+        self.error: BaseException | None = None
+        self._wait = lambda: shipper.acknowledge(path, step, near, patience_s=patience_s)
+        self._thread = threading.Thread(target=self._run, name="drstack-acknowledged", daemon=True)
+        self._thread.start()
+
+    def state(self, within_s: float) -> int:
+        """0 while it waits; asks for `within_s` at most."""
+        self._thread.join(within_s)
+        if self._thread.is_alive():
+            return 0
+        return _DONE if self.error is None else _FAILED
+
+    def _run(self) -> None:
+        try:
+            self._wait()
+        except Exception as error:  # noqa: BLE001 - raised in the training, by whoever asks for the state
+            self.error = error
 
 
 class Protection:
-    """One run's. `begin` and `end` frame it, and may come again for the next one."""
+    """One run's. `begin` and `end` frame it, and may come again for the next one.
+
+    `near`: repositories that must have a save, with receipts, before it returns; `patience_s`: for how long they may be
+    silent before the run ends with NotAcknowledged. None: it stalls.
+    """
 
     def __init__(
         self,
@@ -38,8 +69,12 @@ class Protection:
         writer: str,
         preemption: Preemption | bool,
         wait_s: float,
+        near: str | Sequence[str] = (),
+        patience_s: float | None = None,
     ) -> None:
         self._urls = urls_of(repo)
+        self._near = near_of(near, self._urls)
+        self._patience_s = patience_s
         self._workload = workload
         self._spool = spool
         self._writer = writer
@@ -81,10 +116,35 @@ class Protection:
         """
         ranks.barrier(self._group)
         gather(path, own, self._group)
-        self.take(path, step, fault_of() if self._shipper is not None else None)
+        self._submit(path, step, fault_of() if self._shipper is not None else None)
+        if self._near:
+            self._wait_together(path, step)
 
     def take(self, path: Path, step: int, fault: str | None = None) -> None:
         """Ship a checkpoint that rank 0 alone has saved, or say why not; nothing on other ranks."""
+        self._submit(path, step, fault)
+        if self._near and self._shipper is not None:
+            self._shipper.acknowledge(path, step, self._near, patience_s=self._patience_s)
+
+    def _wait_together(self, path: Path, step: int) -> None:
+        """Rank 0 waits in a thread; the others ask it again and again, so that no collective runs out of time."""
+        waiting = None if self._shipper is None else _Waits(self._shipper, path, step, self._near, self._patience_s)
+        told = 0
+        while not told:
+            told = ranks.greatest(0 if waiting is None else self._state(waiting, step), self._group)
+        if waiting is not None and waiting.error is not None:
+            raise waiting.error
+        if told == _FAILED:
+            raise NotAcknowledged(f"step {step}: rank 0 got no acknowledgement")
+
+    def _state(self, waiting: _Waits, step: int) -> int:
+        told = waiting.state(_TURN_S)
+        if not told and self._late():
+            log.error("NOT ACKNOWLEDGED: step %d; this machine is being taken away", step)
+            return _DONE
+        return told
+
+    def _submit(self, path: Path, step: int, fault: str | None) -> None:
         if self._shipper is not None:
             self._shipper.submit(path, step, fault)
         elif ranks.rank() == 0:

@@ -15,7 +15,15 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from replicator.errors import CheckpointTorn, NotOpen, ReplicatorError, Sealed, SourceChanged, StoreError
+from replicator.errors import (
+    CheckpointTorn,
+    NotAcknowledged,
+    NotOpen,
+    ReplicatorError,
+    Sealed,
+    SourceChanged,
+    StoreError,
+)
 from replicator.formats.tree import empty_folders
 from replicator.layouts import inspect
 from replicator.repository.names import shown
@@ -27,6 +35,7 @@ from replicator.service.intake import judged, sign
 from replicator.service.once import open_for
 from replicator.service.shipping import Shipping
 from replicator.service.spool import Spool, read_entries
+from replicator.train.acknowledging import Wanted, await_receipts
 from replicator.train.targets import log, open_repositories, say_if_plain, urls_of
 
 if TYPE_CHECKING:
@@ -90,6 +99,7 @@ class Shipper:
         self._arrived = threading.Event()
         self._unread: list[_Waiting] = []
         self._lost: list[NotShipped] = []
+        self._saved_at: dict[tuple[str, int], float] = {}
         self._trouble: str | None = None
         self._history: list[Sequence[TensorEntry]] | None = None
         self._wake = [threading.Event() for _ in self._urls]
@@ -123,8 +133,39 @@ class Shipper:
         waiting = _Waiting(making, shown(path.absolute().name), step, signature, candidate.files)
         with self._open:
             self._unread.append(waiting)
+            self._saved_at = {(waiting.name, step): _saved_at(making)}
         self._arrived.set()
         return True
+
+    def acknowledge(self, path: Path, step: int, near: Sequence[str], *, patience_s: float | None) -> None:
+        """Until the repositories `near` have what was submitted as `path`, with receipts. For any thread.
+
+        NotAcknowledged, Sealed.
+        """
+        with self._open:
+            saved_at = self._saved_at.pop((path.absolute().name, step), None)
+        if saved_at is None:
+            raise NotAcknowledged(
+                f"step {step} was not taken: {self._why_lost(step) or 'its files could not be linked'}"
+            )
+        wanted = Wanted(self._workload, step, path.absolute().name, saved_at)
+        for url, repository in zip(near, open_repositories(near), strict=True):
+            await_receipts(
+                repository, wanted, patience_s=patience_s, failed=lambda url=url: self._why_not(step, saved_at, url)
+            )
+
+    def _why_lost(self, step: int) -> str | None:
+        with self._open:
+            return next((each.why for each in self._lost if each.step == step), None)
+
+    def _why_not(self, step: int, saved_at: float, url: str) -> str | None:
+        """Why a save will never be in a repository; None while it may be."""
+        name = self._shipping[self._urls.index(url)].repository.name
+        for entry in self._spool.entries():
+            if (entry.push.step, entry.push.saved_at) == (step, saved_at):
+                mark = entry.marks().get(name, "committed")
+                return None if mark == "committed" else mark
+        return self._why_lost(step)
 
     def wait(
         self, timeout_s: float | None = None, *, enough: Callable[[], bool] = lambda: False
@@ -299,6 +340,11 @@ class Shipper:
             self._lost.extend(lost)
         for each in lost:
             log.error("%s", each)
+
+
+def _saved_at(making: Path) -> float:
+    """As a snapshot of it will say."""
+    return max(path.stat().st_mtime_ns for path in (making / "files").rglob("*") if path.is_file()) / 1e9
 
 
 def _lock(spool: Path, workload: str) -> int:

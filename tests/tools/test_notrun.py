@@ -65,6 +65,16 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
     return run
 
 
+def test_lists_what_workers_could_not_run_and_fails_on_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-n 2")
+    result = run(LACKING + PASSING + EXCUSED, ci=True)
+    result.stdout.fnmatch_lines_random(["*::test_in_its_body: no engine (fails this run*", "*::test_gpu: no GPU"])
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    module = run(LACKING_MODULE, ci=True)
+    module.stdout.fnmatch_lines(["*: no SDK (fails this run*"])
+    assert module.ret != pytest.ExitCode.OK
+
+
 def test_lists_each_test_with_its_reason(run: Run) -> None:
     result = run(LACKING + PASSING, ci=False)
     result.stdout.fnmatch_lines(

@@ -28,6 +28,10 @@ class Launch:
 
 
 _MODULES = "PYTHONPATH"
+ACKNOWLEDGE = "DRSTACK_ACKNOWLEDGE"
+"""Of a job's definition: `near` where its saves wait for the near site."""
+ACKNOWLEDGED = "DRSTACK_ACKNOWLEDGED"
+"""Of a rank: the spool whose replicator says when a save is acknowledged."""
 
 
 def plan_launch(
@@ -71,6 +75,8 @@ def plan_launch(
         "DRSTACK_CHECKPOINTS": checkpoints,
         "DRSTACK_METRICS": metrics,
     }
+    if job.program.env.get(ACKNOWLEDGE) == "near":
+        env[ACKNOWLEDGED] = str(folder.spool / workload)
     if modules := [path for path in (job.program.env.get(_MODULES), inherited.get(_MODULES)) if path]:
         env[_MODULES] = os.pathsep.join(modules)
     env.pop("DRSTACK_RESUME_STEP", None)

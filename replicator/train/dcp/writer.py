@@ -27,6 +27,7 @@ from replicator.repository.ship import Push, ship
 from replicator.service.intake import judged
 from replicator.service.once import open_for
 from replicator.stores.store import check_key
+from replicator.train.acknowledging import Wanted, await_receipts, near_of
 from replicator.train.dcp.part import snapshot_metadata, snapshot_part
 from replicator.train.scratch import Scratch
 from replicator.train.targets import log, open_repositories, say_if_plain, urls_of
@@ -66,6 +67,8 @@ class RepositoryWriter(StorageWriter):
     `step` may come with each save instead: `dcp.save(state, checkpoint_id="step-100", storage_writer=writer)`. `spool` is
     a folder with room for this node's share of a checkpoint; the system's temporary folder by default. A save that
     returned is committed in every repository named; one that raised is visible in those only whose commit was reached.
+    `near` names those of the repositories whose receipts a save waits for besides (RPO 0): with one of them down it
+    stalls, or, with `patience_s`, raises NotAcknowledged after that many seconds.
     """
 
     def __init__(
@@ -77,9 +80,13 @@ class RepositoryWriter(StorageWriter):
         writer: str = "standalone",
         spool: str | os.PathLike[str] | None = None,
         threads: int = 1,
+        near: str | Sequence[str] = (),
+        patience_s: float | None = None,
     ) -> None:
         super().__init__()
         self._urls = urls_of(repo)
+        self._near = near_of(near, self._urls)
+        self._patience_s = patience_s
         self._workload = workload
         self._step = step
         self._writer = writer
@@ -182,6 +189,7 @@ class RepositoryWriter(StorageWriter):
         self._inner().finish(metadata, files)
         try:
             accepted = self._commit(replace(push, rank=push.world - 1), tensors)
+            self._await(accepted, push)
         finally:
             self._drop()
         self.committed = str(accepted.what.id())
@@ -206,6 +214,13 @@ class RepositoryWriter(StorageWriter):
                 _ship(numbered, snapshot, repository)
             return done
         raise AssertionError  # the last try returns or raises
+
+    def _await(self, accepted: Accepted, push: Push) -> None:
+        """Until every near repository has receipts of the commit. NotAcknowledged, Sealed."""
+        what = accepted.what
+        wanted = Wanted(push.workload, what.step, what.name, what.saved_at, what.id())
+        for repository in open_repositories(self._near):
+            await_receipts(repository, wanted, patience_s=self._patience_s)
 
     def _inner(self) -> FileSystemWriter:
         if self._files is None:

@@ -9,6 +9,7 @@ from drstack.errors import EnvironmentUnknown
 from drstack.platforms.local.descriptor import read_descriptor
 from drstack.platforms.local.prover import ProverConfig
 from drstack.spec.loader import parse_environment
+from drstack.spec.objectives import objectives
 from replicator.admission import DEFAULT
 from replicator.retention.policy import Policy
 from replicator.service.config import ServiceConfig
@@ -38,6 +39,8 @@ def replicator_config(environment, site):
             "checkpoints": local.checkpoints_path(each),
             "keep": {"last": told} if told == 7 else told,
             "admission": local.admission(each),
+            "rpo_s": objectives(each).rpo_s,
+            "receipts": local.receipts(environment, each),
         }
         for name, each in local.replicated(environment).items()
     ]
@@ -96,9 +99,29 @@ def test_a_site_that_is_not_local_is_told():
 
 
 def test_a_job_finds_the_modules_of_its_project_unless_it_says_where():
-    assert local.local_jobs(ENVIRONMENT, Path("/srv/project"))["gpt"].env == {"PYTHONPATH": "/srv/project"}
+    asked = {"DRSTACK_ACKNOWLEDGE": "near"}
+    assert local.local_jobs(ENVIRONMENT, Path("/srv/project"))["gpt"].env == {"PYTHONPATH": "/srv/project", **asked}
     own = parse_environment(TEXT.replace("ranks: 2}", "ranks: 2, env: {PYTHONPATH: /mine}}"), Path("gpt-prod.yaml"))
-    assert local.local_jobs(own, Path("/srv/project"))["gpt"].env == {"PYTHONPATH": "/mine"}
+    assert local.local_jobs(own, Path("/srv/project"))["gpt"].env == {"PYTHONPATH": "/mine", **asked}
+
+
+def test_only_a_workload_that_is_acknowledged_has_saves_that_wait():
+    unasked = parse_environment(TEXT.replace("acknowledge: {gpt: near}, ", ""), Path("e.yaml"))
+    assert local.local_jobs(unasked)["gpt"].env == {}
+    zero = TEXT.replace("acknowledge: {gpt: near}, ", "").replace("rpo: 30s", "rpo: 0s")
+    assert local.local_jobs(parse_environment(zero, Path("e.yaml")))["gpt"].env == {"DRSTACK_ACKNOWLEDGE": "near"}
+
+
+@pytest.mark.parametrize(
+    ("demanded", "receipts"),
+    [("[stored]", ("stored",)), ("[stored, decoded, proved]", ("stored", "decoded")), ("[proved]", ("stored",))],
+)
+def test_a_save_is_acknowledged_by_the_receipts_of_a_recovery_point_but_its_proof(demanded, receipts):
+    declared = parse_environment(
+        TEXT.replace("keep: 7", f"keep: 7, receipts: {{training: {demanded}}}"), Path("e.yaml")
+    )
+    config = ServiceConfig.model_validate(replicator_config(declared, "east"))
+    assert [(each.rpo_s, each.receipts) for each in config.workloads] == [(30.0, receipts)]
 
 
 def test_a_prover_is_told_of_training_only_where_it_is_declared():

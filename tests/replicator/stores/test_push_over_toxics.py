@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from replicator.errors import StoreError
 from replicator.model import CommitId
+from replicator.repository.progress import KeptProgress
 from replicator.repository.repository import Repository
 from replicator.repository.restore import restore
 from replicator.repository.select import select
 from replicator.repository.ship import ship
 from replicator.stores.clients import Patience
+from replicator.stores.meter import Meter, MeteredStore
 from replicator.stores.retry import RetryingStore
 from tests.replicator.repository.rig import checkpoint, contents, push, repository
 from tests.replicator.stores.contract import fresh_names
@@ -119,3 +123,38 @@ def test_a_restore_whose_answers_are_cut_short_leaves_no_folder_that_looks_whole
     place.proxy.heal()
     restore(place.far, chosen, tmp_path / "again")
     assert contents(tmp_path / "again") == contents(tmp_path / "saved")
+
+
+def test_a_connection_that_is_half_open_is_given_up_and_what_arrived_is_not_sent_again(
+    server: S3Server, toxiproxy: Toxiproxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The proxy takes bytes and passes nothing on, in either direction, as a peer that lost its power does."""
+    monkeypatch.setattr("replicator.repository.packs.PACK_BYTES", 20_000)
+    monkeypatch.setattr("replicator.repository.blocks.BLOCK_BYTES", 16_000)
+    bucket, proxy, meter = name(), toxiproxy.proxy(server.endpoint), Meter(time.time)
+    server.make_bucket(bucket)
+    direct = repository(server.store(bucket, patience=CALM))
+    hasty = Patience(answer_s=0.5, slowest_bytes_per_s=1e9)
+    store = MeteredStore(server.store(bucket, endpoint=proxy.endpoint, patience=hasty), meter, time.monotonic)
+    far = Repository("west", RetryingStore(store, attempts=1))
+    snapshot = checkpoint(tmp_path / "saved", 10, size=SIZE)
+    watching = threading.Thread(target=_swallow_after, args=(direct, proxy, 3), daemon=True)
+    watching.start()
+    with pytest.raises(StoreError):
+        ship(push(1, 10), snapshot, far, KeptProgress(tmp_path / "packs"))
+    watching.join(30)
+    before, noted = meter.sent_bytes, sum(pack.size_bytes for pack, _ in KeptProgress(tmp_path / "packs").packs)
+    assert noted >= 20_000
+    proxy.heal()
+    accepted = ship(push(1, 10), snapshot, far, KeptProgress(tmp_path / "packs"))
+    assert accepted is not None
+    assert meter.sent_bytes - before < SIZE - noted + 25_000
+    restore(direct, select(direct, "gpt", "1.1"), tmp_path / "back")
+    assert contents(tmp_path / "back") == contents(tmp_path / "saved")
+
+
+def _swallow_after(direct: Repository, proxy: ToxicProxy, packs: int) -> None:
+    while len(list(direct.store.list("packs"))) < packs:
+        time.sleep(0.005)
+    proxy.poison("timeout", "upstream", timeout=0)
+    proxy.poison("timeout", "downstream", timeout=0)

@@ -38,6 +38,12 @@ def test_a_resumed_step_of_an_earlier_life_is_not_inherited():
     assert "DRSTACK_RESUME_STEP" not in launch(resume_step=None).env
 
 
+def test_a_rank_whose_saves_wait_is_told_whom_to_ask():
+    asked = replace(MODULE, env={"DRSTACK_ACKNOWLEDGE": "near"})
+    assert launch(replace(JOB, program=asked)).env["DRSTACK_ACKNOWLEDGED"] == "/srv/east/spool/gpt"
+    assert "DRSTACK_ACKNOWLEDGED" not in launch().env
+
+
 def test_python_in_a_command_is_the_interpreter_that_runs_the_site():
     program = replace(MODULE, module=None, command=("python", "-m", "x"), args=("y",))
     assert launch(replace(JOB, program=program)).argv == (sys.executable, "-m", "x", "y")
