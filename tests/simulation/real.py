@@ -106,7 +106,7 @@ def _promote_once(
         "consents": [("unknown-loss", name) for name in part.acknowledge if name not in reachable],
         "workloads": [{
             "name": WORKLOAD, "writer": part.writer, "term": part.term, "seal": reachable, "commit": (1, 1),
-            "acknowledge": list(acknowledge or part.acknowledge),
+            "acknowledge": list(acknowledge or part.acknowledge), "loss_bound_s": None, "reopen": False,
         }],
     }  # fmt: skip
     ports: Any = Ports(
