@@ -13,6 +13,8 @@ ReplicatorError             40  anything not told apart below
 ├── DestinationOccupied     49  the folder to restore into holds something else
 ├── TermRegressed           50  a log shows a lower term than was already seen
 ├── BaseGone                54  the checkpoint that a push leaned on was dropped meanwhile
+├── DoesNotFit              73  the work cannot run on the machine that it would be restored to
+├── PointNotMade            74  other systems could not be brought to the checkpoint's step, or are not at it
 ├── FormatError             40  a file is not of the format that it seems to have (replicator.formats.errors);
 │   │                           within a checkpoint it then travels as opaque bytes
 │   ├── MetadataInvalid     40
@@ -103,6 +105,16 @@ class TermRegressed(ReplicatorError):
 class BaseGone(ReplicatorError):
     exit_code = 54
     hint = "Push again: it will lean on what is there now."
+
+
+class DoesNotFit(ReplicatorError):
+    exit_code = 73
+    hint = "Restore where it fits; or all the same: --anyway --reason TEXT"
+
+
+class PointNotMade(ReplicatorError):
+    exit_code = 74
+    hint = "See which participant failed and why; what was paused goes on."
 
 
 class StoreError(ReplicatorError):

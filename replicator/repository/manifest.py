@@ -69,6 +69,8 @@ class Manifest(Frozen):
     packs: tuple[PackRef, ...]
     tensors: tuple[TensorEntry, ...] = ()
     notes: tuple[str, ...] = ()
+    beside: tuple[File, ...] = Field(default=(), exclude_if=lambda beside: not beside)
+    """What is kept with the checkpoint and is no file of it: versions, a patch, a database's dump."""
 
 
 def root(files: tuple[File, ...]) -> str:
@@ -101,14 +103,15 @@ def safe_path(path: str) -> bool:
 
 def _faults(manifest: Manifest) -> list[str]:
     faults: list[str] = []
-    if len({file.path for file in manifest.files}) != len(manifest.files):
-        faults.append("a file is named twice")
+    for files in (manifest.files, manifest.beside):
+        if len({file.path for file in files}) != len(files):
+            faults.append("a file is named twice")
     for block in manifest.blocks:
         if not 0 <= block.pack < len(manifest.packs):
             faults.append(f"a block lies in pack {block.pack} of {len(manifest.packs)}")
         elif block.offset < 0 or block.offset + block.stored_bytes > manifest.packs[block.pack].size_bytes:
             faults.append(f"a block ends past its pack {manifest.packs[block.pack].digest}")
-    for file in manifest.files:
+    for file in (*manifest.files, *manifest.beside):
         if not safe_path(file.path):
             faults.append(f"{file.path!r} is not a path inside the checkpoint")
         if any(not 0 <= index < len(manifest.blocks) for index in file.blocks):

@@ -56,6 +56,13 @@ def restore(
     manifest = repository.manifest(accepted.where.manifest)
     if manifests.root(manifest.files) != accepted.what.root:
         raise DataCorrupt(f"the manifest of {accepted.what.id()} lists other files than its commit")
+    return write_files(repository, manifest, destination, progress=progress)
+
+
+def write_files(
+    repository: Repository, manifest: Manifest, destination: Path, *, progress: Callable[[int], None] | None = None
+) -> Restored:
+    """Write the files that a manifest lists, as `restore` does; whether a commit vouches for them, the caller knows."""
     size = sum(file.size_bytes for file in manifest.files)
     if holds(destination, manifest):
         return Restored(destination, size, len(manifest.files), already=True)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from replicator.errors import CheckpointTorn, DataCorrupt, KeyMissing, RecordCorrupt, SourceChanged
 from replicator.log.claim import claim
 from replicator.log.records import digest, open_envelope, seal_envelope
-from replicator.model import Finding, Id, PackRef, What, Where
+from replicator.model import Finding, Id, PackRef, Point, Versions, What, Where
 from replicator.repository import manifest as manifests
+from replicator.repository.blocks import OWN_BLOCK_BYTES
 from replicator.repository.manifest import Block, Manifest
 from replicator.repository.packs import PackWriter, manifest_key, put_content
 
@@ -45,6 +46,8 @@ class Push:
     world: int = 1
     counter: str | None = None
     """Who gave the height out (`What.counter`); None for a part of several: whoever sees them all commits."""
+    versions: Versions | None = None
+    point: Point | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,21 +120,23 @@ def _ship_part(push: Push, snapshot: Snapshot, repository: Repository, view: Log
     placed: dict[str, int] = {}
     blocks: list[tuple[Block, PackRef | None]] = []
     files: list[manifests.File] = []
-    for source in snapshot.files:
-        indices: list[int] = []
-        for block in source.blocks:
-            if block.digest not in placed:
-                placed[block.digest] = len(blocks)
-                if block.digest in known:
-                    blocks.append(known[block.digest])
-                else:
-                    blocks.append((writer.add(block.digest, snapshot.read(source, block)), None))
-            indices.append(placed[block.digest])
-        files.append(source.file.model_copy(update={"blocks": tuple(indices)}))
+    beside: list[manifests.File] = []
+    for taken, listed in ((snapshot, files), (snapshot.beside, beside)):
+        for source in taken.files if taken is not None else ():
+            indices: list[int] = []
+            for block in source.blocks:
+                if block.digest not in placed:
+                    placed[block.digest] = len(blocks)
+                    if block.digest in known and (listed is files or block.size_bytes >= OWN_BLOCK_BYTES):
+                        blocks.append(known[block.digest])  # small ones beside are sent: no checkpoint leans for them
+                    else:
+                        blocks.append((writer.add(block.digest, taken.read(source, block)), None))
+                indices.append(placed[block.digest])
+            listed.append(source.file.model_copy(update={"blocks": tuple(indices)}))
     packs = list(writer.finish())
     manifest = Manifest(
         push=push.salt.hex(), files=tuple(files), blocks=_renumber(blocks, packs), packs=tuple(packs), tensors=snapshot.tensors,
-        notes=snapshot.notes,
+        notes=snapshot.notes, beside=tuple(beside),
     )  # fmt: skip
     leaning = base_id if len(packs) > len(writer.packs) else None
     ref, sent = _put_manifest(repository, manifest)
@@ -222,7 +227,8 @@ def _commit(push: Push, parts: list[Part], repository: Repository) -> Accepted:
         root=manifests.root(manifest.files), size_bytes=sum(file.size_bytes for file in manifest.files),
         files=len(manifest.files), saved_at=max(part.saved_at for part in parts),
         parent=Id(term=parent.term, height=parent.height) if parent else None, counter=push.counter,
-        findings=push.findings,
+        findings=push.findings, beside=manifests.root(manifest.beside) if manifest.beside else None,
+        versions=push.versions, point=push.point,
     )  # fmt: skip
     bases = [part.base for part in parts if part.base is not None]
     base = Id(term=min(bases).term, height=min(bases).height) if bases else None
@@ -238,18 +244,21 @@ def merge(parts: list[Manifest], push: str) -> Manifest:
     DataCorrupt if two ranks shipped a file of the same name with other contents.
     """
     files: dict[str, manifests.File] = {}
+    beside: dict[str, manifests.File] = {}
     blocks: list[Block] = []
     packs: list[PackRef] = []
     for part in parts:
         first_block, first_pack = len(blocks), len(packs)
         blocks.extend(block._replace(pack=block.pack + first_pack) for block in part.blocks)
         packs.extend(part.packs)
-        for file in part.files:
-            moved = file.model_copy(update={"blocks": tuple(index + first_block for index in file.blocks)})
-            if file.path in files and files[file.path].digest != file.digest:
-                raise DataCorrupt(f"two ranks shipped {file.path} with different contents")
-            files.setdefault(file.path, moved)
+        for found, listed in ((part.files, files), (part.beside, beside)):
+            for file in found:
+                moved = file.model_copy(update={"blocks": tuple(index + first_block for index in file.blocks)})
+                if file.path in listed and listed[file.path].digest != file.digest:
+                    raise DataCorrupt(f"two ranks shipped {file.path} with different contents")
+                listed.setdefault(file.path, moved)
     return Manifest(
         push=push, files=tuple(files[path] for path in sorted(files)), blocks=tuple(blocks), packs=tuple(packs),
         tensors=tuple(t for part in parts for t in part.tensors), notes=tuple(n for part in parts for n in part.notes),
+        beside=tuple(beside[path] for path in sorted(beside)),
     )  # fmt: skip

@@ -52,6 +52,8 @@ class Snapshot:
     files: tuple[SourceFile, ...]
     tensors: tuple[TensorEntry, ...]
     notes: tuple[str, ...]
+    beside: Snapshot | None = None
+    """What is kept with the checkpoint and is no file of it, below a folder of its own."""
 
     @property
     def entries(self) -> tuple[File, ...]:

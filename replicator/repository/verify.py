@@ -12,6 +12,7 @@ from blake3 import blake3
 
 from replicator.errors import DataCorrupt, KeyMissing
 from replicator.repository import manifest as manifests
+from replicator.repository.beside import require_beside
 from replicator.repository.packs import manifest_key, pack_key
 from replicator.repository.restore import read_block
 
@@ -49,7 +50,8 @@ def check_decoded(repository: Repository, accepted: Accepted) -> Verdict:
         manifest = repository.manifest(accepted.where.manifest)
         if manifests.root(manifest.files) != accepted.what.root:
             raise DataCorrupt("the manifest lists other files than the commit")
-        for file in manifest.files:
+        require_beside(manifest, accepted)
+        for file in (*manifest.files, *manifest.beside):
             whole = blake3()
             for index in file.blocks:
                 whole.update(read_block(repository, manifest, manifest.blocks[index]))

@@ -7,24 +7,29 @@ checkpoint of a run, does not name it.
 
 from __future__ import annotations
 
+import tempfile
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 from replicator.errors import CheckpointTorn, NotOpen, Sealed
 from replicator.layouts import inspect
 from replicator.log.entries import Open
+from replicator.repository.beside import take_beside, write_beside
 from replicator.repository.manifest import root
 from replicator.repository.repository import Repository, random_token
 from replicator.repository.ship import Push, ship
 from replicator.repository.snapshot import take_snapshot
 from replicator.service.intake import judged
 from replicator.stores.url import open_store
+from replicator.versions.watched import WatchedVersions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from replicator.log.replay import LogView
     from replicator.repository.snapshot import Snapshot
+    from replicator.versions.gather import Gathered
 
 
 class Pushed(TypedDict):
@@ -44,6 +49,16 @@ def push_once(path: Path, urls: Sequence[str], *, workload: str, step: int, writ
     if not candidate.complete:
         raise CheckpointTorn(f"{path}: {candidate.why}")
     snapshot = take_snapshot(path, candidate.files)
+    with tempfile.TemporaryDirectory(prefix="drstack-push-") as scratch:
+        gathered = WatchedVersions(path).of(snapshot, candidate.layout)
+        write_beside(Path(scratch), gathered.files)
+        whole = replace(snapshot, beside=take_beside(Path(scratch)))
+        return _push(path, urls, whole, gathered, workload=workload, step=step, writer=writer)
+
+
+def _push(
+    path: Path, urls: Sequence[str], snapshot: Snapshot, gathered: Gathered, *, workload: str, step: int, writer: str
+) -> list[Pushed]:
     repositories = [Repository(url, open_store(url)) for url in urls]
     views = [open_for(repository, workload, writer) for repository in repositories]
     term = max(view.term for view in views)
@@ -54,7 +69,7 @@ def push_once(path: Path, urls: Sequence[str], *, workload: str, step: int, writ
         workload=workload, name=path.absolute().name, term=term, height=height, step=step,
         attempt=random_token(), salt=bytes.fromhex(random_token())[:16],
         saved_at=snapshot.saved_at, findings=tuple(judged(snapshot.tensors, history)),
-        parent=max((key for view in views for key in view.accepted), default=None),
+        parent=max((key for view in views for key in view.accepted), default=None), versions=gathered.versions,
     )  # fmt: skip
     return [_push_to(push, snapshot, repository) for repository in repositories]
 

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 from replicator.errors import ReplicatorError
 from replicator.train import ranks
+from replicator.train.point import Points
 from replicator.train.preemption import Preemption, ResumeMe
+from replicator.train.running import gathering, run_now
 from replicator.train.shipper import SPOOL_NAME, NotShipped, Shipper
 from replicator.train.targets import log, urls_of
 
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torch.distributed import ProcessGroup
+
+    from replicator.consistency.point import TakenPoint
+    from replicator.consistency.system import System
 
 LONGEST_WAIT_S = 600.0
 
@@ -37,7 +42,12 @@ class Protection:
         writer: str,
         preemption: Preemption | bool,
         wait_s: float,
+        point: Sequence[System] = (),
+        dtypes: Sequence[str] = (),
     ) -> None:
+        self._systems = tuple(point)
+        self._points: Points | None = None
+        self.dtypes = tuple(dtypes)
         self._urls = urls_of(repo)
         self._workload = workload
         self._spool = spool
@@ -63,23 +73,28 @@ class Protection:
         def start() -> str:
             spool = self._spool or folder / SPOOL_NAME
             self._shipper = Shipper(
-                self._urls, workload=self._workload or folder.absolute().name, spool=spool, writer=self._writer
-            )
+                self._urls, workload=self._workload or folder.absolute().name, spool=spool, writer=self._writer,
+                versions=gathering([folder]),
+            )  # fmt: skip
             return ""
 
         if ships != (ranks.rank() == 0):
             raise ReplicatorError("the trainer's first process is not rank 0: nobody would ship")
         ranks.rank0_decides(start, self._group)
+        if self._systems:
+            self._points = Points(self._systems, self._spool or folder / SPOOL_NAME, self._group)
 
     def submit(self, path: Path, step: int, fault_of: Callable[[], str | None] = lambda: None) -> None:
         """All ranks call it when each has saved its part; `fault_of` says what is missing when all have."""
         ranks.barrier(self._group)
-        self.take(path, step, fault_of())
+        fault = fault_of()
+        point = self._points.take(step) if self._points is not None else None
+        self.take(path, step, fault, point)
 
-    def take(self, path: Path, step: int, fault: str | None = None) -> None:
+    def take(self, path: Path, step: int, fault: str | None = None, point: TakenPoint | None = None) -> None:
         """Ship a checkpoint that rank 0 alone has saved, or say why not; nothing on other ranks."""
         if self._shipper is not None:
-            self._shipper.submit(path, step, fault)
+            self._shipper.submit(path, step, fault, run=run_now(dtypes=self.dtypes), point=point)
         elif ranks.rank() == 0:
             log.error("step %d is not shipped: it was saved outside of the training", step)
 
