@@ -16,16 +16,26 @@ def push(
     workload: Annotated[str, typer.Option("--workload", help="The workload that it belongs to.")],
     step: Annotated[int, typer.Option("--step", min=0, help="The training step that it was saved at.")],
     writer: Annotated[str, typer.Option("--writer", help="The writing site, as the log names it.")] = "standalone",
+    point: Annotated[
+        Path | None,
+        typer.Option("--point", help="JSON file of systems to keep in the same commit: docs/consistency.md."),
+    ] = None,
     *,
     json: Json = False,
 ) -> None:
     """Ship a checkpoint. It exists in each repository completely or not at all; the same push again does nothing."""
+    from replicator.consistency.config import read_point
+    from replicator.errors import PointNotMade
     from replicator.service.once import push_once
 
-    results = push_once(path, repo, workload=workload, step=step, writer=writer)
+    systems = () if point is None else read_point(point)
+    results = push_once(path, repo, workload=workload, step=step, writer=writer, systems=systems)
     lines = [
         f"{r['url']}: {r['commit']} (step {r['step']}), {r['shipped_bytes']:,} of {r['size_bytes']:,} bytes sent"
         + (f"; suspect: {', '.join(r['findings'])}" if r["findings"] else "")
         for r in results
     ]
     say({"pushed": results}, "\n".join(lines), as_json=json)
+    why = next((r["no_point"] for r in results if r["no_point"]), None)
+    if systems and why:
+        raise PointNotMade(f"the checkpoint is committed, and nothing is kept with it: {why}")

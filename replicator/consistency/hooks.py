@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FOLDER_VARIABLE = "DRSTACK_POINT_FOLDER"
-_MARGIN_S = 1.0
+_MARGIN_S = 2.0
+"""In which a command that took too long is ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,13 @@ class Commands:
     before: Sequence[str] = ()
     snapshot: Sequence[str] = ()
     after: Sequence[str] = ()
-    timeout_s: float = 30.0
+    limit_s: float = 30.0
+    """How long each command may take."""
     kind: str = "commands"
+
+    @property
+    def timeout_s(self) -> float:
+        return self.limit_s + _MARGIN_S
 
     def quiesce(self) -> None:
         self._run("before", self.before)
@@ -47,7 +53,7 @@ class Commands:
 
     def _run(self, which: str, argv: Sequence[str], more: Mapping[str, str] | None = None) -> None:
         if argv:
-            run(argv, self.timeout_s - _MARGIN_S if self.timeout_s > 2 * _MARGIN_S else self.timeout_s, which, more)
+            run(argv, self.limit_s, which, more)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,17 +6,12 @@ told, by PG… variables, a service or a password file: no password is in any ar
 
 from __future__ import annotations
 
-import codecs
-import contextlib
 import os
-import queue
 import re
-import subprocess
-import threading
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from replicator.consistency.psql import Session
 from replicator.consistency.system import Kept
 from replicator.errors import PointNotMade
 from replicator.versions.asking import Unknown, ask
@@ -27,8 +22,6 @@ if TYPE_CHECKING:
 
 DUMP = "postgres.dump"
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-_COLUMN, _ROW = "\x1f", "\x1e"
-_END = "\x1d"
 _SERVER = (
     "SELECT current_setting('server_version'), current_database(), extract(epoch from transaction_timestamp()), "
     "CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END"
@@ -47,7 +40,7 @@ class Postgres:
     kind: str = "postgres"
     bin: str = ""
     """The folder of psql, pg_dump and pg_restore; the PATH's by default."""
-    _session: _Session | None = None
+    _session: Session | None = None
     _snapshot: str | None = None
     _facts: dict[str, str] = field(default_factory=dict[str, str])
 
@@ -63,7 +56,7 @@ class Postgres:
 
     def begin(self) -> None:
         self.end()
-        self._session = _Session([self._program("psql")], self._environment(), self.timeout_s)
+        self._session = Session([self._program("psql")], self._environment(), self.timeout_s)
         self._session.ask(_BEGIN)
         [(snapshot,)] = self._session.ask("SELECT pg_export_snapshot()")
         if not re.fullmatch(r"[0-9A-F-]+", snapshot):
@@ -114,70 +107,3 @@ class Postgres:
 
     def _environment(self) -> dict[str, str]:
         return {"PGCONNECT_TIMEOUT": "10", **os.environ, **self.connection, "PGAPPNAME": "drstack"}
-
-
-class _Session:
-    """A psql that stays connected; each answer is read to its mark, within the time that is left for it."""
-
-    def __init__(self, argv: list[str], environment: Mapping[str, str], timeout_s: float) -> None:
-        self._timeout_s = timeout_s
-        quiet = ["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--no-password", "--set=ON_ERROR_STOP=1"]
-        try:
-            self._process = subprocess.Popen(
-                [*argv, *quiet, f"--field-separator={_COLUMN}", f"--record-separator={_ROW}"], stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=dict(environment), start_new_session=True,
-            )  # fmt: skip
-        except OSError as error:
-            raise PointNotMade(
-                f"psql cannot start: {error.strerror or error}", hint="Install PostgreSQL's client."
-            ) from error
-        self._answers: queue.Queue[str | None] = queue.Queue()
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def ask(self, sql: str) -> list[tuple[str, ...]]:
-        if self._process.stdin is None:
-            raise PointNotMade("psql has no input")
-        try:
-            self._process.stdin.write(f"{sql};\n\\echo {_END}\n".encode())
-            self._process.stdin.flush()
-        except OSError as error:
-            raise PointNotMade(f"PostgreSQL: {self._said()}") from error
-        try:
-            answer = self._answers.get(timeout=self._timeout_s)
-        except queue.Empty as error:
-            raise PointNotMade(f"PostgreSQL did not answer within {self._timeout_s:g} s") from error
-        if answer is None:
-            raise PointNotMade(f"PostgreSQL: {self._said()}")
-        rows = answer.strip("\n").split(_ROW)
-        return [tuple(row.strip("\n").split(_COLUMN)) for row in rows if row.strip("\n")]
-
-    def close(self) -> None:
-        """End the transaction by ending the session; the server lets go of the snapshot."""
-        if self._process.stdin is not None:
-            with contextlib.suppress(OSError):  # it is gone already
-                self._process.stdin.close()
-        try:
-            self._process.wait(5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-
-    def _read(self) -> None:
-        held = ""
-        text = codecs.getincrementaldecoder("utf-8")(errors="replace")
-        stream = self._process.stdout
-        while stream is not None and (chunk := os.read(stream.fileno(), 65536)):
-            held += text.decode(chunk)
-            while _END in held:
-                answer, _, held = held.partition(_END)
-                self._answers.put(answer.lstrip("\n"))
-        self._answers.put(None)
-
-    def _said(self) -> str:
-        until = time.monotonic() + 2
-        while self._process.poll() is None and time.monotonic() < until:
-            time.sleep(0.02)
-        if self._process.poll() is None or self._process.stderr is None:
-            return "the connection is lost"
-        said = self._process.stderr.read(2000).decode(errors="replace").strip()
-        return said.splitlines()[0] if said else f"psql ended with {self._process.returncode}"

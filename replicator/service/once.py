@@ -10,11 +10,13 @@ from __future__ import annotations
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
+from replicator.consistency.point import take_point
 from replicator.errors import CheckpointTorn, NotOpen, Sealed
 from replicator.layouts import inspect
 from replicator.log.entries import Open
+from replicator.repository.beside import FOLDER as BESIDE
 from replicator.repository.beside import take_beside, write_beside
 from replicator.repository.manifest import root
 from replicator.repository.repository import Repository, random_token
@@ -27,9 +29,10 @@ from replicator.versions.watched import WatchedVersions
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from replicator.consistency.system import System
     from replicator.log.replay import LogView
+    from replicator.model import Point, Versions
     from replicator.repository.snapshot import Snapshot
-    from replicator.versions.gather import Gathered
 
 
 class Pushed(TypedDict):
@@ -40,11 +43,18 @@ class Pushed(TypedDict):
     shipped_bytes: int
     size_bytes: int
     findings: list[str]
+    no_point: str | None
+    """Why other systems that were to be kept are not."""
     already: bool
 
 
-def push_once(path: Path, urls: Sequence[str], *, workload: str, step: int, writer: str) -> list[Pushed]:
-    """Ship `path` to every repository. CheckpointTorn, Sealed, NotOpen, RepositoryUnknown, StoreError."""
+def push_once(
+    path: Path, urls: Sequence[str], *, workload: str, step: int, writer: str, systems: Sequence[System] = ()
+) -> list[Pushed]:
+    """Ship `path` to every repository. CheckpointTorn, Sealed, NotOpen, RepositoryUnknown, StoreError.
+
+    `systems` are kept in the same commit, as they are now: whoever pushes knows that they stand at the step.
+    """
     candidate = inspect(path)
     if not candidate.complete:
         raise CheckpointTorn(f"{path}: {candidate.why}")
@@ -52,12 +62,21 @@ def push_once(path: Path, urls: Sequence[str], *, workload: str, step: int, writ
     with tempfile.TemporaryDirectory(prefix="drstack-push-") as scratch:
         gathered = WatchedVersions(path).of(snapshot, candidate.layout)
         write_beside(Path(scratch), gathered.files)
+        taken = take_point(systems, Path(scratch) / "systems") if systems else None
+        if taken is not None:
+            taken.move_to(Path(scratch) / BESIDE)
         whole = replace(snapshot, beside=take_beside(Path(scratch)))
-        return _push(path, urls, whole, gathered, workload=workload, step=step, writer=writer)
+        made = _Made(gathered.versions, taken.point if taken else None)
+        return _push(path, urls, whole, made, workload=workload, step=step, writer=writer)
+
+
+class _Made(NamedTuple):
+    versions: Versions
+    point: Point | None
 
 
 def _push(
-    path: Path, urls: Sequence[str], snapshot: Snapshot, gathered: Gathered, *, workload: str, step: int, writer: str
+    path: Path, urls: Sequence[str], snapshot: Snapshot, made: _Made, *, workload: str, step: int, writer: str
 ) -> list[Pushed]:
     repositories = [Repository(url, open_store(url)) for url in urls]
     views = [open_for(repository, workload, writer) for repository in repositories]
@@ -69,7 +88,8 @@ def _push(
         workload=workload, name=path.absolute().name, term=term, height=height, step=step,
         attempt=random_token(), salt=bytes.fromhex(random_token())[:16],
         saved_at=snapshot.saved_at, findings=tuple(judged(snapshot.tensors, history)),
-        parent=max((key for view in views for key in view.accepted), default=None), versions=gathered.versions,
+        parent=max((key for view in views for key in view.accepted), default=None), versions=made.versions,
+        point=made.point,
     )  # fmt: skip
     return [_push_to(push, snapshot, repository) for repository in repositories]
 
@@ -112,6 +132,7 @@ def _push_to(push: Push, snapshot: Snapshot, repository: Repository) -> Pushed:
         url=repository.store.url, commit=str(accepted.what.id()), step=accepted.what.step, slot=accepted.slot,
         shipped_bytes=0 if before else accepted.where.shipped_bytes, size_bytes=accepted.what.size_bytes,
         findings=[finding.reason for finding in accepted.what.findings], already=before is not None,
+        no_point=accepted.what.point.reason if accepted.what.point else None,
     )  # fmt: skip
 
 
