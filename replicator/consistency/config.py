@@ -51,7 +51,7 @@ class PostgresEntry(Section):
     timeout_s: Seconds = 120.0
 
     def system(self) -> System:
-        return Postgres(self.connection, timeout_s=self.timeout_s, name=self.name)
+        return Postgres({**self.connection}, timeout_s=self.timeout_s, name=self.name)
 
 
 class MlflowEntry(Section):
@@ -72,8 +72,12 @@ class MlflowEntry(Section):
         return self
 
     def system(self) -> System:
-        database = Sqlite(Path(self.sqlite)) if self.sqlite else Postgres(self.postgres or {}, timeout_s=self.timeout_s)
+        database = Sqlite(Path(self.sqlite)) if self.sqlite else _postgres(self.postgres, self.timeout_s)
         return Mlflow(database, Path(self.artifacts), self.root, timeout_s=self.timeout_s, name=self.name)
+
+
+def _postgres(connection: Connection | None, timeout_s: float) -> Postgres:
+    return Postgres({**(connection or {})}, timeout_s=timeout_s)
 
 
 class ZfsEntry(Section):

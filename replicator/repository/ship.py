@@ -7,6 +7,7 @@ one left: the same push, begun again, sends what is missing and commits once.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from replicator.errors import CheckpointTorn, DataCorrupt, KeyMissing, RecordCorrupt, SourceChanged
@@ -17,12 +18,12 @@ from replicator.repository import manifest as manifests
 from replicator.repository.blocks import OWN_BLOCK_BYTES
 from replicator.repository.manifest import Block, Manifest
 from replicator.repository.packs import PackWriter, manifest_key, put_content
+from replicator.repository.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from replicator.log.replay import Accepted, LogView
     from replicator.model import CommitId
     from replicator.repository.repository import Repository
-    from replicator.repository.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,9 @@ def _changed(push: Push) -> SourceChanged:
     )
 
 
+_NOTHING = Snapshot(Path(), (), (), ())
+
+
 def _ship_part(push: Push, snapshot: Snapshot, repository: Repository, view: LogView) -> Part:
     base_id, base = _choose_base(repository, push.workload, view)
     known = {block.digest: (block, base.packs[block.pack]) for block in base.blocks} if base else {}
@@ -121,8 +125,8 @@ def _ship_part(push: Push, snapshot: Snapshot, repository: Repository, view: Log
     blocks: list[tuple[Block, PackRef | None]] = []
     files: list[manifests.File] = []
     beside: list[manifests.File] = []
-    for taken, listed in ((snapshot, files), (snapshot.beside, beside)):
-        for source in taken.files if taken is not None else ():
+    for taken, listed in ((snapshot, files), (snapshot.beside or _NOTHING, beside)):
+        for source in taken.files:
             indices: list[int] = []
             for block in source.blocks:
                 if block.digest not in placed:

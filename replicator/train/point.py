@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import socket
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from replicator.consistency.barrier import StepBarrier
 from replicator.consistency.point import TakenPoint, not_made, take_point
@@ -20,7 +21,7 @@ from replicator.train.targets import log
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from torch.distributed import ProcessGroup, TCPStore
+    from torch.distributed import ProcessGroup
 
     from replicator.consistency.barrier import Board
     from replicator.consistency.system import System
@@ -30,9 +31,9 @@ _TOGETHER_S = 120.0
 
 
 class TorchBoard:
-    """Notes in a TCPStore: `compare_set` from nothing is a create-only put."""
+    """Notes in a store of torch's: `compare_set` from nothing is a create-only put."""
 
-    def __init__(self, store: TCPStore) -> None:
+    def __init__(self, store: Any) -> None:
         self._store = store
 
     def post(self, key: str, note: str) -> str:
@@ -97,15 +98,28 @@ def _board(group: ProcessGroup | None) -> Board:
     """Served by rank 0 on a free port of its node."""
     from torch import distributed  # noqa: PLC0415
 
+    c10d: Any = distributed  # exports its stores without saying so
     timeout = dt.timedelta(seconds=_TOGETHER_S)
     if group is None:
-        return TorchBoard(distributed.HashStore())  # pyright: ignore[reportArgumentType]
-    host = os.environ.get("MASTER_ADDR", "127.0.0.1")
-    if ranks.rank() == 0:
-        store = distributed.TCPStore(host, 0, is_master=True, wait_for_workers=False, timeout=timeout)
-        ranks.rank0_decides(lambda: str(store.port), group)
-        return TorchBoard(store)
-    port = ranks.rank0_decides(lambda: "", group)
-    if not port.isdigit():
-        raise ReplicatorError(f"rank 0 named no port for the ranks to meet at: {port!r}")
-    return TorchBoard(distributed.TCPStore(host, int(port), is_master=False, wait_for_workers=False, timeout=timeout))
+        return TorchBoard(c10d.HashStore())
+    served: list[Any] = []
+
+    def serve() -> str:
+        served.append(c10d.TCPStore("localhost", 0, is_master=True, wait_for_workers=False, timeout=timeout))
+        return f"{_host()}:{served[0].port}"
+
+    host, _, port = ranks.rank0_decides(serve, group).rpartition(":")
+    if served:
+        return TorchBoard(served[0])
+    try:
+        return TorchBoard(c10d.TCPStore(host, int(port), is_master=False, wait_for_workers=False, timeout=timeout))
+    except RuntimeError as error:
+        raise ReplicatorError(
+            f"ranks that are to stand still together cannot meet at {host}:{port}: {error}",
+            hint="Set MASTER_ADDR to an address of rank 0's node that all ranks reach.",
+        ) from error
+
+
+def _host() -> str:
+    """Where other ranks reach this node: what the launcher says, else its own name."""
+    return os.environ.get("MASTER_ADDR") or socket.gethostname()

@@ -36,14 +36,15 @@ class Git:
 
     folder: Path
     timeout_s: float = TIMEOUT_S
+    environment: tuple[tuple[str, str], ...] = ()
 
-    def ask(self, *arguments: str, stdin: bytes | None = None, fine: Sequence[int] = (0,), **env: str) -> bytes:
+    def ask(self, *arguments: str, stdin: bytes | None = None, fine: Sequence[int] = (0,)) -> bytes:
         inherited = {key: value for key, value in os.environ.items() if key not in _FROM_OUTSIDE}
         quiet = {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "GIT_PAGER": "cat", "LC_ALL": "C.UTF-8"}
         options = ["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "--literal-pathspecs"]
         return ask(
             ["git", "-C", str(self.folder), *options, *arguments], timeout_s=self.timeout_s, stdin=stdin, fine=fine,
-            env={**inherited, **quiet, **env}, max_bytes=MAX_PATCH_BYTES,
+            env={**inherited, **quiet, **dict(self.environment)}, max_bytes=MAX_PATCH_BYTES,
         )  # fmt: skip
 
     def line(self, *arguments: str, fine: Sequence[int] = (0,)) -> str | None:
@@ -128,16 +129,16 @@ def _patch(git: Git, changed: Sequence[str], new: Sequence[str]) -> tuple[bytes 
             shutil.copyfile(there, index)
         objects = git.folder / (git.line("rev-parse", "--git-path", "objects") or "")
         (Path(scratch) / "objects").mkdir()
-        env = {
-            "GIT_INDEX_FILE": str(index), "GIT_OBJECT_DIRECTORY": f"{scratch}/objects",
-            "GIT_ALTERNATE_OBJECT_DIRECTORIES": str(objects),
-        }  # fmt: skip
+        apart = Git(git.folder, git.timeout_s, (
+            ("GIT_INDEX_FILE", str(index)), ("GIT_OBJECT_DIRECTORY", f"{scratch}/objects"),
+            ("GIT_ALTERNATE_OBJECT_DIRECTORIES", str(objects)),
+        ))  # fmt: skip
         if new:
             listed = b"".join(os.fsencode(name) + b"\0" for name in new)
-            git.ask("add", "-N", "--pathspec-from-file=-", "--pathspec-file-nul", stdin=listed, **env)
-        whole = git.ask(
+            apart.ask("add", "-N", "--pathspec-from-file=-", "--pathspec-file-nul", stdin=listed)
+        whole = apart.ask(
             "diff", "--binary", "--full-index", "--no-ext-diff", "--no-textconv", "--no-color", "--no-renames",
-            "--src-prefix=a/", "--dst-prefix=b/", "--ignore-submodules=all", "HEAD", **env,
+            "--src-prefix=a/", "--dst-prefix=b/", "--ignore-submodules=all", "HEAD",
         )  # fmt: skip
     kept: list[bytes] = []
     left_out: list[str] = []

@@ -59,7 +59,7 @@ def binaries() -> Path:
     for place in places:
         if all((place / name).exists() for name in ("initdb", "pg_ctl", "psql", "pg_dump", "pg_restore")):
             return place
-    not_run("PostgreSQL's server and client are not on this machine (apt install postgresql)")
+    return not_run("PostgreSQL's server and client are not on this machine (apt install postgresql)")
 
 
 @contextlib.contextmanager
