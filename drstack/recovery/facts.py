@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from drstack.witness.witness import Witness
     from replicator.log.entries import Open
     from replicator.log.replay import Accepted
-    from replicator.model import CommitId, Level
+    from replicator.model import CommitId, Level, Versions
     from replicator.repository.receipts import Word
     from replicator.repository.repository import Repository
 
@@ -44,6 +44,7 @@ class CommitFact:
     name: str
     proof: Word | None = None
     """What counts of the provers' words; None where nobody has tried it."""
+    versions: Versions | None = None
 
     @property
     def proved(self) -> bool:
@@ -218,7 +219,16 @@ def _newest(
         levels = repository.receipts.levels(workload, accepted.slot, demanded)
         held: tuple[Level, ...] = tuple(level for level in demanded if levels[level])
         fact = CommitFact(
-            what.id(), what.step, what.saved_at, what.size_bytes, what.suspect, held, what.root, what.name, proof
+            what.id(),
+            what.step,
+            what.saved_at,
+            what.size_bytes,
+            what.suspect,
+            held,
+            what.root,
+            what.name,
+            proof,
+            what.versions,
         )
         found.append(fact)
         if not what.suspect and len(held) == len(demanded) and not fact.refuted:

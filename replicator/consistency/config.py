@@ -77,7 +77,8 @@ class MlflowEntry(Section):
 
 
 def _postgres(connection: Connection | None, timeout_s: float) -> Postgres:
-    return Postgres({**(connection or {})}, timeout_s=timeout_s)
+    given = {str(name): value for name, value in connection.items()} if connection else dict[str, str]()
+    return Postgres(given, timeout_s=timeout_s)
 
 
 class ZfsEntry(Section):

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from replicator.model import What
     from replicator.repository.manifest import TensorEntry
     from replicator.service.spool import Entry, Spool
-    from replicator.versions.gather import Gathered
 
 _HISTORY = 8
 _AHEAD = 2
@@ -195,6 +194,9 @@ class Intake:
 
     def _take(self, ready: _Ready, provisional: CommitId, newest: What | None, held: Sequence[What]) -> Entry | None:
         candidate, term = ready.candidate, provisional.term
+        if self._versions is None:
+            self._versions = WatchedVersions(self.folder, code=self.code)
+        self._versions.ask()
         read = self._read(candidate)
         if read is None:
             return None
@@ -204,7 +206,7 @@ class Intake:
             self.spool.note(ready.signature)
             return None
         findings = self._judge(provisional, snapshot)
-        gathered = self._versions_of(snapshot, candidate.layout)
+        gathered = self._versions.of(snapshot, candidate.layout)
         snapshot = self.spool.keep_beside(making, snapshot, gathered.files)
         with self.spool.lock:
             height = self.spool.reserve(term, [ready.signature], _height_in(term, newest))[ready.signature]
@@ -218,11 +220,6 @@ class Intake:
             if height > self.spool.last_height(term):
                 self.spool.set_newest(term, step, snapshot.saved_at)
             return self.spool.admit(making, push, ready.signature, snapshot)
-
-    def _versions_of(self, snapshot: Snapshot, layout: str) -> Gathered:
-        if self._versions is None:
-            self._versions = WatchedVersions(self.folder, code=self.code)
-        return self._versions.of(snapshot, layout)
 
     def _parent(self, commit: CommitId, newest: What | None) -> CommitId | None:
         known = [CommitId(entry.push.term, entry.push.height) for entry in self.spool.entries()]

@@ -58,9 +58,11 @@ def push_once(
     candidate = inspect(path)
     if not candidate.complete:
         raise CheckpointTorn(f"{path}: {candidate.why}")
+    versions = WatchedVersions(path)
+    versions.ask()
     snapshot = take_snapshot(path, candidate.files)
     with tempfile.TemporaryDirectory(prefix="drstack-push-") as scratch:
-        gathered = WatchedVersions(path).of(snapshot, candidate.layout)
+        gathered = versions.of(snapshot, candidate.layout)
         write_beside(Path(scratch), gathered.files)
         taken = take_point(systems, Path(scratch) / "systems") if systems else None
         if taken is not None:

@@ -63,9 +63,8 @@ def repository_of(start: Path) -> Git:
     return Git(Path(top))
 
 
-def gather_code(start: Path, outputs: Sequence[Path] = ()) -> tuple[Code, bytes | None]:
-    """What git says of the tree that `start` lies in, and the patch to keep. Files below `outputs` are no code."""
-    git = repository_of(start)
+def gather_code(git: Git, outputs: Sequence[Path] = ()) -> tuple[Code, bytes | None]:
+    """What git says of the tree, and the patch to keep. Files below `outputs` are no code. Unknown."""
     commit = git.line("rev-parse", "--verify", "HEAD^{commit}")
     remote = git.line("config", "--get", "remote.origin.url", fine=(0, 1))
     changed = _names(git.ask("diff", "--name-only", "-z", "--no-ext-diff", "--ignore-submodules=all", "HEAD"))

@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import yaml
 from blake3 import blake3
 
 from replicator.versions.asking import Unknown
@@ -50,6 +49,8 @@ def dvc_data(git: Git) -> Data | None:
 
 
 def _load(path: Path) -> object:
+    import yaml  # noqa: PLC0415 - few need it, and every start of a service would wait for it
+
     try:
         if path.stat().st_size > _MAX_DVC_BYTES:
             raise Unknown(f"{path} is larger than a file of DVC is")

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from replicator.model import Versions
+    from replicator.versions.code import Git
     from replicator.versions.document import By, Hardware, Software
 
 _ELSEWHERE = "only the trainer's own process knows it"
@@ -83,6 +84,8 @@ class Gathering:
         self._known: dict[str, Any] = {}
         self._unknown: dict[str, str] = {}
         self._files: dict[str, bytes] = {}
+        self._looking = threading.Lock()
+        self._found: Git | Unknown | None = None
         questions: dict[str, Callable[[], object]] = {
             "code": self._code, "data": self._data, "model": self._model, "lock": self._locks,
             "container": lambda: container_of(source.environment),
@@ -127,7 +130,7 @@ class Gathering:
             self._files[name] = body
 
     def _code(self) -> Code:
-        code, patch = gather_code(self._source.root, self._source.outputs)
+        code, patch = gather_code(self._repository(), self._source.outputs)
         if patch is not None:
             self._keep(documents.PATCH, patch)
         return code
@@ -136,7 +139,7 @@ class Gathering:
         declared = declared_paths(self._source.environment.get(DECLARED))
         if declared:
             return declared_data(declared)
-        found = dvc_data(repository_of(self._source.root))
+        found = dvc_data(self._repository())
         if found is None:
             raise Unknown(f"no DVC in the repository, and {DECLARED} names no path")
         return found
@@ -153,9 +156,21 @@ class Gathering:
 
     def _folder(self) -> Path | None:
         try:
-            return repository_of(self._source.root).folder
+            return self._repository().folder
         except Unknown:
             return self._source.root if self._source.root.is_dir() else None
+
+    def _repository(self) -> Git:
+        """Looked up once. Unknown."""
+        with self._looking:
+            if self._found is None:
+                try:
+                    self._found = repository_of(self._source.root)
+                except Unknown as why:
+                    self._found = why
+            if isinstance(self._found, Unknown):
+                raise Unknown(str(self._found))
+            return self._found
 
 
 def _asked(question: Callable[[], T] | None) -> Callable[[], T]:

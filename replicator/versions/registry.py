@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 from urllib.parse import unquote, urlsplit
 
-import yaml
-
 from replicator.versions.asking import Unknown
 from replicator.versions.document import RegistryModel
 from replicator.versions.secrets import scrub_url
@@ -51,6 +49,8 @@ def _tracking(uri: str | None, folder: Path | None) -> Path | None:
 
 def _version_of(tracking: Path, run: str) -> tuple[str, str]:
     """(model, version) that was registered from the run, the newest; empty where none was."""
+    import yaml  # noqa: PLC0415 - few need it, and every start of a service would wait for it
+
     found: list[tuple[int, str]] = []
     for count, path in enumerate(sorted(tracking.glob("models/*/version-*/meta.yaml"))):
         if count >= _MAX_VERSIONS:

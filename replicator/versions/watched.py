@@ -31,12 +31,17 @@ class WatchedVersions:
         self._gathering: Gathering | None = None
         self._asked_at = 0.0
 
-    def of(self, snapshot: Snapshot, layout: str) -> Gathered:
+    def ask(self) -> Gathering:
+        """Begin, before the checkpoint is read, so that answers are there when it was."""
         now = time.monotonic()
         if self._gathering is None or now - self._asked_at > _AGE_S:
             self._gathering, self._asked_at = Gathering(self._source), now
-        self._gathering.wait(_WAIT_S)
-        return self._gathering.now(run_of(snapshot, Run(layout=layout or None)))
+        return self._gathering
+
+    def of(self, snapshot: Snapshot, layout: str) -> Gathered:
+        asked = self._gathering or self.ask()
+        asked.wait(_WAIT_S)
+        return asked.now(run_of(snapshot, Run(layout=layout or None)))
 
 
 def run_of(snapshot: Snapshot, told: Run | None) -> Run:

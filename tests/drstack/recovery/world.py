@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from drstack.recovery.admission import bring_up_to
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from replicator.model import Versions
     from replicator.stores.store import ObjectStore
 
 NEED = Need(rpo_s=60.0, rto_s=60.0, demanded=("stored", "decoded"), ranks=2)
@@ -160,6 +161,7 @@ class Rig:
         receipts: bool = True,
         term: int = 1,
         age_s: float = 0.0,
+        versions: Versions | None = None,
     ) -> None:
         """Ship a checkpoint of a few bytes as the writer of `term` would, `age_s` ago; height is step / 10."""
         source = self.folder / "source" / f"step-{step:08d}"
@@ -169,6 +171,7 @@ class Rig:
         os.utime(source / "weights", (saved_at, saved_at))
         snapshot = take_snapshot(source, ["weights"])
         push = Push("gpt", source.name, term, step // 10, step, random_token(), b"s" * 16, snapshot.saved_at)
+        push = replace(push, versions=versions)
         for name in to:
             repository = Repository(name, self.stores[name])
             accepted = ship(push, snapshot, repository)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from replicator.versions.asking import Unknown
-from replicator.versions.code import MAX_NEW_FILE_BYTES, gather_code
+from replicator.versions.code import MAX_NEW_FILE_BYTES, gather_code, repository_of
 from replicator.versions.secrets import holds_secret, scrub_url
 from tests.replicator.versions.trees import changed, git, tree
 
@@ -16,7 +16,7 @@ def every_file(folder):
 
 def test_a_clean_tree_is_its_commit(tmp_path):
     folder = tree(tmp_path / "r")
-    code, patch = gather_code(folder)
+    code, patch = gather_code(repository_of(folder))
     assert (code.commit, code.branch, code.dirty) == (git(folder, "rev-parse", "HEAD"), "main", False)
     assert patch is None
 
@@ -24,7 +24,7 @@ def test_a_clean_tree_is_its_commit(tmp_path):
 def test_what_a_tree_holds_on_top_is_a_patch_and_the_repository_is_not_touched(tmp_path):
     folder = changed(tree(tmp_path / "r"))
     before = every_file(folder)
-    code, patch = gather_code(folder / "new")
+    code, patch = gather_code(repository_of(folder / "new"))
     assert every_file(folder) == before
     assert code.dirty
     assert code.patch == "kept"
@@ -37,8 +37,8 @@ def test_what_the_run_writes_is_no_code(tmp_path):
     folder = tree(tmp_path / "r")
     (folder / "runs").mkdir()
     (folder / "runs" / "state.json").write_text("{}")
-    assert gather_code(folder)[0].dirty
-    assert not gather_code(folder, [folder / "runs"])[0].dirty
+    assert gather_code(repository_of(folder))[0].dirty
+    assert not gather_code(repository_of(folder), [folder / "runs"])[0].dirty
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_what_the_run_writes_is_no_code(tmp_path):
 def test_credentials_of_a_remote_stay_out(tmp_path, remote, shown):
     folder = tree(tmp_path / "r")
     git(folder, "remote", "add", "origin", remote)
-    code, _ = gather_code(folder)
+    code, _ = gather_code(repository_of(folder))
     assert code.remote == shown == scrub_url(remote)
     assert "s3cr3tpw" not in code.model_dump_json()
 
@@ -62,7 +62,7 @@ def test_changes_that_hold_secrets_are_left_out_by_name(tmp_path):
     (folder / "uv.lock").write_text('index = "https://ann:s3cr3tpw@example.org/simple"\n')
     (folder / ".env").write_text("TOKEN=s3cr3tpw\n")
     (folder / "deploy.key").write_text("s3cr3tpw\n")
-    code, patch = gather_code(folder)
+    code, patch = gather_code(repository_of(folder))
     assert b"s3cr3tpw" not in patch
     assert b"+print(3)" in patch
     assert code.patch == "partial"
@@ -94,7 +94,7 @@ def test_large_and_binary_files_that_git_does_not_know_are_named_and_not_kept(tm
     folder = tree(tmp_path / "r")
     (folder / "big.txt").write_text("x" * (MAX_NEW_FILE_BYTES + 1))
     (folder / "core").write_bytes(b"\0" * 10)
-    code, patch = gather_code(folder)
+    code, patch = gather_code(repository_of(folder))
     assert patch is None
     assert not code.dirty
     assert "big.txt" in code.notes[0]
@@ -104,7 +104,7 @@ def test_large_and_binary_files_that_git_does_not_know_are_named_and_not_kept(tm
 def test_a_patch_that_is_too_large_is_left_out_and_said(tmp_path, monkeypatch):
     folder = changed(tree(tmp_path / "r"))
     monkeypatch.setattr("replicator.versions.code.MAX_PATCH_BYTES", 500)
-    code, patch = gather_code(folder)
+    code, patch = gather_code(repository_of(folder))
     assert patch is None
     assert code.patch == "left out"
     assert code.dirty
@@ -115,13 +115,13 @@ def test_submodules_are_named_with_their_commits_and_what_changed_in_them_is_sai
     inner, folder = tree(tmp_path / "inner"), tree(tmp_path / "r")
     git(folder, "submodule", "--quiet", "add", str(inner), "lib")
     git(folder, "commit", "--quiet", "-m", "lib")
-    clean, _ = gather_code(folder)
+    clean, _ = gather_code(repository_of(folder))
     assert [(each.path, each.commit, each.dirty) for each in clean.submodules] == [
         ("lib", git(inner, "rev-parse", "HEAD"), False)
     ]
     assert not clean.dirty
     (folder / "lib" / "train.py").write_text("other\n")
-    code, _ = gather_code(folder)
+    code, _ = gather_code(repository_of(folder))
     assert code.submodules[0].dirty
     assert code.dirty
     assert "lib" in code.notes[0]
@@ -129,4 +129,4 @@ def test_submodules_are_named_with_their_commits_and_what_changed_in_them_is_sai
 
 def test_where_there_is_no_repository_the_code_is_unknown(tmp_path):
     with pytest.raises(Unknown, match="not a git repository"):
-        gather_code(tmp_path)
+        gather_code(repository_of(tmp_path))

@@ -45,6 +45,7 @@ def test_gpus_and_driver_are_what_nvidia_smi_says_and_a_process_sees(tmp_path):
     assert (found.gpus[0].capability, found.gpus[0].memory_bytes) == ("9.0", 81559 << 20)
     assert len(hardware_here({**environment, "CUDA_VISIBLE_DEVICES": "GPU-bb"}).gpus) == 1
     assert hardware_here({**environment, "CUDA_VISIBLE_DEVICES": "-1"}).gpus == ()
+    assert len(hardware_here({**environment, "CUDA_VISIBLE_DEVICES": "0,7,1"}).gpus) == 1  # none after an unknown one
 
 
 def test_no_gpu_is_a_fact_and_one_that_nobody_can_ask_is_unknown(tmp_path):

@@ -158,7 +158,9 @@ def test_a_watched_folder_has_the_versions_of_the_repository_that_it_lies_in(pro
     names = [file.path for file in again.snapshot(entry).beside.entries]
     assert names == [documents.PATCH, documents.NAME]
     renumbered = again.renumber(entry, 7, lambda: "cd" * 16)
-    assert [file.path for file in again.snapshot(renumbered).beside.entries] == names
+    [taken_up] = Spool(tmp_path / "spool").entries()
+    assert taken_up == renumbered
+    assert [file.path for file in Spool(tmp_path / "spool").snapshot(taken_up).beside.entries] == names
 
 
 def test_a_trainer_says_what_only_it_knows(project, tmp_path):
