@@ -27,6 +27,9 @@ def watch(
         float,
         typer.Option("--quiet", min=0, help="Seconds unchanged that stand in for a sign that a save is finished."),
     ] = 10.0,
+    code: Annotated[
+        Path | None, typer.Option("--code", help="The training program's repository; by default PATH lies in it.")
+    ] = None,
     *,
     create: Annotated[bool, typer.Option("--create/--no-create", help="Make a repository where there is none.")] = True,
     once: Annotated[bool, typer.Option("--once", help="Ship what is there, then end.")] = False,
@@ -51,7 +54,7 @@ def watch(
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
 
-    told = Watch(path, repo, workload, writer, spool, quiet, create, once)
+    told = Watch(path, repo, workload, writer, spool, quiet, create, once, code)
     ended = follow(told, report=report, tell=tell, stop=stop)
     if ended is not None:
         raise Sealed(ended)

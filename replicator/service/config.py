@@ -33,6 +33,8 @@ class WatchedWorkload(Frozen):
     """The folder below which the trainer writes its checkpoints."""
     keep: int = Field(default=20, ge=1)
     """How many checkpoints each repository keeps, pins aside."""
+    code: str | None = None
+    """A folder of the training program's repository; by default the watched folder lies in it, if anything does."""
 
 
 class ServiceConfig(Frozen):

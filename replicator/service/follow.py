@@ -46,6 +46,7 @@ class Watch:
     quiet_s: float = 10.0
     create: bool = True
     once: bool = False
+    code: Path | None = None
 
 
 def follow(
@@ -219,7 +220,10 @@ def _config(watch: Watch, runs: Sequence[Run]) -> ServiceConfig:
     names = [watch.writer, *(f"{watch.writer}-copy-{n}" for n in range(2, len(watch.urls) + 1))]
     return ServiceConfig(
         site=watch.writer, own=watch.writer, verify_own=False, quiet_s=watch.quiet_s,
-        workloads=tuple(WatchedWorkload(name=run.name, path=str(run.root)) for run in runs),
+        workloads=tuple(
+            WatchedWorkload(name=run.name, path=str(run.root), code=str(watch.code.absolute()) if watch.code else None)
+            for run in runs
+        ),
         destinations=tuple(Destination(name=n, url=u) for n, u in zip(names, watch.urls, strict=True)),
         spool=str(where), status_file=str(where / "status.json"),
     )  # fmt: skip

@@ -222,7 +222,10 @@ class Service:
         wake = [threading.Event() for _ in config.destinations]
         made = _Workload(
             watched, repository(config.own, own_url), [repository(each.name, each.url) for each in config.destinations],
-            Intake(watched.name, Path(watched.path), spool, random_token, config.quiet_s), spool, [], keeping, wake,
+            Intake(
+                watched.name, Path(watched.path), spool, random_token, config.quiet_s,
+                code=Path(watched.code) if watched.code else None,
+            ), spool, [], keeping, wake,
         )  # fmt: skip
         made.shippers = [
             Shipping(repository(each.name, each.url), spool, event, made.sealed)

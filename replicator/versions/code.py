@@ -27,6 +27,9 @@ MAX_PATCH_BYTES = 8 << 20
 MAX_NEW_FILE_BYTES = 256 << 10
 _MAX_NEW_FILES = 500
 _NAMED = 5
+_OURS = ".drstack-"
+_TOOLS = {"__pycache__", ".ipynb_checkpoints", "mlruns", "mlartifacts", "wandb", "lightning_logs"}
+"""What programs leave in a tree, and is no code."""
 _FROM_OUTSIDE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE", "GIT_PREFIX")
 
 
@@ -94,8 +97,12 @@ def _new_files(git: Git, outputs: Sequence[Path], notes: list[str]) -> list[str]
     roots = [os.path.realpath(each) for each in outputs]
     found: list[str] = []
     others: list[str] = []
-    for name in _names(git.ask("ls-files", "--others", "--exclude-standard", "-z")):
+    names = _names(git.ask("ls-files", "--others", "--exclude-standard", "-z"))
+    roots += [os.path.realpath(git.folder / place) for place in _repositories(names)]
+    for name in names:
         path = git.folder / name
+        if any(part in _TOOLS or part.startswith(_OURS) for part in Path(name).parts):
+            continue
         place = os.path.realpath(path)
         if any(place == root or place.startswith(root + os.sep) for root in roots):
             continue
@@ -107,6 +114,12 @@ def _new_files(git: Git, outputs: Sequence[Path], notes: list[str]) -> list[str]
         more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
         notes.append(f"files unknown to git that are not kept: {', '.join(others[:_NAMED])}{more}")
     return found
+
+
+def _repositories(names: Sequence[str]) -> list[str]:
+    """Folders among them that are repositories of checkpoints."""
+    logs = {name.rpartition("/log/")[0] for name in names if "/log/" in name}
+    return [place for place in logs if f"{place}/format.json" in names]
 
 
 def _is_small_text(path: Path) -> bool:

@@ -115,6 +115,10 @@ def restore(repository: Path, workload: str, target: Path) -> dict:
     manifest = json.loads(zstandard.ZstdDecompressor().decompress(packed))
     rows = sorted([f["path"], f["mode"], f["mtime_ns"], f["size_bytes"], f["digest"]] for f in manifest["files"])
     assert digest(canonical(rows)) == commit["what"]["root"]
+    kept = sorted(
+        [f["path"], f["mode"], f["mtime_ns"], f["size_bytes"], f["digest"]] for f in manifest.get("beside", [])
+    )
+    assert commit["what"].get("beside") == (digest(canonical(kept)) if kept else None)
     packs = [stored(repository, "packs", pack["digest"]) for pack in manifest["packs"]]
     for file in manifest["files"]:
         body = b"".join(block(manifest["blocks"][index], packs) for index in file["blocks"])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from replicator.service.once import push_once
 from replicator.versions.asking import Unknown
 from replicator.versions.code import MAX_NEW_FILE_BYTES, gather_code, repository_of
 from replicator.versions.secrets import holds_secret, scrub_url
+from tests.replicator.train.rig import made, saved
 from tests.replicator.versions.trees import changed, git, tree
 
 
@@ -39,6 +41,18 @@ def test_what_the_run_writes_is_no_code(tmp_path):
     (folder / "runs" / "state.json").write_text("{}")
     assert gather_code(repository_of(folder))[0].dirty
     assert not gather_code(repository_of(folder), [folder / "runs"])[0].dirty
+
+
+def test_spools_repositories_and_what_tools_leave_are_no_code(tmp_path):
+    folder = tree(tmp_path / "r")
+    push_once(saved(folder / "outputs", 5), [made(folder / "backup")], workload="gpt", step=5, writer="standalone")
+    for name in (".drstack-spool-outputs/push.json", "mlruns/0/meta.yaml", "pkg/__pycache__/x.txt"):
+        (folder / name).parent.mkdir(parents=True)
+        (folder / name).write_text("{}")
+    code, patch = gather_code(repository_of(folder))
+    assert patch is None
+    assert not code.dirty
+    assert code.notes == ()
 
 
 @pytest.mark.parametrize(

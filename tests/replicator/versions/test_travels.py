@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -34,6 +36,7 @@ from replicator.versions.explain import explain, versions_of
 from tests.replicator.train.rig import made, saved
 from tests.replicator.versions.trees import changed, contents, git, tree
 
+GOLDEN = Path(__file__).parents[2] / "golden"
 SECRET = "s3cr3tpw"
 H100 = Gpu(name="NVIDIA H100", memory_bytes=80 << 30, capability="9.0")
 
@@ -99,6 +102,15 @@ def test_what_lies_beside_is_not_written_among_the_trainers_files(project, tmp_p
     assert accepted.what.files == 2
 
 
+def test_the_second_reader_restores_it_and_checks_what_is_listed_beside(project, tmp_path):
+    url = made(tmp_path / "repo")
+    _, accepted = pushed(project, url)
+    reader = [sys.executable, GOLDEN / "reader.py", tmp_path / "repo", "gpt"]
+    subprocess.run([*reader, tmp_path / "back"], check=True, capture_output=True, timeout=60)
+    assert contents(tmp_path / "back") == contents(project / "outputs" / "checkpoint-5")
+    assert accepted.what.beside
+
+
 def test_versions_do_not_make_a_checkpoint_lean_on_another(project, tmp_path):
     url = made(tmp_path / "repo")
     pushed(project, url, 5)
@@ -148,7 +160,8 @@ def test_a_damaged_patch_fails_the_verifier(project, tmp_path):
 def test_a_watched_folder_has_the_versions_of_the_repository_that_it_lies_in(project, tmp_path):
     saved(project / "outputs", 5)
     spool = Spool(tmp_path / "spool")
-    intake = Intake("gpt", project / "outputs", spool, lambda: "ab" * 16, quiet_s=0.0)
+    (project / "outputs").rename(tmp_path / "outputs")  # away from its code
+    intake = Intake("gpt", tmp_path / "outputs", spool, lambda: "ab" * 16, quiet_s=0.0, code=project)
     entries = [entry for _ in range(3) for entry in intake.look(1, [])]
     assert entries[0].push.versions.by == "watch"
     assert entries[0].push.versions.commit == git(project, "rev-parse", "HEAD")
@@ -178,8 +191,7 @@ def test_a_trainer_says_what_only_it_knows(project, tmp_path):
 
 
 def test_an_older_commit_says_that_everything_is_unknown():
-    golden = Path(__file__).parents[2] / "golden" / "repository"
-    repository = Repository("old", open_store(golden.as_uri()))
+    repository = Repository("old", open_store((GOLDEN / "repository").as_uri()))
     workload = repository.workloads()[0]
     accepted = repository.log(workload).view().in_order()[-1]
     found = explain(repository, accepted, Document(by="launcher", at=time.time(), hardware=Hardware()))
