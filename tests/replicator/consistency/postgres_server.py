@@ -29,10 +29,10 @@ class Server:
     def stop(self, mode: str) -> None:
         self._control("-m", mode, "stop")
 
-    def sql(self, statement: str) -> str:
+    def sql(self, statement: str, database: str = "mlflow") -> str:
         done = subprocess.run(
-            [self.bin / "psql", "-AtXqc", statement], env={**os.environ, **self.environment}, capture_output=True, text=True,
-            check=True, timeout=30,
+            [self.bin / "psql", "-AtXqd", database, "-c", statement], env={**os.environ, **self.environment},
+            capture_output=True, text=True, check=True, timeout=30,
         )  # fmt: skip
         return done.stdout.strip()
 

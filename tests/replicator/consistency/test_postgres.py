@@ -21,7 +21,7 @@ def server():
 
 
 def test_the_dump_is_of_the_point_and_comes_back_whole_or_not_at_all(server, tmp_path):
-    server.sql("CREATE TABLE rows (n int); INSERT INTO rows VALUES (1), (2)")
+    server.sql("CREATE TABLE rows (n int); INSERT INTO rows VALUES (1), (2); CREATE TABLE second (n int)")
     database = Postgres(server.environment, bin=str(server.bin))
     database.begin()
     server.sql("INSERT INTO rows VALUES (3); CREATE TABLE late (n int)")
@@ -37,8 +37,14 @@ def test_the_dump_is_of_the_point_and_comes_back_whole_or_not_at_all(server, tmp
     assert other.query("SELECT count(*) FROM rows") == [("2",)]
     assert other.query("SELECT to_regclass('late') IS NULL") == [("t",)]
     other.end()
+    server.sql("CREATE DATABASE half")
+    half = Postgres({**server.environment, "PGDATABASE": "half"}, bin=str(server.bin))
+    server.sql("CREATE TABLE second (n int)", "half")
     with pytest.raises(PointNotMade, match="pg_restore"):
-        other.load(tmp_path)
+        half.load(tmp_path)
+    half.begin()
+    assert half.query("SELECT to_regclass('rows') IS NULL") == [("t",)]
+    half.end()
     assert server.sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'drstack'") == "0"
 
 
