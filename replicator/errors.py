@@ -24,6 +24,8 @@ ReplicatorError             40  anything not told apart below
 ├── KeyLocked               57  a key file cannot be used: its passphrase, its KMS, its mode, or it is damaged
 ├── Untrusted               58  the trust file does not vouch for this repository, or cannot be read
 ├── NotAcknowledged         63  the near site does not confirm a save: it is not protected
+├── DoesNotFit              73  the work cannot run on the machine that it would be restored to
+├── PointNotMade            74  other systems could not be brought to the checkpoint's step, or are not at it
 ├── FormatError             40  a file is not of the format that it seems to have (replicator.formats.errors);
 │   │                           within a checkpoint it then travels as opaque bytes
 │   ├── MetadataInvalid     40
@@ -177,6 +179,16 @@ class LockRefused(ReplicatorError):
 class NotAcknowledged(ReplicatorError):
     exit_code = 63
     hint = "Bring the near site back, or have another acknowledge: drstack status ENV; then save again."
+
+
+class DoesNotFit(ReplicatorError):
+    exit_code = 73
+    hint = "Restore where it fits; or all the same: --anyway --reason TEXT"
+
+
+class PointNotMade(ReplicatorError):
+    exit_code = 74
+    hint = "See which participant failed and why; what was paused goes on."
 
 
 class StoreError(ReplicatorError):

@@ -11,6 +11,11 @@ from typing import Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 
+def _absent(value: object) -> bool:
+    """Whether a field came after the first records and says nothing: it is then left out of the bytes."""
+    return value is None or value == {}
+
+
 class CommitId(NamedTuple):
     """(term, height): the order of checkpoints. "Newest" is the greatest, never the clock or the step (rule 14)."""
 
@@ -50,6 +55,54 @@ class Signature(Frozen):
     sig: str
 
 
+class Versions(Frozen):
+    """The essentials of what a checkpoint was made with; a field left out is unknown.
+
+    The whole is in `versions.json` beside the checkpoint (replicator.versions.document).
+    """
+
+    by: Literal["trainer", "launcher", "watch"]
+    """Who saw it: the training process, what started it, or a replicator that watches its folder."""
+    commit: str | None = Field(default=None, exclude_if=_absent)
+    dirty: bool | None = Field(default=None, exclude_if=_absent)
+    data: str | None = Field(default=None, exclude_if=_absent)
+    model: str | None = Field(default=None, exclude_if=_absent)
+    lock: str | None = Field(default=None, exclude_if=_absent)
+    container: str | None = Field(default=None, exclude_if=_absent)
+    torch: str | None = Field(default=None, exclude_if=_absent)
+    cuda: str | None = Field(default=None, exclude_if=_absent)
+    driver: str | None = Field(default=None, exclude_if=_absent)
+    gpu: str | None = Field(default=None, exclude_if=_absent)
+    gpus: int | None = Field(default=None, ge=0, exclude_if=_absent)
+    world: int | None = Field(default=None, ge=1, exclude_if=_absent)
+    dtype: str | None = Field(default=None, exclude_if=_absent)
+
+
+class Participant(Frozen):
+    """What one system did at a consistent point: a database, a registry, a volume, a hook."""
+
+    name: str
+    kind: str
+    ok: bool
+    told: str
+    """What it did, or why it failed."""
+    facts: dict[str, str] = Field(default_factory=dict, exclude_if=_absent)
+    """What a restore is checked against: a WAL position, the newest version of a model, a snapshot's handle."""
+
+
+class Point(Frozen):
+    """Whether other systems were brought to the step of the checkpoint, and what became of each.
+
+    Not `made`: the checkpoint stands by itself, and nothing of the others is kept with it.
+    """
+
+    made: bool
+    reason: str | None = Field(default=None, exclude_if=_absent)
+    paused_s: float = Field(ge=0)
+    """How long the ranks stood still."""
+    participants: tuple[Participant, ...] = ()
+
+
 class What(Frozen):
     """A checkpoint's contents, whatever holds them. `root`: BLAKE3 over its files (replicator.repository.manifest)."""
 
@@ -70,6 +123,10 @@ class What(Frozen):
     counter: str | None = Field(default=None, min_length=1, exclude_if=lambda counter: counter is None)
     """Random id of the one process that gave the height out, and gives it to nothing else; None where several may."""
     findings: tuple[Finding, ...] = ()
+    beside: str | None = Field(default=None, exclude_if=_absent)
+    """Root, as `root`, over what is kept beside the checkpoint and is no file of it; None where nothing is."""
+    versions: Versions | None = Field(default=None, exclude_if=_absent)
+    point: Point | None = Field(default=None, exclude_if=_absent)
 
     def id(self) -> CommitId:
         return CommitId(self.term, self.height)

@@ -65,6 +65,9 @@ def _render(document: dict[str, Any]) -> str:
         lines.append(
             f"\n{name}: {each['writer']} writes, term {each['term']}, step {each['step'] if each['step'] is not None else '?'}"
         )
+        point = each["recovery_point"]
+        if point and point["made_with"]:
+            lines.append(f"  recovery point of step {point['step']} was made with {point['made_with']}")
         for site, copy in each["replication"].items():
             where = (
                 f"step {copy['newest_step']}, {spell(copy['lag_s'])} old"

@@ -184,6 +184,7 @@ def _facts(account: Account) -> dict[str, str]:
         "python": platform.python_version(),
         "torch": metadata.version("torch"),
         "drstack": metadata.version("drstack"),
+        "recovery point made with": account.end["workloads"][0].get("made_with") or "unknown",
         "requests": in_words(account.requests) if account.requests else "none: nothing was served",
         "encryption": "none (crypto: none)",
         "signatures": "none",

@@ -21,6 +21,7 @@ from replicator.log.covering import uncovered
 from replicator.model import CommitId
 from replicator.repository.restore import restore
 from replicator.repository.ruling import ruling
+from replicator.versions.brief import brief
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -138,7 +139,7 @@ class BringUp:
             return {
                 "workload": name, "size_bytes": done.size_bytes, "files": done.files, "step": what.step,
                 "saved_at": what.saved_at, "commit": [what.term, what.height], "source": repository.name,
-                "passed_over": passed_over,
+                "passed_over": passed_over, "made_with": brief(what.versions) if what.versions else None,
             }  # fmt: skip
         raise StepFailed(
             f"{name}: no checkpoint within the agreed loss could be restored whole: {'; '.join(passed_over)}",

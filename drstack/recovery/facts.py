@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from drstack.witness.witness import Witness
     from replicator.log.entries import Open
     from replicator.log.replay import Accepted
-    from replicator.model import CommitId, Level
+    from replicator.model import CommitId, Level, Versions
     from replicator.repository.receipts import Word
     from replicator.repository.repository import Repository
 
@@ -52,6 +52,7 @@ class CommitFact:
     """Of a branch that an earlier promotion did not go on from: taken only where there is no other."""
     released: bool | None = None
     """What people said of it in this repository: released (True), condemned, or nothing."""
+    versions: Versions | None = None
 
     @property
     def proved(self) -> bool:
@@ -260,7 +261,7 @@ def _down_to_a_point(
         held: tuple[Level, ...] = tuple(level for level in demanded if levels[level])
         fact = CommitFact(
             what.id(), what.step, what.saved_at, what.size_bytes, suspect, held, what.root, what.name, proof,
-            released=None if said is None else said.released,
+            released=None if said is None else said.released, versions=what.versions,
         )  # fmt: skip
         found.append(fact)
         if not suspect and len(held) == len(demanded) and not fact.refuted:

@@ -48,4 +48,5 @@ def _workload(planned: Doc, restored: Doc, plan: Doc) -> Doc:
         "name": planned["name"], "step": restored["step"], "commit": restored["commit"],
         "rpo_s": round(max(0.0, failed_at - restored["saved_at"]), 6),
         "rpo_objective_s": planned["rpo_s"], "rto_objective_s": planned["rto_s"], "void": planned.get("void", []),
+        "made_with": restored.get("made_with"),
     }  # fmt: skip

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from drstack.recovery.points import Wish, choose
+from replicator.versions.brief import brief
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,6 +56,7 @@ def _workload(each: WorkloadFact, facts: Facts, need: Need) -> Doc:
         "recovery_point": None if best is None else {
             "commit": str(best[0].id), "step": best[0].step, "saved_at": best[0].saved_at, "age_s": age,
             "repository": best[1], "receipts": list(best[0].receipts), "why": choice.why if choice else None,
+            "made_with": brief(best[0].versions) if best[0].versions else None,
         },
         "proof": _proof(each, facts),
         "rpo_s": need.rpo_s,

@@ -11,6 +11,8 @@ from replicator.cli.options import Json, Keys, Repo, Workload, only_workload, op
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from replicator.model import What
+
 _INDENT = " " * 12
 _SHOWN = 5
 
@@ -44,6 +46,8 @@ def list_(repo: Repo, workload: Workload = None, keys: Keys = None, *, json: Jso
                 "left": behind.left(what.id()),
                 "suspect": what.suspect if said is None else not said.released,
                 "ruling": asdict(said) if said is not None else None,
+                "versions": what.versions.model_dump(mode="json") if what.versions else None,
+                "point": what.point.model_dump(mode="json") if what.point else None,
             }
         )  # fmt: skip
     void = [
@@ -52,7 +56,8 @@ def list_(repo: Repo, workload: Workload = None, keys: Keys = None, *, json: Jso
     ]
     lines = [f"{name} in {repository.store.url}: term {view.term}, {'open' if view.writable else 'sealed'}"]
     lines += [f"  ROLLED BACK: {back}"] if back else []
-    lines += [line for row in rows for line in (_line(row), *_why(row))]
+    for row, accepted in zip(rows, reversed(view.in_order()), strict=True):
+        lines += [_line(row), *_why(row), *_made_with(accepted.what)]
     lines += [f"  void  slot {v['slot']}: {v['kind']} {v['commit'] or ''} ({v['reason']})" for v in void]
     tried = warn_if_untried(repository)
     document: dict[str, object] = {
@@ -74,6 +79,17 @@ def _why(row: Mapping[str, Any]) -> list[str]:
             f"{_INDENT}{'released' if said['released'] else 'condemned'} by {said['by']} {at}: {said['reason']}"
         )
     return lines
+
+
+def _made_with(what: What) -> list[str]:
+    """What is known of its versions, and whether other systems are kept at its step: one line, or none."""
+    from replicator.versions.brief import brief
+
+    said = [brief(what.versions)] if what.versions else []
+    if what.point is not None:
+        names = ", ".join(each.name for each in what.point.participants)
+        said.append(f"point of {names}" if what.point.made else f"NO POINT: {what.point.reason}")
+    return [f"{_INDENT}{'; '.join(each for each in said if each)}"] if any(said) else []
 
 
 def _line(row: dict[str, object]) -> str:

@@ -18,6 +18,10 @@ def push(
     keys: Keys = None,
     writer: Annotated[str, typer.Option("--writer", help="The writing site, as the log names it.")] = "standalone",
     ignore: Ignore = None,
+    point: Annotated[
+        Path | None,
+        typer.Option("--point", help="JSON file of systems to keep in the same commit: docs/consistency.md."),
+    ] = None,
     *,
     json: Json = False,
 ) -> None:
@@ -25,14 +29,22 @@ def push(
     from dataclasses import replace
 
     from replicator.admission import DEFAULT
+    from replicator.consistency.config import read_point
     from replicator.crypto.keyring import find_keyring
+    from replicator.errors import PointNotMade
     from replicator.service.once import push_once
 
+    systems = () if point is None else read_point(point)
     policy = replace(DEFAULT, off=frozenset(reasons(ignore)))
-    results = push_once(path, repo, workload=workload, step=step, writer=writer, policy=policy, keys=find_keyring(keys))
+    results = push_once(
+        path, repo, workload=workload, step=step, writer=writer, policy=policy, keys=find_keyring(keys), systems=systems
+    )
     lines = [
         f"{r['url']}: {r['commit']} (step {r['step']}), {r['shipped_bytes']:,} of {r['size_bytes']:,} bytes sent"
         + (f"; suspect: {', '.join(r['findings'])}" if r["findings"] else "")
         for r in results
     ]
     say({"pushed": results}, "\n".join(lines), as_json=json)
+    why = next((r["no_point"] for r in results if r["no_point"]), None)
+    if systems and why:
+        raise PointNotMade(f"the checkpoint is committed, and nothing is kept with it: {why}")

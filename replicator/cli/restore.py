@@ -12,22 +12,27 @@ import typer
 from replicator.cli.options import Json, Keys, Workload, say
 
 if TYPE_CHECKING:
+    from replicator.log.replay import Accepted
     from replicator.repository.ladder import Ladder
+    from replicator.repository.repository import Repository
     from replicator.repository.restore import Restored
     from replicator.repository.survey import Copies
+    from replicator.versions.explain import Explanation
+
+_GATHER_S = 30.0
 
 
 def restore(
+    repo: Annotated[
+        list[str],
+        typer.Option("--repo", help="Repository URL; repeat it in the order in which they are asked: hot, near, far."),
+    ],
     selector: Annotated[
         str,
         typer.Argument(
             help="latest, TERM.HEIGHT, step:N, step:<=N, a time (2026-11-20T03:00, UTC), '2h ago', pin:NAME."
         ),
-    ],
-    repo: Annotated[
-        list[str],
-        typer.Option("--repo", help="Repository URL; repeat it in the order in which they are asked: hot, near, far."),
-    ],
+    ] = "latest",
     to: Annotated[Path | None, typer.Option("--to", help="Folder to write; absent or empty.")] = None,
     workload: Workload = None,
     keys: Keys = None,
@@ -47,7 +52,25 @@ def restore(
     salvage: Annotated[
         Path | None, typer.Option("--salvage", help="Instead of --to: all that can be had of a damaged checkpoint.")
     ] = None,
+    with_code: Annotated[
+        Path | None,
+        typer.Option(
+            "--with-code", help="Check out its code: a clean clone, or an absent folder (from the clone here)."
+        ),
+    ] = None,
+    with_point: Annotated[
+        Path | None,
+        typer.Option(
+            "--with-point", help="Folder for what was kept at the same point: dumps, artefacts; absent or empty."
+        ),
+    ] = None,
+    reason: Annotated[str | None, typer.Option("--reason", help="Why --anyway.")] = None,
     *,
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="What it was made with, what differs here, and whether it fits; refuse if not."),
+    ] = False,
+    anyway: Annotated[bool, typer.Option("--anyway", help="Restore what --explain says cannot run here.")] = False,
     or_older: Annotated[
         bool, typer.Option("--or-older", help="Take an older one where this one cannot be had.")
     ] = False,
@@ -66,22 +89,29 @@ def restore(
     from replicator.repository.select import parse
     from replicator.repository.survey import choose
 
-    if (to is None) == (salvage is None):
-        raise ReplicatorError("either --to or --salvage says where to write", hint="Name a folder with --to FOLDER.")
+    if to is not None and salvage is not None:
+        raise ReplicatorError("--to and --salvage exclude each other", hint="Name one folder.")
+    if not any((to, salvage, with_code, with_point, explain)):
+        raise ReplicatorError("restore to where?", hint="Give --to FOLDER, or --explain to look only.")
+    if anyway and not (explain and reason):
+        raise ReplicatorError("--anyway overrides what --explain refuses", hint="Give --explain and --reason TEXT too.")
     found = look(repo, workload, seconds(timeout, "--timeout"), keys)
     wanted = parse(selector, now=found.seen[0].repository.clock())
     store = None if cache is None else EdgeCache(cache, size_bytes(cache_size, "--cache-size"))
     passed_over: list[dict[str, str]] = []
     chosen = choose(found, wanted)
     for copies in chosen:
-        with _pinned(copies, to or salvage) as held:
+        document, lines = _made_with(copies, explain=explain, anyway=reason if anyway else None, as_json=json)
+        with _pinned(copies, to or salvage or with_code or with_point) as held:
             try:
                 ladder = Ladder(copies, cache=store)
                 if salvage is not None:
                     _salvage(ladder, salvage, as_json=json)
                     return
-                assert to is not None  # noqa: S101 - checked above
-                done = _bring(ladder, to, files, tensors, ranks)
+                if to is not None:
+                    done = _bring(ladder, to, files, tensors, ranks)
+                    document |= _told(ladder, done, to, lines, part=bool(files or tensors or ranks))
+                lines += _along(*copies[0], with_code, with_point, document)
             except (DataCorrupt, StoreError) as error:
                 if not or_older or copies is chosen[-1]:
                     raise
@@ -89,14 +119,69 @@ def restore(
                 passed_over.append({"commit": str(copies[0][1].what.id()), "why": str(error)})
                 continue
         _note(ladder)
-        document, text = _told(ladder, done, to, part=bool(files or tensors or ranks))
-        where, lines = sources(ladder, store)
-        say(
-            {**document, "pinned": held, "passed_over": passed_over, "away": found.away, **where},
-            f"{text}\n{lines}".rstrip(),
-            as_json=json,
-        )
+        where, told = sources(ladder, store)
+        document |= {"pinned": held, "passed_over": passed_over, "away": found.away, **where}
+        say(document, "\n".join(each for each in (*lines, told) if each), as_json=json)
         return
+
+
+def _made_with(
+    copies: Copies, *, explain: bool, anyway: str | None, as_json: bool
+) -> tuple[dict[str, object], list[str]]:
+    """The document and lines to begin with. DoesNotFit where the work cannot run here, unless `anyway` says why."""
+    what = copies[0][1].what
+    document: dict[str, object] = {"commit": str(what.id()), "step": what.step}
+    if not explain:
+        return document, []
+    explanation = _explain(*copies[0])
+    document["explain"] = explanation.document()
+    lines = [f"step {what.step} ({what.id()}) was made with:\n{explanation.text()}"]
+    if explanation.verdict.blocking and anyway is None:
+        say(document, "\n".join(lines), as_json=as_json)
+        explanation.require_fit()
+    document["anyway"] = anyway if explanation.verdict.blocking else None
+    return document, lines
+
+
+def _explain(repository: Repository, accepted: Accepted) -> Explanation:
+    from replicator.versions.explain import explain
+    from replicator.versions.gather import Gathering, Source
+
+    here = Gathering(Source.of_this_process("launcher", Path.cwd()))
+    here.wait(_GATHER_S)
+    return explain(repository, accepted, here.now().document)
+
+
+def _along(
+    repository: Repository,
+    accepted: Accepted,
+    with_code: Path | None,
+    with_point: Path | None,
+    document: dict[str, object],
+) -> list[str]:
+    """What comes along with the checkpoint, if it is asked for."""
+    lines = [] if with_code is None else [_code(repository, accepted, with_code, document)]
+    return lines if with_point is None else [*lines, _point(repository, accepted, with_point, document)]
+
+
+def _code(repository: Repository, accepted: Accepted, folder: Path, document: dict[str, object]) -> str:
+    from replicator.versions.checkout import check_out
+    from replicator.versions.explain import versions_of
+
+    done = check_out(repository, accepted, versions_of(repository, accepted), folder, near=Path.cwd())
+    document["code"] = {
+        "folder": str(done.folder), "commit": done.commit, "patched": done.patched, "missing": list(done.missing)
+    }  # fmt: skip
+    text = f"{folder} is at {done.commit}" + (", with the changes that the tree had" if done.patched else "")
+    return "\n".join([text, *(f"  NOT there: {each}" for each in done.missing)])
+
+
+def _point(repository: Repository, accepted: Accepted, folder: Path, document: dict[str, object]) -> str:
+    from replicator.consistency.restore import restore_point
+
+    done = restore_point(repository, accepted, folder)
+    document["point"] = {"folder": str(folder), "files": done.files, "size_bytes": done.size_bytes}
+    return f"what was kept at the point is in {folder}: {done.files} files, {done.size_bytes:,} bytes"
 
 
 def _note(ladder: Ladder) -> None:
@@ -157,18 +242,19 @@ def _numbers(text: str) -> set[int]:
         raise PartRefused(f"--ranks: {text!r} is no list of numbers", hint="Write it as --ranks 0,3.") from error
 
 
-def _told(ladder: Ladder, done: Restored, to: Path, *, part: bool) -> tuple[dict[str, object], str]:
+def _told(ladder: Ladder, done: Restored, to: Path, lines: list[str], *, part: bool) -> dict[str, object]:
     from replicator.layouts import resume_command
 
     what = ladder.what
     layout, resume = (None, None) if part else resume_command(to.absolute(), what.name, what.step)
     document: dict[str, object] = {
-        "commit": str(what.id()), "step": what.step, "to": str(to), "files": done.files, "size_bytes": done.size_bytes,
+        "to": str(to), "files": done.files, "size_bytes": done.size_bytes,
         "already": done.already, "part": part, "layout": layout, "resume": resume,
     }  # fmt: skip
     kind = "a part of step" if part else "step"
     text = f"{kind} {what.step} ({what.id()}) is in {to}: {done.files} files, {done.size_bytes:,} bytes, every digest checked"
-    return document, text if part else f"{text}\nresume ({layout}): {resume}"
+    lines.append(text if part else f"{text}\nresume ({layout}): {resume}")
+    return document
 
 
 def _salvage(ladder: Ladder, folder: Path, *, as_json: bool) -> None:

@@ -29,6 +29,9 @@ def watch(
         typer.Option("--quiet", min=0, help="Seconds unchanged that stand in for a sign that a save is finished."),
     ] = 10.0,
     ignore: Ignore = None,
+    code: Annotated[
+        Path | None, typer.Option("--code", help="The training program's repository; by default PATH lies in it.")
+    ] = None,
     *,
     create: Annotated[bool, typer.Option("--create/--no-create", help="Make a repository where there is none.")] = True,
     once: Annotated[bool, typer.Option("--once", help="Ship what is there, then end.")] = False,
@@ -55,8 +58,9 @@ def watch(
         sys.stderr.flush()
 
     told = Watch(
-        path, repo, workload, writer, spool, quiet, create, once, keys=find_keyring(keys), ignore=reasons(ignore)
-    )
+        path, repo, workload, writer, spool, quiet, create, once,
+        keys=find_keyring(keys), ignore=reasons(ignore), code=code,
+    )  # fmt: skip
     ended = follow(told, report=report, tell=tell, stop=stop)
     if ended is not None:
         raise Sealed(ended)

@@ -128,6 +128,8 @@ class Manifest(Frozen):
     folders: tuple[Folder, ...] = Field(default=(), exclude_if=lambda folders: not folders)
     chunker: Chunker | None = Field(default=None, exclude_if=lambda chunker: chunker is None)
     encryption: Encryption | None = Field(default=None, exclude_if=lambda encryption: encryption is None)
+    beside: tuple[File, ...] = Field(default=(), exclude_if=lambda beside: not beside)
+    """What is kept with the checkpoint and is no file of it: versions, a patch, a database's dump."""
 
     def block_name(self, digest: str) -> str:
         """The id of a block here, from the digest of its plaintext."""
@@ -200,6 +202,8 @@ def stays_inside(path: str, target: str) -> bool:
 
 def _faults(manifest: Manifest) -> list[str]:
     faults = _tree_faults(manifest)
+    if len({file.path for file in manifest.beside}) != len(manifest.beside):
+        faults.append("a file beside the checkpoint is named twice")
     for block in manifest.blocks:
         if not 0 <= block.pack < len(manifest.packs):
             faults.append(f"a block lies in pack {block.pack} of {len(manifest.packs)}")
@@ -207,7 +211,7 @@ def _faults(manifest: Manifest) -> list[str]:
             faults.append(f"a block ends past its pack {manifest.packs[block.pack].digest}")
     if manifest.encryption is not None and len(manifest.encryption.packs) != len(manifest.packs):
         faults.append(f"it names keys of {len(manifest.encryption.packs)} packs, and has {len(manifest.packs)}")
-    for file in manifest.files:
+    for file in (*manifest.files, *manifest.beside):
         if not safe_path(file.path):
             faults.append(f"{file.path!r} is not a path inside the checkpoint")
         if any(not 0 <= index < len(manifest.blocks) for index in file.blocks):

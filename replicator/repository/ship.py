@@ -7,6 +7,7 @@ one left: the same push, begun again, sends what is missing and commits once.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from replicator.errors import (
@@ -20,10 +21,12 @@ from replicator.errors import (
 )
 from replicator.log.claim import claim
 from replicator.log.records import digest
-from replicator.model import Finding, Id, PackRef, What, Where
+from replicator.model import Finding, Id, PackRef, Point, Versions, What, Where
 from replicator.repository import manifest as manifests
+from replicator.repository.blocks import OWN_BLOCK_BYTES
 from replicator.repository.manifest import Block, Manifest
 from replicator.repository.packs import PackWriter, manifest_key
+from replicator.repository.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from replicator.log.replay import Accepted, LogView
@@ -31,7 +34,6 @@ if TYPE_CHECKING:
     from replicator.repository.cipher import PushCipher
     from replicator.repository.progress import Progress
     from replicator.repository.repository import Repository
-    from replicator.repository.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,8 @@ class Push:
     world: int = 1
     counter: str | None = None
     """Who gave the height out (`What.counter`); None for a part of several: whoever sees them all commits."""
+    versions: Versions | None = None
+    point: Point | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +132,9 @@ def _changed(push: Push) -> SourceChanged:
     )
 
 
+_NOTHING = Snapshot(Path(), (), (), ())
+
+
 def _ship_part(
     push: Push, snapshot: Snapshot, repository: Repository, view: LogView, progress: Progress | None
 ) -> Part:
@@ -139,25 +146,27 @@ def _ship_part(
     placed: dict[str, int] = {}
     blocks: list[tuple[Block, PackRef | None]] = []
     files: list[manifests.File] = []
-    for source in snapshot.files:
-        indices: list[int] = []
-        for block in source.blocks:
-            if block.digest not in placed:
-                placed[block.digest] = len(blocks)
-                name = cipher.name(block.digest)
-                if name in writer.sent:
-                    blocks.append((writer.sent[name], None))
-                elif name in known:
-                    blocks.append(known[name])
-                else:
-                    blocks.append((writer.add(name, snapshot.read(source, block)), None))
-            indices.append(placed[block.digest])
-        files.append(source.file.model_copy(update={"blocks": tuple(indices)}))
+    beside: list[manifests.File] = []
+    for taken, listed in ((snapshot, files), (snapshot.beside or _NOTHING, beside)):
+        for source in taken.files:
+            indices: list[int] = []
+            for block in source.blocks:
+                if block.digest not in placed:
+                    placed[block.digest] = len(blocks)
+                    name = cipher.name(block.digest)
+                    if name in writer.sent:
+                        blocks.append((writer.sent[name], None))
+                    elif name in known and (listed is files or block.size_bytes >= OWN_BLOCK_BYTES):
+                        blocks.append(known[name])  # small ones beside are sent: no checkpoint leans for them
+                    else:
+                        blocks.append((writer.add(name, taken.read(source, block)), None))
+                indices.append(placed[block.digest])
+            listed.append(source.file.model_copy(update={"blocks": tuple(indices)}))
     packs = list(writer.finish())
     manifest = Manifest(
         push=push.salt.hex(), files=tuple(files), blocks=_renumber(blocks, packs), packs=tuple(packs),
         tensors=snapshot.tensors, notes=snapshot.notes, links=snapshot.links, folders=snapshot.folders,
-        chunker=snapshot.chunker, encryption=cipher.describe(packs),
+        chunker=snapshot.chunker, encryption=cipher.describe(packs), beside=tuple(beside),
     )  # fmt: skip
     leaning = base_id if len(packs) > len(writer.packs) else None
     ref, sent = _put_manifest(repository, manifest, cipher)
@@ -264,7 +273,8 @@ def _commit(push: Push, parts: list[Part], repository: Repository) -> Accepted:
         root=manifests.root_of(manifest), size_bytes=sum(file.size_bytes for file in manifest.files),
         files=len(manifest.files), saved_at=max(part.saved_at for part in parts),
         parent=Id(term=parent.term, height=parent.height) if parent else None, counter=push.counter,
-        findings=push.findings,
+        findings=push.findings, beside=manifests.root(manifest.beside) if manifest.beside else None,
+        versions=push.versions, point=push.point,
     )  # fmt: skip
     bases = [part.base for part in parts if part.base is not None]
     base = Id(term=min(bases).term, height=min(bases).height) if bases else None
@@ -281,6 +291,7 @@ def merge(parts: list[Manifest], push: str) -> Manifest:
     DataCorrupt if two ranks shipped a file of the same name with other contents.
     """
     files: dict[str, manifests.File] = {}
+    beside: dict[str, manifests.File] = {}
     blocks: list[Block] = []
     packs: list[PackRef] = []
     links = {link.path: link for part in parts for link in part.links}
@@ -289,11 +300,12 @@ def merge(parts: list[Manifest], push: str) -> Manifest:
         first_block, first_pack = len(blocks), len(packs)
         blocks.extend(block._replace(pack=block.pack + first_pack) for block in part.blocks)
         packs.extend(part.packs)
-        for file in part.files:
-            moved = file.model_copy(update={"blocks": tuple(index + first_block for index in file.blocks)})
-            if file.path in files and files[file.path].digest != file.digest:
-                raise DataCorrupt(f"two ranks shipped {file.path} with different contents")
-            files.setdefault(file.path, moved)
+        for found, listed in ((part.files, files), (part.beside, beside)):
+            for file in found:
+                moved = file.model_copy(update={"blocks": tuple(index + first_block for index in file.blocks)})
+                if file.path in listed and listed[file.path].digest != file.digest:
+                    raise DataCorrupt(f"two ranks shipped {file.path} with different contents")
+                listed.setdefault(file.path, moved)
     return Manifest(
         push=push, files=tuple(files[path] for path in sorted(files)), blocks=tuple(blocks), packs=tuple(packs),
         tensors=tuple(t for part in parts for t in part.tensors), notes=tuple(n for part in parts for n in part.notes),
@@ -301,6 +313,7 @@ def merge(parts: list[Manifest], push: str) -> Manifest:
         folders=tuple(folders[path] for path in sorted(folders) if path not in files),
         chunker=next((part.chunker for part in parts if part.chunker is not None), None),
         encryption=_merged([part.encryption for part in parts if part.encryption is not None]),
+        beside=tuple(beside[path] for path in sorted(beside)),
     )  # fmt: skip
 
 

@@ -76,6 +76,9 @@ class Snapshot:
             name=chunks.NAME, min_bytes=chunks.MIN_BYTES, average_bytes=chunks.AVERAGE_BYTES, max_bytes=chunks.MAX_BYTES
         )
 
+    beside: Snapshot | None = None
+    """What is kept with the checkpoint and is no file of it, below a folder of its own."""
+
     @property
     def entries(self) -> tuple[File, ...]:
         """The files as manifest entries, without their blocks."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from blake3 import blake3
 
 from replicator.errors import DataCorrupt, KeyMissing
+from replicator.repository.beside import read_pieces, require_beside
 from replicator.repository.ladder import Ladder
 from replicator.repository.packs import manifest_key, pack_key
 from replicator.repository.risk import facts_of, ranked
@@ -53,6 +54,11 @@ def check_decoded(repository: Repository, accepted: Accepted, progress: Callable
     """Every file, read back block by block, has the digest that the commit vouches for. StoreUnavailable."""
     try:
         ladder = Ladder([(repository, accepted)])
+        require_beside(ladder.manifest, accepted)
+        for file in ladder.manifest.beside:
+            for plain in read_pieces(repository, ladder.manifest, file):
+                if progress is not None:
+                    progress(len(plain))
         for file in ladder.manifest.files:
             whole = blake3()
             for unit in ladder.units(file):

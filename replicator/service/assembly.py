@@ -70,7 +70,13 @@ def build(config: ServiceConfig, watched: WatchedWorkload, uplink: Uplink, keys:
         unshaped(config.own, own_url),
         [unshaped(each.name, each.url) for each in config.destinations],
         Intake(
-            watched.name, Path(watched.path), spool, random_token, config.quiet_s, policy=watched.admission.policy()
+            watched.name,
+            Path(watched.path),
+            spool,
+            random_token,
+            config.quiet_s,
+            policy=watched.admission.policy(),
+            code=Path(watched.code) if watched.code else None,
         ),
         spool,
         [],

@@ -67,6 +67,8 @@ class WatchedWorkload(Frozen):
     """The recovery point objective, by which metrics judge and destinations are served."""
     receipts: tuple[Level, ...] = Field(default=("stored", "decoded"), min_length=1)
     """Which receipts a commit needs to count as received."""
+    code: str | None = None
+    """A folder of the training program's repository; by default the watched folder lies in it, if anything does."""
 
 
 class ServiceConfig(Frozen):

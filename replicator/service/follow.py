@@ -51,6 +51,7 @@ class Watch:
     keys: Keyring | None = None
     ignore: tuple[Reason, ...] = ()
     """Reasons for which no checkpoint is suspect."""
+    code: Path | None = None
 
 
 def follow(
@@ -225,7 +226,13 @@ def _config(watch: Watch, runs: Sequence[Run]) -> ServiceConfig:
     admission = Admission(ignore=watch.ignore)
     return ServiceConfig(
         site=watch.writer, own=watch.writer, verify_own=False, quiet_s=watch.quiet_s,
-        workloads=tuple(WatchedWorkload(name=run.name, path=str(run.root), admission=admission) for run in runs),
+        workloads=tuple(
+            WatchedWorkload(
+                name=run.name, path=str(run.root), admission=admission,
+                code=str(watch.code.absolute()) if watch.code else None,
+            )
+            for run in runs
+        ),
         destinations=tuple(Destination(name=n, url=u) for n, u in zip(names, watch.urls, strict=True)),
         spool=str(where), keys=str(watch.keys.folder) if watch.keys else None, status_file=str(where / "status.json"),
     )  # fmt: skip

@@ -18,6 +18,7 @@ from replicator.model import CommitId, Finding
 from replicator.repository.names import shown
 from replicator.repository.ship import Push
 from replicator.repository.snapshot import Snapshot, take_snapshot
+from replicator.versions.watched import WatchedVersions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -79,6 +80,9 @@ class Intake:
     """Of the newest checkpoint that was taken."""
     waiting: int = 0
     """Complete checkpoints that are not in the spool yet: they must stand still, or newer ones go first."""
+    code: Path | None = None
+    """A folder of the training program's repository; None: the watched folder lies in it, if anything does."""
+    _versions: WatchedVersions | None = None
     _others: set[str] = field(default_factory=set[str])
     _seen: dict[Path, tuple[str, float]] = field(default_factory=dict["Path", "tuple[str, float]"])
     _history: dict[CommitId, Sequence[TensorEntry]] = field(default_factory=dict["CommitId", "Sequence[TensorEntry]"])
@@ -194,6 +198,9 @@ class Intake:
 
     def _take(self, ready: _Ready, provisional: CommitId, newest: What | None, held: Sequence[What]) -> Entry | None:
         candidate, term = ready.candidate, provisional.term
+        if self._versions is None:
+            self._versions = WatchedVersions(self.folder, code=self.code)
+        self._versions.ask()
         read = self._read(candidate)
         if read is None:
             return None
@@ -203,6 +210,8 @@ class Intake:
             self.spool.note(ready.signature)
             return None
         findings = self._judge(provisional, snapshot)
+        gathered = self._versions.of(snapshot, candidate.layout)
+        snapshot = self.spool.keep_beside(making, snapshot, gathered.files)
         with self.spool.lock:
             height = self.spool.reserve(term, [ready.signature], _height_in(term, newest))[ready.signature]
             step = self._step(candidate, newest)
@@ -210,7 +219,7 @@ class Intake:
                 workload=self.workload, name=shown(candidate.path.name), term=term, height=height, step=step,
                 attempt=self.token(), salt=bytes.fromhex(self.token())[:16], saved_at=snapshot.saved_at,
                 parent=self._parent(CommitId(term, height), newest), findings=findings,
-                counter=self.spool.counter,
+                counter=self.spool.counter, versions=gathered.versions,
             )  # fmt: skip
             if height > self.spool.last_height(term):
                 self.spool.set_newest(term, step, snapshot.saved_at)

@@ -7,12 +7,18 @@ checkpoint of a run, does not name it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypedDict
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 from replicator.admission import DEFAULT, Policy
+from replicator.consistency.point import take_point
 from replicator.errors import CheckpointTorn, NotOpen, Sealed
 from replicator.layouts import inspect
 from replicator.log.entries import Open
+from replicator.repository.beside import FOLDER as BESIDE
+from replicator.repository.beside import take_beside, write_beside
 from replicator.repository.establish import open_at
 from replicator.repository.heads import HeadMemory, require_whole
 from replicator.repository.names import shown
@@ -20,13 +26,15 @@ from replicator.repository.repository import random_token
 from replicator.repository.ship import Push, ship
 from replicator.repository.snapshot import take_snapshot
 from replicator.service.intake import judged
+from replicator.versions.watched import WatchedVersions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
+    from replicator.consistency.system import System
     from replicator.crypto.keyring import Keyring
     from replicator.log.replay import LogView
+    from replicator.model import Point, Versions
     from replicator.repository.repository import Repository
     from replicator.repository.snapshot import Snapshot
 
@@ -39,6 +47,8 @@ class Pushed(TypedDict):
     shipped_bytes: int
     size_bytes: int
     findings: list[str]
+    no_point: str | None
+    """Why other systems that were to be kept are not."""
     already: bool
 
 
@@ -51,13 +61,46 @@ def push_once(
     writer: str,
     policy: Policy = DEFAULT,
     keys: Keyring | None = None,
+    systems: Sequence[System] = (),
 ) -> list[Pushed]:
-    """Ship `path` to every repository. CheckpointTorn, Sealed, NotOpen, RepositoryUnknown, RolledBack, StoreError."""
+    """Ship `path` to every repository. CheckpointTorn, Sealed, NotOpen, RepositoryUnknown, RolledBack, StoreError.
+
+    `systems` are kept in the same commit, as they are now: whoever pushes knows that they stand at the step.
+    """
     candidate = inspect(path)
     if not candidate.complete:
         raise CheckpointTorn(f"{path}: {candidate.why}")
+    versions = WatchedVersions(path)
+    versions.ask()
     snapshot = take_snapshot(path, candidate.files, candidate.folders)
-    repositories = [open_at(url, keys) for url in urls]
+    with tempfile.TemporaryDirectory(prefix="drstack-push-") as scratch:
+        gathered = versions.of(snapshot, candidate.layout)
+        write_beside(Path(scratch), gathered.files)
+        taken = take_point(systems, Path(scratch) / "systems") if systems else None
+        if taken is not None:
+            taken.move_to(Path(scratch) / BESIDE)
+        whole = replace(snapshot, beside=take_beside(Path(scratch)))
+        made = _Made(gathered.versions, taken.point if taken else None)
+        repositories = [open_at(url, keys) for url in urls]
+        return _push(path, repositories, whole, made, policy, workload=workload, step=step, writer=writer)
+
+
+class _Made(NamedTuple):
+    versions: Versions
+    point: Point | None
+
+
+def _push(
+    path: Path,
+    repositories: Sequence[Repository],
+    snapshot: Snapshot,
+    made: _Made,
+    policy: Policy,
+    *,
+    workload: str,
+    step: int,
+    writer: str,
+) -> list[Pushed]:
     memory = HeadMemory()
     for repository in repositories:
         require_whole(repository, workload, memory.of(repository, workload))
@@ -70,7 +113,8 @@ def push_once(
         workload=workload, name=shown(path.absolute().name), term=term, height=height, step=step,
         attempt=random_token(), salt=bytes.fromhex(random_token())[:16],
         saved_at=snapshot.saved_at, findings=tuple(judged(snapshot.tensors, history, snapshot=snapshot, policy=policy)),
-        parent=max((key for view in views for key in view.accepted), default=None),
+        parent=max((key for view in views for key in view.accepted), default=None), versions=made.versions,
+        point=made.point,
     )  # fmt: skip
     pushed = [_push_to(push, snapshot, repository) for repository in repositories]
     for repository in repositories:
@@ -116,6 +160,7 @@ def _push_to(push: Push, snapshot: Snapshot, repository: Repository) -> Pushed:
         url=repository.store.url, commit=str(accepted.what.id()), step=accepted.what.step, slot=accepted.slot,
         shipped_bytes=0 if before else accepted.where.shipped_bytes, size_bytes=accepted.what.size_bytes,
         findings=[finding.reason for finding in accepted.what.findings], already=before is not None,
+        no_point=accepted.what.point.reason if accepted.what.point else None,
     )  # fmt: skip
 
 

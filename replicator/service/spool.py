@@ -20,14 +20,16 @@ from typing import TYPE_CHECKING, Any, cast
 
 from replicator.errors import ReplicatorError, SourceChanged
 from replicator.formats.tree import empty_folders, kept_link
-from replicator.model import CommitId, Finding
+from replicator.model import CommitId, Finding, Point, Versions
+from replicator.repository.beside import FOLDER as _BESIDE
+from replicator.repository.beside import take_beside, write_beside
 from replicator.repository.names import to_disk
 from replicator.repository.ship import Push
 from replicator.repository.snapshot import Snapshot, take_snapshot
 from replicator.service.durable import link_or_copy, sync, sync_tree, write_durably
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
 _PUSH = "push.json"
@@ -145,6 +147,14 @@ class Spool:
         """Make a linked folder survive a power cut, which waits for the disk."""
         sync_tree(making)
 
+    def keep_beside(self, making: Path, snapshot: Snapshot, files: Mapping[str, bytes]) -> Snapshot:
+        """Put small files beside the pinned checkpoint, durably; the snapshot then has all that lies beside it."""
+        write_beside(making, files)
+        beside = take_beside(making)
+        if beside is not None:
+            self.settle(making / _BESIDE)
+        return replace(snapshot, beside=beside)
+
     def admit(self, making: Path, push: Push, signature: str, snapshot: Snapshot) -> Entry:
         """Make the pinned folder, which `snapshot` was taken of, an entry."""
         names = (*(file.path for file in snapshot.entries), *(link.path for link in snapshot.links))
@@ -154,6 +164,8 @@ class Spool:
             "attempt": push.attempt, "salt": push.salt.hex(), "saved_at": push.saved_at, "parent": push.parent,
             "findings": [finding.model_dump() for finding in push.findings], "signature": signature,
             "files": names, "root": whole, "counter": push.counter,
+            "versions": push.versions.model_dump(mode="json") if push.versions else None,
+            "point": push.point.model_dump(mode="json") if push.point else None,
         }  # fmt: skip
         write_durably(making / _PUSH, json.dumps(body).encode())
         folder = self._root / f"{push.term}.{push.height}-{push.attempt[:8]}"
@@ -163,7 +175,8 @@ class Spool:
             sync(self._root)
             self._remember(push, signature)
             entry = Entry(folder, push, signature, names, whole)
-            self._snapshots[folder] = replace(snapshot, root=entry.files)
+            beside = replace(snapshot.beside, root=folder / _BESIDE) if snapshot.beside else None
+            self._snapshots[folder] = replace(snapshot, root=entry.files, beside=beside)
         return entry
 
     def renumber(self, entry: Entry, above: int, token: Callable[[], str]) -> Entry | None:
@@ -173,6 +186,9 @@ class Spool:
         """
         snapshot = self.snapshot(entry)
         making = self.pin(entry.files, entry.on_disk, folders=empty_folders(entry.files))
+        if snapshot.beside is not None:
+            shutil.copytree(snapshot.beside.root, making / _BESIDE)
+            self.settle(making / _BESIDE)
         with self.lock:
             if not entry.folder.is_dir():
                 self.discard(making)
@@ -195,7 +211,7 @@ class Spool:
                 snapshot = take_snapshot(entry.files, entry.on_disk, empty_folders(entry.files))
                 if snapshot.digest != entry.root:
                     raise SourceChanged(f"{entry.push.name} was rewritten in place after it was admitted")
-                self._snapshots[entry.folder] = snapshot
+                self._snapshots[entry.folder] = replace(snapshot, beside=take_beside(entry.folder))
             return self._snapshots[entry.folder]
 
     def discard(self, making: Path) -> None:
@@ -331,6 +347,8 @@ def _read(folder: Path) -> Entry:
             attempt=body["attempt"], salt=bytes.fromhex(body["salt"]), saved_at=body["saved_at"],
             parent=CommitId(*parent) if parent else None,
             findings=tuple(Finding.model_validate(finding) for finding in body["findings"]), counter=body.get("counter"),
+            versions=Versions.model_validate(body["versions"]) if body.get("versions") else None,
+            point=Point.model_validate_json(json.dumps(body["point"])) if body.get("point") else None,
         )  # fmt: skip
         return Entry(folder, push, body["signature"], tuple(body["files"]), body["root"])
     except (ValueError, KeyError, TypeError, OSError) as error:

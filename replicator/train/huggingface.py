@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from transformers.trainer_callback import TrainerControl, TrainerState
     from transformers.training_args import TrainingArguments
 
+    from replicator.consistency.system import System
     from replicator.train.preemption import Preemption
     from replicator.train.shipper import NotShipped
 
@@ -33,6 +34,7 @@ class ReplicatorCallback(TrainerCallback):
     a `Preemption` of your own sets its grace or cloud. `wait_s`: how long the end of training waits for shipping.
     `near`: those of `repo` that must hold a save, with receipts, before it returns (RPO 0). With one of them silent the
     training stalls; with `patience_s` it ends with NotAcknowledged after that many seconds.
+    `point`: systems that are kept at the step of every checkpoint, in its commit, while all ranks stand still.
     """
 
     def __init__(
@@ -46,10 +48,11 @@ class ReplicatorCallback(TrainerCallback):
         wait_s: float = LONGEST_WAIT_S,
         near: str | Sequence[str] = (),
         patience_s: float | None = None,
+        point: Sequence[System] = (),
     ) -> None:
         self._protection = Protection(
             repo, workload=workload, spool=None if spool is None else Path(spool), writer=writer,
-            preemption=preemption, wait_s=wait_s, near=near, patience_s=patience_s,
+            preemption=preemption, wait_s=wait_s, near=near, patience_s=patience_s, point=point,
         )  # fmt: skip
         self.not_shipped: tuple[NotShipped, ...] = ()
         """After training: what a repository does not have, and why."""
@@ -66,6 +69,7 @@ class ReplicatorCallback(TrainerCallback):
             log.error("save_only_model=True: checkpoints lack the optimizer, and no run resumes from them")
         if args.enable_jit_checkpoint and state.is_world_process_zero:
             log.warning("enable_jit_checkpoint=True does nothing beside this callback, which answers SIGTERM itself")
+        self._protection.dtypes = ("bfloat16",) if args.bf16 else ("float16",) if args.fp16 else ()
         self._protection.begin(Path(str(args.output_dir)), ships=state.is_world_process_zero)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:

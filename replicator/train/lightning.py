@@ -112,6 +112,7 @@ class ReplicatorCallback(Callback):
         """Lightning has set its own signal handlers by now; ours take their place until the end."""
         del pl_module
         self._global_step = trainer.global_step
+        self._protection.dtypes = _dtypes(str(trainer.precision))
         self._protection.begin(_folder(trainer), ships=trainer.is_global_zero)
 
     def on_train_batch_end(
@@ -166,6 +167,12 @@ class ReplicatorCallback(Callback):
         resumable = "optimizer_states" in checkpoint
         fault = None if resumable else f"{path} holds weights only, from which no run resumes (save_weights_only=True)"
         self._protection.take(path, step, fault)
+
+
+def _dtypes(precision: str) -> tuple[str, ...]:
+    """What it computes in: `bf16-mixed`, `16-true`, `transformer-engine-float8`."""
+    known = {"bf16": "bfloat16", "16": "float16", "float8": "float8_e4m3fn", "transformer": "float8_e4m3fn"}
+    return tuple({name for part, name in known.items() if part in precision.split("-")})
 
 
 def _folder(trainer: Trainer) -> Path:

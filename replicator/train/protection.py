@@ -15,7 +15,9 @@ from replicator.errors import NotAcknowledged, ReplicatorError
 from replicator.train import ranks
 from replicator.train.acknowledging import near_of
 from replicator.train.gathering import gather
+from replicator.train.point import Points
 from replicator.train.preemption import Preemption, ResumeMe
+from replicator.train.running import gathering, run_now
 from replicator.train.shipper import SPOOL_NAME, NotShipped, Shipper
 from replicator.train.targets import log, urls_of
 
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torch.distributed import ProcessGroup
+
+    from replicator.consistency.point import TakenPoint
+    from replicator.consistency.system import System
 
 LONGEST_WAIT_S = 600.0
 _TURN_S = 0.5
@@ -71,7 +76,12 @@ class Protection:
         wait_s: float,
         near: str | Sequence[str] = (),
         patience_s: float | None = None,
+        point: Sequence[System] = (),
+        dtypes: Sequence[str] = (),
     ) -> None:
+        self._systems = tuple(point)
+        self._points: Points | None = None
+        self.dtypes = tuple(dtypes)
         self._urls = urls_of(repo)
         self._near = near_of(near, self._urls)
         self._patience_s = patience_s
@@ -99,13 +109,16 @@ class Protection:
         def start() -> str:
             spool = self._spool or folder / SPOOL_NAME
             self._shipper = Shipper(
-                self._urls, workload=self._workload or folder.absolute().name, spool=spool, writer=self._writer
-            )
+                self._urls, workload=self._workload or folder.absolute().name, spool=spool, writer=self._writer,
+                versions=gathering([folder]),
+            )  # fmt: skip
             return ""
 
         if ships != (ranks.rank() == 0):
             raise ReplicatorError("the trainer's first process is not rank 0: nobody would ship")
         ranks.rank0_decides(start, self._group)
+        if self._systems:
+            self._points = Points(self._systems, self._spool or folder / SPOOL_NAME, self._group)
 
     def submit(
         self, path: Path, step: int, fault_of: Callable[[], str | None] = lambda: None, own: Sequence[str] = ()
@@ -116,7 +129,8 @@ class Protection:
         """
         ranks.barrier(self._group)
         gather(path, own, self._group)
-        self._submit(path, step, fault_of() if self._shipper is not None else None)
+        fault = fault_of() if self._shipper is not None else None
+        self._submit(path, step, fault, self._points.take(step) if self._points is not None else None)
         if self._near:
             self._wait_together(path, step)
 
@@ -144,9 +158,9 @@ class Protection:
             return _DONE
         return told
 
-    def _submit(self, path: Path, step: int, fault: str | None) -> None:
+    def _submit(self, path: Path, step: int, fault: str | None, point: TakenPoint | None = None) -> None:
         if self._shipper is not None:
-            self._shipper.submit(path, step, fault)
+            self._shipper.submit(path, step, fault, run=run_now(dtypes=self.dtypes), point=point)
         elif ranks.rank() == 0:
             log.error("step %d is not shipped: it was saved outside of the training", step)
 

@@ -23,9 +23,10 @@ class Scratch:
         place = Path(parent) if parent is not None else Path(tempfile.gettempdir())
         place.mkdir(parents=True, exist_ok=True)
         _sweep(place)
-        self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place))
-        self._lock = os.open(self._folder / _LOCK, os.O_CREAT | os.O_RDWR, 0o600)
+        making = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}", dir=place))
+        self._lock = os.open(making / _LOCK, os.O_CREAT | os.O_RDWR, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self._folder = making.rename(place / making.name[1:])  # held before another rank's sweep can see it
         self.files = self._folder / "files"
         self.files.mkdir()
 

@@ -26,6 +26,7 @@ from replicator.errors import (
 )
 from replicator.formats.tree import empty_folders
 from replicator.layouts import inspect
+from replicator.repository.beside import FOLDER as BESIDE
 from replicator.repository.names import shown
 from replicator.repository.repository import random_token
 from replicator.repository.ruling import is_suspect
@@ -37,19 +38,25 @@ from replicator.service.shipping import Shipping
 from replicator.service.spool import Spool, read_entries
 from replicator.train.acknowledging import Wanted, await_receipts
 from replicator.train.targets import log, open_repositories, say_if_plain, urls_of
+from replicator.versions.watched import run_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from replicator.consistency.point import TakenPoint
     from replicator.log.replay import LogView
     from replicator.repository.manifest import TensorEntry
+    from replicator.repository.snapshot import Snapshot
     from replicator.service.spool import Entry
+    from replicator.versions.document import Run
+    from replicator.versions.gather import Gathered, Gathering
 
 _HISTORY = 8
 _LOOK_S = 0.2
 _RETRY_S = 1.0
 _SAY_EVERY_S = 10.0
+_GATHER_S = 15.0
 SPOOL_NAME = ".drstack-spool"
 
 
@@ -72,6 +79,8 @@ class _Waiting:
     step: int
     signature: str
     files: tuple[str, ...]
+    run: Run | None
+    point: TakenPoint | None
 
 
 class Shipper:
@@ -81,7 +90,16 @@ class Shipper:
     A store that does not answer is tried again, for ever.
     """
 
-    def __init__(self, repo: str | Sequence[str], *, workload: str, spool: Path, writer: str = "standalone") -> None:
+    def __init__(
+        self,
+        repo: str | Sequence[str],
+        *,
+        workload: str,
+        spool: Path,
+        writer: str = "standalone",
+        versions: Gathering | None = None,
+    ) -> None:
+        self._versions = versions
         self._urls = urls_of(repo)
         self._workload = workload
         self._writer = writer
@@ -116,10 +134,19 @@ class Shipper:
         for thread in self._threads:
             thread.start()
 
-    def submit(self, path: Path, step: int, fault: str | None = None) -> bool:
+    def submit(
+        self,
+        path: Path,
+        step: int,
+        fault: str | None = None,
+        *,
+        run: Run | None = None,
+        point: TakenPoint | None = None,
+    ) -> bool:
         """Take a checkpoint that the trainer has finished. False, with an error logged, if it cannot be taken.
 
-        `fault`: why it cannot, where the caller knows.
+        `fault`: why it cannot, where the caller knows. `run`: how the training runs now. `point`: what was kept of other
+        systems at this step; its folder is taken over.
         """
         try:
             candidate = inspect(path)
@@ -127,10 +154,12 @@ class Shipper:
                 raise CheckpointTorn(fault or f"{path}: {candidate.why}")
             signature = sign(candidate)
             making = self._spool.link(path, candidate.files, folders=candidate.folders)
+            if point is not None:
+                point.move_to(making / BESIDE)
         except (ReplicatorError, OSError) as error:
             self._lose(step, str(error))
             return False
-        waiting = _Waiting(making, shown(path.absolute().name), step, signature, candidate.files)
+        waiting = _Waiting(making, shown(path.absolute().name), step, signature, candidate.files, run, point)
         with self._open:
             self._unread.append(waiting)
             self._saved_at = {(waiting.name, step): _saved_at(making)}
@@ -260,13 +289,16 @@ class Shipper:
                 waiting.step, ", ".join(finding.reason for finding in findings),
             )  # fmt: skip
         last = max(view.accepted, default=None)
+        gathered = self._gathered(waiting, snapshot)
+        snapshot = self._spool.keep_beside(waiting.making, snapshot, gathered.files if gathered else {})
         with self._spool.lock:
             known = last.height if last is not None and last.term == view.term else 0
             push = Push(
                 workload=self._workload, name=waiting.name, term=view.term,
                 height=max(known, self._spool.last_height(view.term)) + 1, step=waiting.step, attempt=random_token(),
                 salt=bytes.fromhex(random_token())[:16], saved_at=snapshot.saved_at, parent=last, findings=findings,
-                counter=self._spool.counter,
+                counter=self._spool.counter, versions=gathered.versions if gathered else None,
+                point=waiting.point.point if waiting.point else None,
             )  # fmt: skip
             self._spool.admit(waiting.making, push, waiting.signature, snapshot)
         if not findings:
@@ -275,6 +307,13 @@ class Shipper:
             self._unread.remove(waiting)
         for wake in self._wake:
             wake.set()
+
+    def _gathered(self, waiting: _Waiting, snapshot: Snapshot) -> Gathered | None:
+        """What the checkpoint was made with. Waits a little, beside the training, and no longer."""
+        if self._versions is None:
+            return None
+        self._versions.wait(_GATHER_S)
+        return self._versions.now(run_of(snapshot, waiting.run))
 
     def _view(self) -> LogView:
         """The first repository's log, which says who writes; where it is away, the next one's that answers.

@@ -256,16 +256,22 @@ def suspect(repository: Repository, workload: str, commit: dict) -> bool:
     return not words[-1]["ok"] if words else bool(commit["what"]["findings"])
 
 
+def listed(files: list[dict]) -> list[list]:
+    return [[each["path"], each["mode"], each["mtime_ns"], each["size_bytes"], each["digest"]] for each in files]
+
+
 def restore(repository: Repository, workload: str, target: Path) -> dict:
     """Write the newest sound checkpoint's files to `target`; returns what the commit says of it."""
     log = entries(repository, workload)
     sound = {k: c for k, c in standing(log).items() if not suspect(repository, workload, c)}
     commit = sound[max(sound, key=lambda identity: (not left(log, identity), identity))]
     manifest = repository.manifest(commit["where"]["manifest"]["digest"])
-    rows = [[f["path"], f["mode"], f["mtime_ns"], f["size_bytes"], f["digest"]] for f in manifest["files"]]
+    rows = listed(manifest["files"])
     rows += [[each["path"], each["target"]] for each in manifest.get("links", [])]
     rows += [[each["path"], each["mode"], each["mtime_ns"]] for each in manifest.get("folders", [])]
     assert digest(canonical(sorted(rows, key=lambda row: row[0]))) == commit["what"]["root"]
+    kept = sorted(listed(manifest.get("beside", [])))
+    assert commit["what"].get("beside") == (digest(canonical(kept)) if kept else None)
     packs = [repository.stored("packs", pack["digest"]) for pack in manifest["packs"]]
     for file in manifest["files"]:
         body = b"".join(repository.block(manifest, index, packs) for index in file["blocks"])

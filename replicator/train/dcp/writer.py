@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 import time
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from torch.distributed.checkpoint.filesystem import FileSystemWriter
@@ -19,8 +21,11 @@ from torch.distributed.checkpoint.metadata import Metadata, MetadataIndex
 from torch.distributed.checkpoint.storage import StorageWriter, WriteResult
 from torch.futures import Future
 
+from replicator.consistency.point import not_made, take_point
 from replicator.errors import HeightTaken, ReplicatorError, StoreError
 from replicator.layouts.steps import step_of
+from replicator.repository.beside import FOLDER as BESIDE
+from replicator.repository.beside import take_beside, write_beside
 from replicator.repository.repository import random_token
 from replicator.repository.ruling import is_suspect
 from replicator.repository.ship import Push, ship
@@ -29,6 +34,7 @@ from replicator.service.once import open_for
 from replicator.stores.store import check_key
 from replicator.train.acknowledging import Wanted, await_receipts, near_of
 from replicator.train.dcp.part import snapshot_metadata, snapshot_part
+from replicator.train.running import gathering, run_now
 from replicator.train.scratch import Scratch
 from replicator.train.targets import log, open_repositories, say_if_plain, urls_of
 
@@ -37,10 +43,14 @@ if TYPE_CHECKING:
 
     from torch.distributed.checkpoint.planner import SavePlan, SavePlanner
 
+    from replicator.consistency.point import TakenPoint
+    from replicator.consistency.system import System
     from replicator.log.replay import Accepted
     from replicator.model import Finding
     from replicator.repository.manifest import TensorEntry
     from replicator.repository.repository import Repository
+    from replicator.repository.snapshot import Snapshot
+    from replicator.versions.gather import Gathering
 
 _REPORT = "drstack: what a rank read of its part"
 _TRIES = 5
@@ -69,6 +79,7 @@ class RepositoryWriter(StorageWriter):
     returned is committed in every repository named; one that raised is visible in those only whose commit was reached.
     `near` names those of the repositories whose receipts a save waits for besides (RPO 0): with one of them down it
     stalls, or, with `patience_s`, raises NotAcknowledged after that many seconds.
+    `point`: systems that are kept at the step in the same commit, while dcp.save holds all ranks.
     """
 
     def __init__(
@@ -82,8 +93,12 @@ class RepositoryWriter(StorageWriter):
         threads: int = 1,
         near: str | Sequence[str] = (),
         patience_s: float | None = None,
+        point: Sequence[System] = (),
     ) -> None:
         super().__init__()
+        self._systems = tuple(point)
+        self._made_in = os.getpid()
+        self._gathering: Gathering | None = None
         self._urls = urls_of(repo)
         self._near = near_of(near, self._urls)
         self._patience_s = patience_s
@@ -143,6 +158,7 @@ class RepositoryWriter(StorageWriter):
             salt=bytes.fromhex(random_token())[:16], saved_at=time.time(), world=len(plans) + 1,
             parent=max((key for view in views for key in view.accepted), default=None),
         )  # fmt: skip
+        self._gathering = gathering([Path(self._spool)] if self._spool else [])
         inner = self._inner().prepare_global_plan(plans)
         return [
             replace(plan, storage_data=_Order(replace(self._push, rank=rank), plan.storage_data))
@@ -201,6 +217,7 @@ class RepositoryWriter(StorageWriter):
         snapshot = snapshot_metadata(cast("Scratch", self._scratch).files)
         repositories = open_repositories(self._urls)
         push = replace(push, saved_at=snapshot.saved_at, findings=_findings(repositories[0], push.workload, tensors))
+        push, snapshot = self._with_beside(push, snapshot, tensors)
         for attempt in range(_TRIES):
             heads = [repository.log(push.workload).view().heads() for repository in repositories]
             numbered = replace(push, height=1 + max(head.get(str(push.term), 0) for head in heads))
@@ -221,6 +238,28 @@ class RepositoryWriter(StorageWriter):
         wanted = Wanted(push.workload, what.step, what.name, what.saved_at, what.id())
         for repository in open_repositories(self._near):
             await_receipts(repository, wanted, patience_s=self._patience_s)
+
+    def _with_beside(self, push: Push, snapshot: Snapshot, tensors: Sequence[TensorEntry]) -> tuple[Push, Snapshot]:
+        """Add the versions that are known by now, for which nobody waits, and the point."""
+        scratch = cast("Scratch", self._scratch).files.parent
+        point = self._take_point(scratch) if self._systems else None
+        if point is not None:
+            point.move_to(scratch / BESIDE)
+        gathered = None
+        if self._gathering is not None:
+            dtypes = {each.dtype for each in tensors if "float" in each.dtype}
+            run = run_now(dtypes=sorted(dtypes), layout="dcp").model_copy(update={"world": push.world - 1})
+            gathered = self._gathering.now(run)
+            write_beside(scratch, gathered.files)
+        versions = gathered.versions if gathered else None
+        beside = take_beside(scratch)
+        return replace(push, versions=versions, point=point.point if point else None), replace(snapshot, beside=beside)
+
+    def _take_point(self, scratch: Path) -> TakenPoint:
+        """In dcp.save all ranks wait for this one; in dcp.async_save they train on, and nothing is at one point."""
+        if os.getpid() != self._made_in or threading.current_thread() is not threading.main_thread():
+            return not_made("the save runs beside the training (async_save), whose ranks do not stand still")
+        return take_point(self._systems, scratch / "systems")
 
     def _inner(self) -> FileSystemWriter:
         if self._files is None:
@@ -250,7 +289,7 @@ def attempt_of(launcher: str | None, token: str) -> str:
     return f"{named}.{token}"
 
 
-def _ship(push: Push, snapshot: Any, repository: Repository) -> Accepted:
+def _ship(push: Push, snapshot: Snapshot, repository: Repository) -> Accepted:
     accepted = ship(push, snapshot, repository)
     if accepted is None:
         raise ReplicatorError(

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from replicator.model import Finding
+    from replicator.model import Finding, Versions
     from replicator.stores.store import ObjectStore
 
 NEED = Need(rpo_s=60.0, rto_s=60.0, demanded=("stored", "decoded"), ranks=2)
@@ -162,6 +162,7 @@ class Rig:
         term: int = 1,
         age_s: float = 0.0,
         findings: tuple[Finding, ...] = (),
+        versions: Versions | None = None,
     ) -> None:
         """Ship a checkpoint of a few bytes as the writer of `term` would, `age_s` ago; height is step / 10."""
         source = self.folder / "source" / f"step-{step:08d}"
@@ -171,8 +172,9 @@ class Rig:
         os.utime(source / "weights", (saved_at, saved_at))
         snapshot = take_snapshot(source, ["weights"])
         push = Push(
-            "gpt", source.name, term, step // 10, step, random_token(), b"s" * 16, snapshot.saved_at, findings=findings
-        )
+            "gpt", source.name, term, step // 10, step, random_token(), b"s" * 16, snapshot.saved_at,
+            findings=findings, versions=versions,
+        )  # fmt: skip
         for name in to:
             repository = Repository(name, self.stores[name])
             accepted = ship(push, snapshot, repository)

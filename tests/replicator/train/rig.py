@@ -11,6 +11,8 @@ from replicator.stores.url import make_folder, open_store
 from replicator.train.shipper import SPOOL_NAME, Shipper
 
 PATIENCE_S = 60.0
+_INTO_BLOCKS = 8 + 16 + 4 + 12
+"""Past a pack's header, and the few bytes of `state.json`."""
 
 
 def made(folder: Path, environment: str | None = None) -> str:
@@ -31,12 +33,12 @@ def steps(url: str, workload: str = "gpt") -> list[int]:
 
 
 def damage(folder: Path) -> None:
-    """Flip one byte in the middle of every pack of a repository's folder."""
+    """Flip one byte in the first files of every pack of a repository's folder: those of the checkpoint itself."""
     packs = [path for path in (folder / "packs").rglob("*") if path.is_file()]
     assert packs
     for pack in packs:
         body = bytearray(pack.read_bytes())
-        body[len(body) // 2] ^= 1
+        body[min(_INTO_BLOCKS, len(body) - 1)] ^= 1
         pack.chmod(0o644)
         pack.write_bytes(body)
 

@@ -8,9 +8,10 @@ import signal
 import pytest
 import torch
 
+from replicator.consistency.hooks import Functions
 from replicator.train.preemption import Preemption, ResumeMe
 from replicator.train.resume import resume
-from tests.replicator.train.rig import made, steps
+from tests.replicator.train.rig import made, steps, view
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
@@ -47,7 +48,8 @@ def hugging_face(url, out, row):
         output_dir=str(out), max_steps=40, save_strategy="no", per_device_train_batch_size=2, report_to=[],
         disable_tqdm=True, use_cpu=True, logging_strategy="no",
     )  # fmt: skip
-    callback = ReplicatorCallback(repo=url, preemption=Preemption(cloud=None, grace_s=120))
+    point = [Functions("db", snapshot=lambda folder: (folder / "dump").write_text("rows"))]
+    callback = ReplicatorCallback(repo=url, preemption=Preemption(cloud=None, grace_s=120), point=point)
     trainer = Trainer(model=model, args=args, train_dataset=Rows(row), callbacks=[callback])
     trainer.train(resume_from_checkpoint=resume(out, url))
     return trainer.state.global_step, callback
@@ -62,6 +64,10 @@ def test_hugging_face(url, tmp_path):
     assert signal.getsignal(signal.SIGTERM) == before
     (step,) = steps(url, "out")
     assert 5 <= step < 40
+    [accepted] = view(url, "out").in_order()
+    assert accepted.what.point.made
+    assert accepted.what.versions.by == "trainer"
+    assert accepted.what.versions.torch == torch.__version__
     assert (tmp_path / "out" / f"checkpoint-{step}" / "optimizer.pt").is_file()
     assert resume(tmp_path / "out", url) == str(tmp_path / "out" / f"checkpoint-{step}")
 
