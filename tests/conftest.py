@@ -1,8 +1,16 @@
 """Tests that could not run are listed at the end, and fail in CI (tools/notrun.py)."""
 
-import os
-import tempfile
+import pytest
 
-os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="drstack-tests-")
+from replicator.crypto.keyring import default_folder
 
 pytest_plugins = ["tools.notrun"]
+
+
+@pytest.fixture(autouse=True)
+def _the_users_own_keys_are_left_alone():
+    """A test that makes keys where the user has theirs would change what the tests after it do."""
+    folder = default_folder()
+    there = folder.exists()
+    yield
+    assert folder.exists() == there, f"this test made {folder}; give it --keys, or --crypto none"

@@ -54,7 +54,7 @@ def test_train_trains_and_ships(full, tmp_path):
     page = (CHECKOUT / "docs" / "training.md").read_text()
     (tmp_path / "train_plain.py").write_text(re.search(r"```python train_plain\.py\n(.*?)```", page, re.DOTALL)[1])
     repo = (tmp_path / "backup").as_uri()
-    assert full.run("replicator", "init", "--repo", repo, cwd=tmp_path).returncode == 0
+    assert full.run("replicator", "init", "--repo", repo, "--crypto", "none", cwd=tmp_path).returncode == 0
     done = full.run("python", "train_plain.py", "100", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     (only,) = json.loads(full.run("replicator", "list", "--repo", repo, "--json", cwd=tmp_path).stdout)["checkpoints"]

@@ -38,7 +38,7 @@ def place(tmp_path):
         (folder / "weights").write_bytes(bytes([step]) * 50_000 + b"tail")
         (folder / "config.json").write_text("{}")
     for name in ("hot", "far"):
-        run("init", "--repo", str(tmp_path / name))
+        run("init", "--repo", str(tmp_path / name), "--crypto", "none")
     for step in (1, 2):
         both = ["--repo", str(tmp_path / "hot"), "--repo", str(tmp_path / "far")]
         run("push", str(tmp_path / f"step-{step}"), *both, "--workload", "gpt", "--step", str(step))
