@@ -1,6 +1,7 @@
 """Tests that could not run are listed at the end, and fail in CI (tools/notrun.py)."""
 
 import pytest
+import structlog
 
 from replicator.crypto.keyring import default_folder
 
@@ -14,3 +15,10 @@ def _the_users_own_keys_are_left_alone():
     there = folder.exists()
     yield
     assert folder.exists() == there, f"this test made {folder}; give it --keys, or --crypto none"
+
+
+@pytest.fixture(autouse=True)
+def _logs_go_where_they_went_before():
+    """A command that ran within a test leaves loggers on a stream that is closed by now."""
+    yield
+    structlog.reset_defaults()

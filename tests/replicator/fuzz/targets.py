@@ -20,7 +20,9 @@ from replicator.formats.source import Source
 from replicator.formats.tensors import byte_length
 from replicator.formats.torch_archive import DIRECTORY_BUDGET_BYTES, find_tensor
 from replicator.log.entries import from_record
+from replicator.log.notary import UNSIGNED
 from replicator.log.records import decode as decode_record
+from replicator.repository.cipher import PLAIN
 from replicator.repository.format import read_format
 from replicator.repository.manifest import decode as decode_manifest
 from replicator.repository.ship import Push, _read_part  # pyright: ignore[reportPrivateUsage]
@@ -30,9 +32,11 @@ if TYPE_CHECKING:
 
 
 class OneObject:
-    """A store that answers every key with the same bytes."""
+    """A plain repository whose store answers every key with the same bytes."""
 
     url = "fuzz:"
+    notary = UNSIGNED
+    cipher = PLAIN
 
     def __init__(self, body: bytes) -> None:
         self.body = body

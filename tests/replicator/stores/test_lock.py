@@ -38,7 +38,8 @@ def test_a_lock_covers_every_pack_that_a_checkpoint_names_whichever_brought_it()
     view = replay([opening(), commit(1, packs=("aa", "bb")), commit(2, packs=("bb", "cc"), base=1)])
     keys = list(covered(view, "gpt", [CommitId(1, 2)], wrapped=["keys/k/operator"]))
     assert keys == [
-        "packs/bb/bb", "packs/cc/cc", "manifests/m1/m1.2", *(f"log/gpt/{n:020d}" for n in (1, 2, 3)), "format.json"
+        "packs/bb/bb", "packs/cc/cc", "manifests/m1/m1.2", *(f"log/gpt/{n:020d}" for n in (1, 2, 3)),
+        "keys/k/operator", "format.json",
     ]  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from replicator.repository.ship import ship
 from replicator.stores.clients import Patience
 from replicator.stores.meter import Meter, MeteredStore
 from replicator.stores.retry import RetryingStore
-from tests.replicator.repository.rig import checkpoint, contents, push, repository
+from tests.replicator.repository.rig import checkpoint, contents, cut_every, push, repository
 from tests.replicator.stores.contract import fresh_names
 from tests.replicator.stores.s3_servers import S3Server, credentials, minio_server
 from tests.replicator.stores.toxics import ToxicProxy, Toxiproxy, toxiproxy_server
@@ -130,7 +130,7 @@ def test_a_connection_that_is_half_open_is_given_up_and_what_arrived_is_not_sent
 ) -> None:
     """The proxy takes bytes and passes nothing on, in either direction, as a peer that lost its power does."""
     monkeypatch.setattr("replicator.repository.packs.PACK_BYTES", 20_000)
-    monkeypatch.setattr("replicator.repository.blocks.BLOCK_BYTES", 16_000)
+    cut_every(16_000, monkeypatch)
     bucket, proxy, meter = name(), toxiproxy.proxy(server.endpoint), Meter(time.time)
     server.make_bucket(bucket)
     direct = repository(server.store(bucket, patience=CALM))
@@ -143,7 +143,7 @@ def test_a_connection_that_is_half_open_is_given_up_and_what_arrived_is_not_sent
     with pytest.raises(StoreError):
         ship(push(1, 10), snapshot, far, KeptProgress(tmp_path / "packs"))
     watching.join(30)
-    before, noted = meter.sent_bytes, sum(pack.size_bytes for pack, _ in KeptProgress(tmp_path / "packs").packs)
+    before, noted = meter.sent_bytes, sum(each.pack.size_bytes for each in KeptProgress(tmp_path / "packs").packs)
     assert noted >= 20_000
     proxy.heal()
     accepted = ship(push(1, 10), snapshot, far, KeptProgress(tmp_path / "packs"))
