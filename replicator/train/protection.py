@@ -134,9 +134,9 @@ class Protection:
         if self._near:
             self._wait_together(path, step)
 
-    def take(self, path: Path, step: int, fault: str | None = None) -> None:
+    def take(self, path: Path, step: int, fault: str | None = None, point: TakenPoint | None = None) -> None:
         """Ship a checkpoint that rank 0 alone has saved, or say why not; nothing on other ranks."""
-        self._submit(path, step, fault)
+        self._submit(path, step, fault, point)
         if self._near and self._shipper is not None:
             self._shipper.acknowledge(path, step, self._near, patience_s=self._patience_s)
 

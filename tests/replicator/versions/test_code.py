@@ -117,7 +117,7 @@ def test_large_and_binary_files_that_git_does_not_know_are_named_and_not_kept(tm
 
 def test_a_patch_that_is_too_large_is_left_out_and_said(tmp_path, monkeypatch):
     folder = changed(tree(tmp_path / "r"))
-    monkeypatch.setattr("replicator.versions.code.MAX_PATCH_BYTES", 500)
+    monkeypatch.setattr("replicator.versions.code.MAX_PATCH_BYTES", 100)
     code, patch = gather_code(repository_of(folder))
     assert patch is None
     assert code.patch == "left out"
