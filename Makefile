@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := setup
 .NOTPARALLEL:
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help setup engine servers sdk demo lint quick test check lock clean
+.PHONY: help setup engine servers sdk demo lint quick test soak check lock clean
 
 new_enough := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 pythons := python3 python3.14 python3.13 python3.12 python3.11
@@ -45,6 +45,9 @@ test: setup ## all tests; what cannot be had is listed as NOT RUN
 	@$(PYTHON) -m tools.engine || echo "make: going on; tests of the engine will be NOT RUN" >&2
 	@$(PYTHON) -m tools.servers || echo "make: going on; tests of servers will be NOT RUN" >&2
 	$(pytest) $(ARGS)
+
+soak: setup ## what CI runs a share of, at length: hours; DRSTACK_SEED=N repeats one that failed
+	DRSTACK_SOAK=1 $(pytest) $(ARGS)
 
 check: lint test ## what CI runs
 

@@ -99,7 +99,7 @@ def restore(
     wanted = parse(selector, now=found.seen[0].repository.clock())
     store = None if cache is None else EdgeCache(cache, size_bytes(cache_size, "--cache-size"))
     passed_over: list[dict[str, str]] = []
-    chosen = choose(found, wanted)
+    chosen = choose(found, wanted, best_only=not or_older)
     for copies in chosen:
         document, lines = _made_with(copies, explain=explain, anyway=reason if anyway else None, as_json=json)
         with _pinned(copies, to or salvage or with_code or with_point) as held:

@@ -8,6 +8,7 @@ about the record that it names: of a log that was rolled back nothing is left (D
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from replicator.errors import RecordCorrupt
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from replicator.log.records import Record
-    from replicator.log.replay import Accepted
+    from replicator.log.replay import Accepted, LogView
     from replicator.repository.repository import Repository
 
 LEVEL = "admission"
@@ -45,6 +46,12 @@ def is_suspect(repository: Repository, workload: str, accepted: Accepted) -> boo
     """What counts: the last word of people, else whether admission found anything."""
     said = ruling(repository, workload, accepted)
     return accepted.what.suspect if said is None else not said.released
+
+
+def newest_sound(repository: Repository, workload: str, view: LogView, count: int) -> list[Accepted]:
+    """The newest `count` that are not suspect, oldest first. No more words are read than it takes to find them."""
+    newest_first = (each for each in reversed(view.in_order()) if not is_suspect(repository, workload, each))
+    return list(islice(newest_first, count))[::-1]
 
 
 def rule(repository: Repository, workload: str, accepted: Accepted, word: Ruling) -> bool:

@@ -99,10 +99,11 @@ def survey(repositories: Sequence[Repository], workload: str, memory: HeadMemory
     return found
 
 
-def choose(found: Survey, selector: Selector) -> list[Copies]:
+def choose(found: Survey, selector: Selector, *, best_only: bool = False) -> list[Copies]:
     """What the selector allows, best first, each with its copies. NothingToRestore, RolledBack.
 
-    Unless the selector is exact, what is damaged in every repository is passed over.
+    Unless the selector is exact, what is damaged in every repository is passed over. `best_only`: the first alone, so
+    that no words are read about all that is older.
     """
     back = [f"{each.repository.store.url}: {each.why_not}" for each in found.seen if each.why_not is not None]
     standing = found.standing()
@@ -117,6 +118,8 @@ def choose(found: Survey, selector: Selector) -> list[Copies]:
         copies = found.copies(accepted)
         if selector.exact or not all(found.damaged(*copy) for copy in copies):
             chosen.append(copies)
+        if chosen and best_only:
+            break
     if not chosen:
         where = ", ".join(each.repository.store.url for each in found.seen)
         raise nothing(selector, f"{where}: {found.workload}", found.views)

@@ -23,6 +23,7 @@ from replicator.repository.establish import open_at
 from replicator.repository.heads import HeadMemory, require_whole
 from replicator.repository.names import shown
 from replicator.repository.repository import random_token
+from replicator.repository.ruling import newest_sound
 from replicator.repository.ship import Push, ship
 from replicator.repository.snapshot import take_snapshot
 from replicator.service.intake import judged
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from replicator.model import Point, Versions
     from replicator.repository.repository import Repository
     from replicator.repository.snapshot import Snapshot
+
+_HISTORY = 3
 
 
 class Pushed(TypedDict):
@@ -108,7 +111,7 @@ def _push(
     term = max(view.term for view in views)
     known = [(view, key) for view in views for key, a in view.accepted.items() if _same(a.what.root, snapshot)]
     height = known[0][1].height if known else 1 + max((view.heads().get(str(term), 0) for view in views), default=0)
-    history = repositories[0].tensors(views[0].in_order()[-3:])
+    history = repositories[0].tensors(newest_sound(repositories[0], workload, views[0], _HISTORY))
     push = Push(
         workload=workload, name=shown(path.absolute().name), term=term, height=height, step=step,
         attempt=random_token(), salt=bytes.fromhex(random_token())[:16],

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from replicator.errors import ReplicatorError, RepositoryUnknown, StoreError
-from replicator.repository.ruling import is_suspect
+from replicator.repository.ruling import newest_sound
 from replicator.service.objective import Save, Standing
 from replicator.service.sizes import size_of
 
@@ -142,7 +142,7 @@ class Workload:
     def _prime(self, view: LogView) -> None:
         if self.primed:
             return
-        for accepted in [a for a in view.in_order() if not is_suspect(self.own, self.watched.name, a)][-_HISTORY:]:
+        for accepted in newest_sound(self.own, self.watched.name, view, _HISTORY):
             try:
                 for tensors in self.own.tensors([accepted]):
                     self.intake.remember(accepted.what.id(), tensors)

@@ -29,7 +29,7 @@ from replicator.layouts import inspect
 from replicator.repository.beside import FOLDER as BESIDE
 from replicator.repository.names import shown
 from replicator.repository.repository import random_token
-from replicator.repository.ruling import is_suspect
+from replicator.repository.ruling import newest_sound
 from replicator.repository.ship import Push
 from replicator.repository.snapshot import take_snapshot
 from replicator.service.intake import judged, sign
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from replicator.versions.gather import Gathered, Gathering
 
 _HISTORY = 8
+_PRIMED = 3
 _LOOK_S = 0.2
 _RETRY_S = 1.0
 _SAY_EVERY_S = 10.0
@@ -347,8 +348,7 @@ class Shipper:
     def _prime(self, view: LogView) -> list[Sequence[TensorEntry]]:
         if self._history is None:
             ours = self._peers[0]
-            sound = [each for each in view.in_order() if not is_suspect(ours, self._workload, each)]
-            self._history = list(ours.tensors(sound[-3:]))
+            self._history = list(ours.tensors(newest_sound(ours, self._workload, view, _PRIMED)))
         return self._history
 
     def _settle(self) -> None:

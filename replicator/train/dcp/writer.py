@@ -27,7 +27,7 @@ from replicator.layouts.steps import step_of
 from replicator.repository.beside import FOLDER as BESIDE
 from replicator.repository.beside import take_beside, write_beside
 from replicator.repository.repository import random_token
-from replicator.repository.ruling import is_suspect
+from replicator.repository.ruling import newest_sound
 from replicator.repository.ship import Push, ship
 from replicator.service.intake import judged
 from replicator.service.once import open_for
@@ -300,7 +300,5 @@ def _ship(push: Push, snapshot: Snapshot, repository: Repository) -> Accepted:
 
 
 def _findings(repository: Repository, workload: str, tensors: Sequence[TensorEntry]) -> tuple[Finding, ...]:
-    ordered = [
-        each for each in repository.log(workload).view().in_order() if not is_suspect(repository, workload, each)
-    ]
-    return judged(tensors, repository.tensors(ordered[-_HISTORY:]))
+    history = newest_sound(repository, workload, repository.log(workload).view(), _HISTORY)
+    return judged(tensors, repository.tensors(history))
