@@ -172,7 +172,7 @@ def test_a_store_that_truncates_or_changes_what_it_gives_is_never_believed(tmp_p
 
 
 SLOW = """
-import sys, time
+import os, sys, time
 from pathlib import Path
 from replicator.repository import blocks, ladder, packs
 from replicator.repository.repository import Repository
@@ -186,7 +186,7 @@ class Slow(LocalStore):
         return super().get_range(key, offset, length)
 there = Repository("r", Slow(Path(sys.argv[1])))
 def tell(count):
-    print(count, flush=True)
+    os.write(1, f"{count}\\n".encode())  # in one piece: several threads tell
 restore(there, select(there, "gpt", "latest"), Path(sys.argv[2]), progress=tell)
 """
 
