@@ -138,7 +138,7 @@ def _patch(git: Git, changed: Sequence[str], new: Sequence[str]) -> tuple[bytes 
         index = Path(scratch) / "index"
         there = git.folder / (git.line("rev-parse", "--git-path", "index") or "")
         if there.is_file():
-            shutil.copyfile(there, index)
+            shutil.copy2(there, index)  # with its time, by which git tells what changed within the same second
         objects = git.folder / (git.line("rev-parse", "--git-path", "objects") or "")
         (Path(scratch) / "objects").mkdir()
         apart = Git(git.folder, git.timeout_s, (
