@@ -20,7 +20,7 @@ def run(
 ) -> None:
     """Run the replicator of a site until SIGTERM: watch, ship, verify, keep. SIGTERM drains, for drain_s at most."""
     from replicator.cli.options import stopping
-    from replicator.service.config import read_config
+    from replicator.service.config import Reread, read_config
     from replicator.service.listen import address, listening
     from replicator.service.service import Service
 
@@ -28,7 +28,8 @@ def run(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stopping(stop))
     where = None if listen is None else address(listen)
-    service = Service(read_config(config))
+    told = Reread(config)
+    service = Service(read_config(config), told)
     with nullcontext() if where is None else listening(where, service) as port:
         if port is not None:
             sys.stderr.write(f"listening on port {port}: /metrics /healthz /readyz\n")

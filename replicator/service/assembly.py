@@ -13,7 +13,6 @@ from replicator.repository.establish import open_at
 from replicator.repository.repository import Repository, random_token
 from replicator.service.acknowledging import Acknowledging
 from replicator.service.attestation import Attestation
-from replicator.service.holds import PeerWatch
 from replicator.service.intake import Intake
 from replicator.service.keeping import Keeping
 from replicator.service.pace import Pace
@@ -22,6 +21,7 @@ from replicator.service.shipping import Shipping
 from replicator.service.spool import Spool
 from replicator.service.uplink import Lane, Uplink, pack_bytes
 from replicator.service.workload import Workload
+from replicator.service.yielding import PeerWatch
 from replicator.stores.meter import Meter, MeteredStore
 from replicator.stores.url import open_store
 
@@ -120,7 +120,8 @@ def _shipper(
     def deadline_at() -> float:
         """When the objective is missed if what is being sent does not arrive."""
         since = made.status.last_saved_at if made.status.last_saved_at is not None else made.sending_saved_at
-        return math.inf if watched.rpo_s is None else since + watched.rpo_s
+        rpo_s = workload.watched.rpo_s
+        return math.inf if rpo_s is None else since + rpo_s
 
     metered = MeteredStore(open_store(destination.url), meter, time.monotonic)
     shaped = ShapedStore(metered, uplink, destination.name, deadline_at)

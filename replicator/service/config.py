@@ -104,6 +104,41 @@ class ServiceConfig(Frozen):
     """How long the bytes of a dropped checkpoint stay: longer than the longest push and restore."""
 
 
+class Reread:
+    """The configuration in a file, where that was written again since it was last read."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen = self._written()
+
+    def __call__(self) -> ServiceConfig | None:
+        """None where it is as it was. ReplicatorError, once, where it cannot be read."""
+        written = self._written()
+        if written == self._seen:
+            return None
+        self._seen = written
+        return None if written is None else read_config(self._path)
+
+    def _written(self) -> tuple[int, int] | None:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_mtime_ns
+
+
+def with_objectives_of(config: ServiceConfig, newer: ServiceConfig) -> ServiceConfig:
+    """`config`, but for the objectives, which are taken from `newer` where it names the workload."""
+    wanted = {each.name: each.rpo_s for each in newer.workloads}
+    told = tuple(each.model_copy(update={"rpo_s": wanted.get(each.name, each.rpo_s)}) for each in config.workloads)
+    return config.model_copy(update={"workloads": told})
+
+
+def needs_restart(before: ServiceConfig, after: ServiceConfig) -> bool:
+    """Whether anything changed but objectives, which a service takes up while it runs."""
+    return with_objectives_of(before, after) != after
+
+
 def read_config(path: Path) -> ServiceConfig:
     """The configuration in a JSON file. ReplicatorError names every field that does not hold."""
     try:

@@ -15,14 +15,15 @@ import structlog
 
 from replicator.errors import ReplicatorError
 from replicator.service.assembly import build, keys_of, peer_watches, uplink_of
+from replicator.service.config import needs_restart, with_objectives_of
 from replicator.service.drain import drain
 from replicator.service.health import Facts, lives, ready
-from replicator.service.holds import Pins, told_by
 from replicator.service.readings import readings
 from replicator.service.room import make_room
 from replicator.service.sizes import not_writable
 from replicator.service.stall import StallAlarm
 from replicator.service.status import status, write_status
+from replicator.service.yielding import Pins, told_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,8 +41,10 @@ _STILL_S = 1.0
 class Service:
     """Runs until `stop` is set. All threads are its own."""
 
-    def __init__(self, config: ServiceConfig) -> None:
+    def __init__(self, config: ServiceConfig, told: Callable[[], ServiceConfig | None] = lambda: None) -> None:
+        """`told`: the configuration where it changed since it was last asked for; objectives are taken from it."""
         self._config = config
+        self._told = told
         self._uplink = uplink_of(config)
         self._keys = keys_of(config)
         self._workloads = [build(config, watched, self._uplink, self._keys) for watched in config.workloads]
@@ -134,6 +137,7 @@ class Service:
 
     def look(self) -> None:
         self._round_at = time.time()
+        self._take_objectives()
         for alarm in self._alarms:
             alarm.look(self._round_at)
         for workload in self._workloads:
@@ -147,6 +151,21 @@ class Service:
         self._yield_to_restores()
         if self._config.spool_limit_bytes is not None:
             make_room(self._workloads, self._config.spool_limit_bytes)
+
+    def _take_objectives(self) -> None:
+        try:
+            newer = self._told()
+        except ReplicatorError as error:
+            _log.warning("the configuration stays as it was", why=str(error))
+            return
+        if newer is None:
+            return
+        self._config = with_objectives_of(self._config, newer)
+        by_name = {each.name: each for each in self._config.workloads}
+        for workload in self._workloads:
+            workload.watched = by_name[workload.watched.name]
+        if needs_restart(self._config, newer):
+            _log.warning("of the new configuration only the objectives are taken up before a restart")
 
     def _yield_to_restores(self) -> None:
         file = Path(self._config.hold_file) if self._config.hold_file else Path(self._config.spool) / "hold"

@@ -68,7 +68,7 @@ def values(project, site):
     folder = project.site(site)
     return {
         "desired": folder.desired.read_bytes(),
-        "slots": {name: state.pid for name, state in Supervisor(folder).programs().items() if name != "replicator"},
+        "slots": {name: state.pid for name, state in Supervisor(folder).programs().items()},
         "ranks": {path.name: path.read_bytes() for path in folder.run.glob("slot-*.json")},
     }
 

@@ -1,12 +1,14 @@
 """The site's replicator: one program under supervisord, told by one JSON file.
 
-Invariant: it is restarted only when what it is told changed.
+Invariant: it is restarted only when what it is told changed, and not for objectives, which it takes up as it runs.
 """
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
 
 from drstack.errors import ActuatorFailed
 from drstack.platforms.local import programs
@@ -16,10 +18,10 @@ from drstack.platforms.local.interpreter import of_site
 from drstack.platforms.local.logs import tail
 from drstack.platforms.local.supervisor import Supervisor
 from drstack.platforms.local.waiting import Deadline
+from replicator.service.config import ServiceConfig, needs_restart
 
 if TYPE_CHECKING:
     from drstack.platforms.local.folder import SiteFolder
-    from replicator.service.config import ServiceConfig
 
 READY_S = 30.0
 STABLE_S = 1.0
@@ -28,8 +30,9 @@ STABLE_S = 1.0
 def ensure_replicator(folder: SiteFolder, config: ServiceConfig) -> None:
     """Have it run with this configuration, unless the site is fenced. ActuatorFailed."""
     told: dict[str, object] = config.model_dump(mode="json")
-    changed = read_json(folder.replicator_config) != told
-    if changed:
+    before = read_json(folder.replicator_config)
+    changed = _restarts(before, config)
+    if before != told:
         write_text(folder.replicator_config, json.dumps(told, indent=2) + "\n")
     write_program(folder)
     supervisor = Supervisor(folder)
@@ -39,6 +42,13 @@ def ensure_replicator(folder: SiteFolder, config: ServiceConfig) -> None:
     if changed:
         stop_replicator(folder, deadline_s=READY_S)
     start_replicator(folder, deadline_s=READY_S)
+
+
+def _restarts(before: object, config: ServiceConfig) -> bool:
+    try:
+        return needs_restart(ServiceConfig.model_validate(before), config)
+    except ValidationError:
+        return True  # nothing was told, or by another version
 
 
 def write_program(folder: SiteFolder) -> None:

@@ -18,12 +18,12 @@ from replicator.errors import StoreUnavailable
 from replicator.repository.pinning import pinned
 from replicator.repository.repository import Repository
 from replicator.service.config import Destination
-from replicator.service.holds import FRESH_S, LONGEST_S, PeerWatch, Pins, told_by
 from replicator.service.pace import Pace, Sample, adjust
 from replicator.service.room import Held, skip, total
 from replicator.service.service import Service
 from replicator.service.shaped import ShapedStore
 from replicator.service.uplink import Lane, Uplink, Want, choose, pack_bytes, started
+from replicator.service.yielding import FRESH_S, LONGEST_S, PeerWatch, Pins, told_by
 from replicator.stores.cloud import memory_store
 from replicator.stores.url import open_store
 from tests.replicator.service.test_service import config, repository, running, save, steps, until

@@ -18,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
 from replicator.errors import ReplicatorError, StoreUnavailable
+from replicator.service.config import Reread, needs_restart, with_objectives_of
 from replicator.service.health import Facts, lives, ready
 from replicator.service.listen import address, listening
 from replicator.service.metrics import METRICS, Reading, exposition
@@ -236,3 +237,22 @@ def test_every_metric_is_declared_once_and_its_kind_shows_in_its_name():
     assert len({metric.name for metric in METRICS}) == len(METRICS)
     for metric in METRICS:
         assert (metric.kind == "counter") == metric.name.endswith("_total"), metric.name
+
+
+def test_an_objective_is_taken_up_as_it_runs_and_nothing_else_is(tmp_path, stores):
+    told = tmp_path / "config.json"
+    before = with_rpo(tmp_path)
+    told.write_text(before.model_dump_json())
+    service = Service(before, Reread(told))
+    changed = [each.model_copy(update={"rpo_s": 7.0, "keep": 3}) for each in before.workloads]
+    after = before.model_copy(update={"workloads": tuple(changed)})
+    assert needs_restart(before, after)
+    assert not needs_restart(before, with_objectives_of(before, after))
+    told.write_text(after.model_dump_json() + "\n")
+    service.look()
+    watched = service._workloads[0].watched
+    assert (watched.rpo_s, watched.keep) == (7.0, before.workloads[0].keep)
+    assert Reading("replicator_rpo_seconds", ("gpt",), 7.0) in list(service.readings())
+    told.write_text("{")
+    service.look()
+    assert service._workloads[0].watched.rpo_s == 7.0
