@@ -1,4 +1,4 @@
-"""One watcher for a spool: two would number the same checkpoints twice.
+"""One process for a spool: two would number the same checkpoints twice.
 
 The lock is the kernel's and ends with its process, however that ends.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import os
 from typing import TYPE_CHECKING
 
 from replicator.errors import ReplicatorError
@@ -21,16 +22,31 @@ _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS}
 
 @contextlib.contextmanager
 def holding(spool: Path) -> Generator[None]:
-    """ReplicatorError if another process holds the spool. Nothing is held where the file system has no locks."""
-    spool.mkdir(parents=True, exist_ok=True)
-    with (spool / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ReplicatorError(
-                f"{spool} is in use: another watch follows this folder", hint="Stop that one, or name another --spool."
-            ) from error
-        except OSError as error:
-            if error.errno not in _NO_LOCKS:
-                raise
+    """ReplicatorError if another process watches for the spool."""
+    refused = ReplicatorError(
+        f"{spool} is in use: another watch follows this folder", hint="Stop that one, or name another --spool."
+    )
+    held = hold(spool / "lock", refused)
+    try:
         yield
+    finally:
+        os.close(held)
+
+
+def hold(file: Path, refused: ReplicatorError) -> int:
+    """A descriptor that holds the lock on `file` until it is closed; raises `refused` if another process has it.
+
+    Nothing is held where the file system has no locks.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    held = os.open(file, os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(held)
+        raise refused from error
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            os.close(held)
+            raise
+    return held

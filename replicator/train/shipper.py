@@ -8,7 +8,6 @@ start ships what is in it.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import threading
 import time
@@ -32,6 +31,7 @@ from replicator.repository.repository import random_token
 from replicator.repository.ruling import newest_sound
 from replicator.repository.ship import Push
 from replicator.repository.snapshot import take_snapshot
+from replicator.service.holding import hold
 from replicator.service.intake import judged, sign
 from replicator.service.once import open_for
 from replicator.service.shipping import Shipping
@@ -108,7 +108,10 @@ class Shipper:
         self._term = 0
         self._known: LogView | None = None
         self._reach()
-        self._lock = _lock(spool, workload)
+        refused = ReplicatorError(
+            f"{spool}: another process ships {workload} from it", hint="End it, or give this one a spool of its own."
+        )
+        self._lock = hold(spool / f".{workload}.lock", refused)
         try:
             self._spool = Spool(spool / workload)
         except BaseException:
@@ -172,13 +175,14 @@ class Shipper:
 
         NotAcknowledged, Sealed.
         """
+        name = shown(path.absolute().name)
         with self._open:
-            saved_at = self._saved_at.pop((path.absolute().name, step), None)
+            saved_at = self._saved_at.pop((name, step), None)
         if saved_at is None:
             raise NotAcknowledged(
                 f"step {step} was not taken: {self._why_lost(step) or 'its files could not be linked'}"
             )
-        wanted = Wanted(self._workload, step, path.absolute().name, saved_at)
+        wanted = Wanted(self._workload, step, name, saved_at)
         for url, repository in zip(near, open_repositories(near), strict=True):
             await_receipts(
                 repository, wanted, patience_s=patience_s, failed=lambda url=url: self._why_not(step, saved_at, url)
@@ -384,20 +388,6 @@ class Shipper:
 def _saved_at(making: Path) -> float:
     """As a snapshot of it will say."""
     return max(path.stat().st_mtime_ns for path in (making / "files").rglob("*") if path.is_file()) / 1e9
-
-
-def _lock(spool: Path, workload: str) -> int:
-    """The spool's lock. ReplicatorError if another process ships from it."""
-    spool.mkdir(parents=True, exist_ok=True)
-    held = os.open(spool / f".{workload}.lock", os.O_CREAT | os.O_RDWR, 0o600)
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(held)
-        raise ReplicatorError(
-            f"{spool}: another process ships {workload} from it", hint="End it, or give this one a spool of its own."
-        ) from error
-    return held
 
 
 def pending_signatures(spool: Path, workload: str) -> dict[str, Entry]:
