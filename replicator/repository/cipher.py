@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from replicator.errors import RecordCorrupt
 from replicator.repository.packs import put_content
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ class PlainCipher:
         del encoded, context
 
     def from_peer(self, sealed: str, context: str) -> bytes:
-        raise NotImplementedError(f"{context}: {sealed[:16]}… is for an encrypted repository")
+        raise RecordCorrupt(f"{context}: {sealed[:16]}… is for an encrypted repository, and this one is plain")
 
     def missing_keys(self, keys: Sequence[str]) -> None:
         del keys
