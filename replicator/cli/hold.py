@@ -24,7 +24,7 @@ def hold(
     *,
     json: Json = False,
 ) -> None:
-    """Keep a checkpoint whatever the policy says, until it is released."""
+    """Keep a checkpoint whatever the policy says, until `unhold`."""
     from replicator.repository.select import select
     from replicator.retention.holds import hold as hold_it
 

@@ -89,8 +89,8 @@ def restore(
     from replicator.repository.select import parse
     from replicator.repository.survey import choose
 
-    if to is not None and salvage is not None:
-        raise ReplicatorError("--to and --salvage exclude each other", hint="Name one folder.")
+    if salvage is not None and any((to, with_code, with_point, explain)):
+        raise ReplicatorError("--salvage brings what it can and nothing else", hint="Give it with --repo alone.")
     if not any((to, salvage, with_code, with_point, explain)):
         raise ReplicatorError("restore to where?", hint="Give --to FOLDER, or --explain to look only.")
     if anyway and not (explain and reason):
