@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from replicator.errors import PointNotMade
+from replicator.within import Late
+from replicator.within import within as answer_within
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,20 +45,7 @@ class System(Protocol):
 
 def within(timeout_s: float, what: str, work: Callable[[], T]) -> T:
     """The result of `work`. PointNotMade if it takes longer; its thread is then left behind, and what it returns unused."""
-    done: list[T] = []
-    failed: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            done.append(work())
-        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
-            failed.append(error)
-
-    thread = threading.Thread(target=run, name="drstack-point", daemon=True)
-    thread.start()
-    thread.join(timeout_s)
-    if failed:
-        raise failed[0]
-    if not done:
-        raise PointNotMade(f"{what} did not end within {timeout_s:g} s")
-    return done[0]
+    try:
+        return answer_within(timeout_s, work, name="drstack-point")
+    except Late as error:
+        raise PointNotMade(f"{what} did not end within {timeout_s:g} s") from error

@@ -1,15 +1,11 @@
-"""A store that answers in time or not at all: a dead mount or a black-holed link costs one deadline, not forever.
-
-A call that hangs is left behind in its thread, which ends with the process; nothing waits for it.
-"""
+"""A store that answers in time or not at all: a dead mount or a black-holed link costs one deadline, not forever."""
 
 from __future__ import annotations
 
-import queue
-import threading
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar
 
 from replicator.errors import OutcomeUnknown, StoreUnavailable
+from replicator.within import Late, within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,7 +29,7 @@ class DeadlineStore:
     def create(self, key: str, body: bytes) -> None:
         try:
             self._within(lambda: self._inner.create(key, body), key)
-        except _Late as error:
+        except Late as error:
             raise OutcomeUnknown(f"{self.url}: creating {key}: no answer within {self._limit_s:g} s") from error
 
     def get(self, key: str) -> bytes:
@@ -54,27 +50,8 @@ class DeadlineStore:
     def _read(self, call: Callable[[], T], key: str) -> T:
         try:
             return self._within(call, key)
-        except _Late as error:
+        except Late as error:
             raise StoreUnavailable(f"{self.url}: {key}: no answer within {self._limit_s:g} s") from error
 
     def _within(self, call: Callable[[], T], key: str) -> T:
-        answers: queue.SimpleQueue[tuple[bool, object]] = queue.SimpleQueue()
-
-        def ask() -> None:
-            try:
-                answers.put((True, call()))
-            except BaseException as error:  # noqa: BLE001 - raised again in the thread that asked
-                answers.put((False, error))
-
-        threading.Thread(target=ask, name=f"ask {key}", daemon=True).start()
-        try:
-            answered, answer = answers.get(timeout=self._limit_s)
-        except queue.Empty:
-            raise _Late from None
-        if answered:
-            return cast("T", answer)
-        raise cast("BaseException", answer)
-
-
-class _Late(Exception):
-    pass
+        return within(self._limit_s, call, name=f"ask {key}")
