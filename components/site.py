@@ -16,7 +16,7 @@ from drstack.components.environment import AssignedWorkload, Environment
 from drstack.components.gpu_cluster import ClusterJob, ClusterReplicas, GpuCluster
 from drstack.components.local import resources
 from drstack.components.plan import local
-from drstack.components.replicator_service import Admission, Proving, ReplicatorService, Retention
+from drstack.components.replicator_service import Admission, Proving, ReplicatorService, Retention, WatchedWorkload
 from drstack.components.traffic import Traffic
 from drstack.spec.objectives import objectives
 from drstack.spec.standby import standby_slots
@@ -73,7 +73,6 @@ class Site(pulumi.ComponentResource):
             pulumi.ResourceOptions(parent=self, depends_on=[ground]),
         )
         after_store = pulumi.ResourceOptions(parent=self, depends_on=[store])
-        kept = _kept(declared)
         service = ReplicatorService(
             name,
             {
@@ -83,17 +82,7 @@ class Site(pulumi.ComponentResource):
                     {"name": each.site, "url": each.repository}
                     for each in local.destinations(declared, site, args.root)
                 ],
-                "workloads": [
-                    {
-                        "name": each,
-                        "checkpoints": local.checkpoints_path(workload),
-                        "keep": kept,
-                        "admission": cast("Admission", local.admission(workload)),
-                        "rpo_s": objectives(workload).rpo_s,
-                        "receipts": local.receipts(declared, workload),
-                    }
-                    for each, workload in local.replicated(declared).items()
-                ],
+                "workloads": _watched(declared),
                 "prover": _proving(declared),
             },
             after_store,
@@ -163,6 +152,21 @@ def declared_environment(
         },
         opts,
     )
+
+
+def _watched(declared: Declared) -> list[WatchedWorkload]:
+    kept = _kept(declared)
+    return [
+        {
+            "name": name,
+            "checkpoints": local.checkpoints_path(workload),
+            "keep": kept,
+            "admission": cast("Admission", local.admission(workload)),
+            "rpo_s": objectives(workload).rpo_s,
+            "receipts": local.receipts(declared, workload),
+        }
+        for name, workload in local.replicated(declared).items()
+    ]
 
 
 def _kept(declared: Declared) -> Retention:
