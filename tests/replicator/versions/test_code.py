@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from replicator.service.once import push_once
@@ -33,6 +35,20 @@ def test_what_a_tree_holds_on_top_is_a_patch_and_the_repository_is_not_touched(t
     assert b"+print(3)" in patch
     assert b"GIT binary patch" in patch
     assert b"+x = 1" in patch
+
+
+def test_a_change_within_the_second_of_its_commit_is_in_the_patch(tmp_path):
+    """Git tells such a change by the index's own time, which a copy of the index must keep."""
+    folder, program = tree(tmp_path / "r"), tmp_path / "r" / "train.py"
+    git(folder, "config", "core.trustctime", "false")
+    second = (1_790_000_000, 1_790_000_000)
+    program.write_text("print(1)\nprint(2)\n")
+    os.utime(program, second)
+    git(folder, "update-index", "--refresh")
+    program.write_text("print(1)\nprint(3)\n")
+    for path in (program, folder / ".git" / "index"):
+        os.utime(path, second)
+    assert b"+print(3)" in gather_code(repository_of(folder))[1]
 
 
 def test_what_the_run_writes_is_no_code(tmp_path):
@@ -117,7 +133,7 @@ def test_large_and_binary_files_that_git_does_not_know_are_named_and_not_kept(tm
 
 def test_a_patch_that_is_too_large_is_left_out_and_said(tmp_path, monkeypatch):
     folder = changed(tree(tmp_path / "r"))
-    monkeypatch.setattr("replicator.versions.code.MAX_PATCH_BYTES", 100)
+    monkeypatch.setattr("replicator.versions.code.MAX_PATCH_BYTES", 500)
     code, patch = gather_code(repository_of(folder))
     assert patch is None
     assert code.patch == "left out"
