@@ -6,7 +6,7 @@ effect where it stands, and a commit on a dropped base is void (DESIGN, rules 3,
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from replicator.log.covering import uncovered
@@ -27,6 +27,8 @@ class Accepted:
     where: Where
     signatures: tuple[Signature, ...] = ()
     """Its writer's over *what*, to be copied with it."""
+    compacted: bool = False
+    """Whether `where` is a keeper's word, not its writer's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +197,7 @@ def _apply(state: _State, slot: int, entry: Entry) -> None:
                     state.dropped[commit.key()] = (gone, entry.bytes_after)
         case Compact():
             old = state.accepted[entry.commit.key()]
-            state.accepted[entry.commit.key()] = Accepted(old.slot, old.what, entry.where, old.signatures)
+            state.accepted[entry.commit.key()] = replace(old, where=entry.where, compacted=True)
 
 
 def _void_uncovered(state: _State, entry: Open) -> None:

@@ -32,8 +32,12 @@ _PARTS = ".parts"
 def restore_tensors(
     ladder: Ladder, entries: Sequence[TensorEntry], destination: Path, progress: Callable[[int], None] | None = None
 ) -> Restored:
-    """`destination/tensors.safetensors` with these tensors, shards assembled. NotGatherable, DataCorrupt."""
-    whole = {entry.file for entry in entries if not entry.file.endswith(_RANGED)}
+    """`destination/tensors.safetensors` with these tensors, shards assembled. NotGatherable, DataCorrupt.
+
+    Of what a keeper packed anew, whole files: its word alone, and not the writer's, says which blocks they have.
+    """
+    ranged = not any(rung.accepted.compacted for rung in ladder.rungs)
+    whole = {entry.file for entry in entries if not (ranged and entry.file.endswith(_RANGED))}
     folders = {PurePosixPath(path).parent for path in whole}
     whole |= {
         file.path
