@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -172,6 +173,10 @@ def test_of_a_safetensors_file_only_the_blocks_of_the_tensors_asked_for_are_fetc
         name: tensors[name].tolist() for name in ("w3", "half", "scalar", "none")
     }
     assert reads.bytes < 450_000
+    anew = Ladder([(there, replace(accepted, compacted=True))])
+    restore_tensors(anew, tensors_like(anew.manifest, ["w3"]), tmp_path / "c")
+    assert load_file(tmp_path / "c" / "tensors.safetensors")["w3"].equal(tensors["w3"])
+    assert reads.bytes > 2_000_000, "the file's digest, which the writer signed, needs all of it"
 
 
 def test_shards_that_are_not_all_there_are_refused(tmp_path):
