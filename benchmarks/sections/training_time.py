@@ -97,7 +97,7 @@ def _told(windows: list[Window], shape: Shape, saved: int) -> Section:
         )
         for ships, found in every.items()
     ]
-    interval = statistics.median(later.began - window.began for window, later in zip(windows, windows[1:]))
+    interval = statistics.median(later.began - window.began for window, later in zip(windows, windows[1:], strict=False))
     return Section(
         "Training beside the replicator",
         f"{CONDITIONS} A checkpoint has {mebibytes(saved)}, and one is saved every {shape.every} steps, {interval:.0f} s.",
