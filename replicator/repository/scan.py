@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from blake3 import blake3
 
 from replicator.errors import SourceChanged
-from replicator.repository.blocks import BLOCK_BYTES, regions
-from replicator.repository.blocks import blocks as cut
+from replicator.repository import blocks as cutting
 from replicator.repository.gauge import Gauge
 
 if TYPE_CHECKING:
@@ -110,13 +109,14 @@ class Scanner:
     def _jobs(
         self, source: _Source, size_bytes: int, tensors: list[TensorRange]
     ) -> Iterator[Callable[[], tuple[Piece, bytearray | None]]]:
-        for region in regions(size_bytes, [(t.offset, t.length) for t in tensors]):
+        block_bytes = cutting.BLOCK_BYTES
+        for region in cutting.regions(size_bytes, [(t.offset, t.length) for t in tensors]):
             if region.by_content:
-                for data in cut(source.reader(region.offset), region):
+                for data in cutting.blocks(source.reader(region.offset), region):
                     yield _hashing(data)
                 continue
-            for at in range(region.offset, region.offset + region.length, BLOCK_BYTES):
-                yield self._reading(source, at, min(BLOCK_BYTES, region.offset + region.length - at))
+            for at in range(region.offset, region.offset + region.length, block_bytes):
+                yield self._reading(source, at, min(block_bytes, region.offset + region.length - at))
 
     def _reading(self, source: _Source, offset: int, length: int) -> Callable[[], tuple[Piece, bytearray | None]]:
         buffer = self._buffer()
@@ -132,7 +132,7 @@ class Scanner:
         """One that nobody uses. No more are made than can be ahead, and one that is being looked at."""
         if self._made <= self._ahead:
             self._made += 1
-            return bytearray(BLOCK_BYTES)
+            return bytearray(cutting.BLOCK_BYTES)
         return self._free.get_nowait()
 
 
