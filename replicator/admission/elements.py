@@ -64,6 +64,17 @@ def _sum_squares(values: Numbers) -> float:
     return float(np.vecdot(rows, rows).sum(dtype=np.float64)) + float(np.dot(rest, rest))
 
 
+def measuring(dtype: str) -> Callable[[memoryview], Measured]:
+    """How to measure bytes of `dtype`, one of `ITEM_BYTES`; raises KeyError for another."""
+    decode = decoder(dtype)
+
+    def measured(data: memoryview) -> Measured:
+        with np.errstate(all="ignore"):
+            return measure(decode(data))
+
+    return measured
+
+
 def decoder(dtype: str) -> Decode:
     """How to read bytes of `dtype`, one of `ITEM_BYTES`; raises KeyError for another."""
     return _DECODERS[dtype]

@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from replicator.admission.findings import Finding
 from replicator.admission.kinds import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from replicator.admission.policy import Policy
@@ -94,6 +93,8 @@ def _swapped(now: _Files, past: list[_Files]) -> list[Finding]:
 
 def _exchanged(names: list[str], now: _Files, last: _Files, before: _Files) -> list[Finding]:
     """Pairs of files, each of which is near to what the other was, and far from what it was itself."""
+    import numpy as np  # noqa: PLC0415 - takes long to load, and few checkpoints need it here
+
     here, there, older = (_norms(names, each) for each in (now, last, before))
     own = np.abs(here - there).mean(axis=1)
     usual = np.abs(there - older).mean(axis=1)
@@ -110,6 +111,8 @@ def _exchanged(names: list[str], now: _Files, last: _Files, before: _Files) -> l
 
 def _norms(names: list[str], files: Mapping[str, list[TensorSummary]]) -> NDArray[np.float64]:
     """Per file the logarithms of its tensors' norms, weights before moments, which move more."""
+    import numpy as np  # noqa: PLC0415
+
     rows = [sorted(files[name], key=lambda each: (kind_of(each.name) != "model", each.name)) for name in names]
     with np.errstate(all="ignore"):
         found = np.log(np.array([[each.norm for each in row[:MAX_TENSORS]] for row in rows], dtype=np.float64))

@@ -6,13 +6,18 @@ of the same elements whatever the chunks. Memory is one block.
 
 from __future__ import annotations
 
-import blake3
-import numpy as np
+from typing import TYPE_CHECKING
 
-from replicator.admission.elements import Measured, decoder, measure
+import blake3
+
 from replicator.admission.summary import TensorSummary
 from replicator.formats.dtypes import ITEM_BYTES
 from replicator.formats.errors import MetadataInvalid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from replicator.admission.elements import Measured
 
 BLOCK_ELEMENTS = 65536
 """Small enough, as float32, for the second-level cache; large enough that Python's share of the time is small."""
@@ -30,18 +35,19 @@ class Summariser:
             raise MetadataInvalid(f"elements of {dtype} have no byte length of their own")
         self.dtype = dtype
         self._item_bytes = ITEM_BYTES.get(dtype, 1)
-        self._decode = None if dtype == BYTES else decoder(dtype)
+        self._measured = None if dtype == BYTES else _measuring(dtype)
         self._block_bytes = BLOCK_ELEMENTS * self._item_bytes
         self._digest = blake3.blake3()
         self._carry = bytearray()
-        self._total = Measured(0, 0, 0, 0.0)
+        self._nan = self._inf = self._zero = 0
+        self._sum_squares = 0.0
         self._length = 0
 
     def update(self, chunk: bytes | bytearray | memoryview) -> None:
         view = memoryview(chunk).cast("B")
         self._digest.update(view)
         self._length += len(view)
-        if self._decode is None:
+        if self._measured is None:
             return
         if self._carry:
             wanted = self._block_bytes - len(self._carry)
@@ -67,20 +73,23 @@ class Summariser:
             dtype=self.dtype,
             shape=(size,) if shape is None else shape,
             digest=self._digest.hexdigest(),
-            nan_count=self._total.nan,
-            inf_count=self._total.inf,
-            zero_fraction=self._total.zero / parts if parts else 0.0,
-            sum_squares=self._total.sum_squares,
+            nan_count=self._nan,
+            inf_count=self._inf,
+            zero_fraction=self._zero / parts if parts else 0.0,
+            sum_squares=self._sum_squares,
             size=size,
         )
 
     def _measure(self, view: memoryview) -> None:
-        if self._decode is None:
+        if self._measured is None:
             return
-        nan, inf, zero, squares = self._total
-        with np.errstate(all="ignore"):
-            for start in range(0, len(view), self._block_bytes):
-                more = measure(self._decode(view[start : start + self._block_bytes]))
-                nan, inf, zero = nan + more.nan, inf + more.inf, zero + more.zero
-                squares += more.sum_squares
-        self._total = Measured(nan, inf, zero, squares)
+        for start in range(0, len(view), self._block_bytes):
+            more = self._measured(view[start : start + self._block_bytes])
+            self._nan, self._inf, self._zero = self._nan + more.nan, self._inf + more.inf, self._zero + more.zero
+            self._sum_squares += more.sum_squares
+
+
+def _measuring(dtype: str) -> Callable[[memoryview], Measured]:
+    from replicator.admission.elements import measuring  # noqa: PLC0415 - numpy takes long, and known tensors need none
+
+    return measuring(dtype)

@@ -26,6 +26,8 @@ from replicator.cli.verify import verify
 from replicator.cli.wait import wait
 from replicator.cli.watch import watch
 
+_SELDOM_LOG = ("push", "restore", "list")
+"""Verbs that start faster without it: all that they may say goes through `replicator.lines`."""
 HELP = "Ship training checkpoints: complete or absent, verified, in few bytes."
 
 app = typer.Typer(
@@ -55,8 +57,16 @@ app.add_typer(keys, name="keys")
 
 
 @app.callback(help=HELP)
-def logs() -> None:
+def logs(context: typer.Context) -> None:
     """Before a verb runs: a store that retries says so on stderr, so that stdout holds results only."""
+    from replicator.lines import configure_later, ready
+
+    configure_later(_log_to_stderr)
+    if context.invoked_subcommand not in _SELDOM_LOG:
+        ready()
+
+
+def _log_to_stderr() -> None:
     from replicator.cli.logs import log_to_stderr
 
     log_to_stderr()

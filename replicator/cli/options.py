@@ -36,6 +36,9 @@ Protect = Annotated[
     str | None,
     typer.Option("--protect", help="How recipients' keys lie here: passphrase-file:FILE, aws-kms:ARN or gcp-kms:NAME."),
 ]
+Idle = Annotated[
+    bool, typer.Option("--idle", help="Run only when nothing else wants the processor or the disk (Linux).")
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
 
@@ -87,6 +90,14 @@ def warn_if_untried(repository: Repository) -> tuple[str, ...] | None:
             f"  next: replicator restore latest --repo '{url}' --to FOLDER, with a recipient's key at hand\n"
         )
     return tried
+
+
+def give_way() -> None:
+    """Become idle, for `--idle`; says what could not be done."""
+    from replicator.service.priority import become_idle
+
+    for each in become_idle():
+        sys.stderr.write(f"warning: --idle: {each}\n")
 
 
 def warn_if_plain(repository: Repository) -> None:

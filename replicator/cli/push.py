@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from replicator.cli.options import Ignore, Json, Keys, Repos, reasons, say
+
+if TYPE_CHECKING:
+    from replicator.consistency.system import System
 
 
 def push(
@@ -29,12 +32,15 @@ def push(
     from dataclasses import replace
 
     from replicator.admission import DEFAULT
-    from replicator.consistency.config import read_point
     from replicator.crypto.keyring import find_keyring
     from replicator.errors import PointNotMade
     from replicator.service.once import push_once
 
-    systems = () if point is None else read_point(point)
+    systems: list[System] = []
+    if point is not None:
+        from replicator.consistency.config import read_point
+
+        systems = read_point(point)
     policy = replace(DEFAULT, off=frozenset(reasons(ignore)))
     results = push_once(
         path, repo, workload=workload, step=step, writer=writer, policy=policy, keys=find_keyring(keys), systems=systems

@@ -218,12 +218,13 @@ def _bring(ladder: Ladder, to: Path, files: list[str] | None, tensors: list[str]
     from replicator.errors import PartRefused
     from replicator.repository.restore import restore_from
     from replicator.repository.selection import files_like, files_of_ranks, tensors_like
-    from replicator.repository.tensors import restore_tensors
 
     if sum(each is not None and each != [] for each in (files, tensors, ranks)) > 1:
         raise PartRefused("--files, --tensor and --ranks exclude each other", hint="Restore one part after the other.")
     manifest = ladder.manifest
     if tensors:
+        from replicator.repository.tensors import restore_tensors
+
         entries = tensors_like(manifest, tensors)
         with progress("restoring", sum(entry.length for entry in entries)) as advance:
             return restore_tensors(ladder, entries, to, advance)

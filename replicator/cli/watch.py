@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from replicator.cli.options import Ignore, Json, Keys, Repos, reasons, stopping
+from replicator.cli.options import Idle, Ignore, Json, Keys, Repos, give_way, reasons, stopping
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +35,7 @@ def watch(
     *,
     create: Annotated[bool, typer.Option("--create/--no-create", help="Make a repository where there is none.")] = True,
     once: Annotated[bool, typer.Option("--once", help="Ship what is there, then end.")] = False,
+    idle: Idle = False,
     json: Json = False,
 ) -> None:
     """Ship what is in a folder, newest first, then follow it. The framework, the run's name and steps are found out.
@@ -45,6 +46,8 @@ def watch(
     from replicator.errors import Sealed
     from replicator.service.follow import Watch, follow
 
+    if idle:
+        give_way()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stopping(stop))

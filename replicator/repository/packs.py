@@ -6,9 +6,9 @@ keeper that removes one push's packs cannot take another's. The same push, resum
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Self
 
-from replicator.codec.plain import encode
 from replicator.errors import DataCorrupt, KeyExists, KeyMissing, OutcomeUnknown, StoreError, StoreUnavailable
 from replicator.log.claim import claim
 from replicator.log.records import digest
@@ -17,6 +17,9 @@ from replicator.repository.manifest import Block
 from replicator.repository.progress import Progress
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+    from types import TracebackType
+
     from replicator.repository.cipher import PushCipher
     from replicator.stores.store import ObjectStore
 
@@ -82,7 +85,9 @@ def _arrived(store: ObjectStore, key: str, size_bytes: int) -> bool:
 
 
 class PackWriter:
-    """Collects blocks into packs and ships each as it fills. At most one pack is held in memory.
+    """Collects blocks into packs and ships each as it fills, while the next one does. Two packs are in memory at most.
+
+    Used in a `with`, at whose end nothing is on its way any more.
 
     What `progress` knows of this push, and the store still has, is not sent again: `sent` names those blocks.
     """
@@ -97,15 +102,24 @@ class PackWriter:
         self.packs: list[PackRef] = []
         self.sent: dict[str, Block] = {}
         self.shipped_bytes = 0
+        self._putting = ThreadPoolExecutor(1, thread_name_prefix="put")
+        self._on_its_way: Future[int] | None = None
         for pack, blocks, key in self._progress.packs:
             if cipher.reuse_pack(pack.digest, key) and _arrived(store, pack_key(pack.digest), pack.size_bytes):
                 self.sent.update({block.digest: block._replace(pack=len(self.packs)) for block in blocks})
                 self.packs.append(pack)
                 self.shipped_bytes += pack.size_bytes
 
-    def add(self, name: str, plain: bytes) -> Block:
-        """Encode and place a block; its pack index counts from this writer's first pack."""
-        coder, encoded = encode(plain)
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._putting.shutdown()
+
+    def add(self, name: str, size_plain: int, coder: str, encoded: bytes) -> Block:
+        """Place a block of so many bytes that `coder` encoded; its pack index counts from this writer's first pack."""
         size_bytes = len(encoded) + self._cipher.overhead_bytes
         wanted = PACK_BYTES if self._progress.pack_bytes is None else self._progress.pack_bytes()
         if len(self._open) + size_bytes > wanted and len(self._open) > self._begins:
@@ -113,8 +127,8 @@ class PackWriter:
         if not self._open:
             self._open += self._cipher.open_pack()
             self._begins = len(self._open)
-        stored = self._cipher.block(len(self._open), name, coder, len(plain), encoded)
-        block = Block(name, len(plain), len(self.packs), len(self._open), len(stored), coder)
+        stored = self._cipher.block(len(self._open), name, coder, size_plain, encoded)
+        block = Block(name, size_plain, len(self.packs), len(self._open), len(stored), coder)
         self._open += stored
         self._blocks.append(block)
         return block
@@ -123,15 +137,25 @@ class PackWriter:
         """Ship what is left. All packs are then in the store, confirmed by it."""
         if len(self._open) > self._begins:
             self._ship()
+        self._await()
         return tuple(self.packs)
 
     def _ship(self) -> None:
+        """Begin to send the open pack, once the one before it is there."""
         body = bytes(self._open)
         name = digest(body)
         pack = PackRef(digest=name, size_bytes=len(body))
+        self._await()
         self._progress.note(pack, self._blocks, self._cipher.close_pack(name))
-        if self._cipher.put(self._store, pack_key(name), body):
-            self.shipped_bytes += len(body)
+        self._on_its_way = self._putting.submit(self._put, name, body)
         self.packs.append(pack)
         self._blocks = []
         self._open, self._begins = bytearray(), 0
+
+    def _put(self, name: str, body: bytes) -> int:
+        return len(body) if self._cipher.put(self._store, pack_key(name), body) else 0
+
+    def _await(self) -> None:
+        if self._on_its_way is not None:
+            coming, self._on_its_way = self._on_its_way, None
+            self.shipped_bytes += coming.result()

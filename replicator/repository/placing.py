@@ -43,13 +43,19 @@ def part_of(manifest: Manifest, only: Collection[str] | None) -> Manifest:
 def write_sparse(descriptor: int, data: bytes) -> None:
     """Write at the file's place, leaving holes for zeros. Whoever ends the file gives it its length."""
     view = memoryview(data)
+    written = 0
     for start in range(0, len(view), HOLE_BYTES):
         piece = view[start : start + HOLE_BYTES]
         if not piece[0] and bytes(piece) == _ZEROS[: len(piece)]:
+            _write(descriptor, view[written:start])
             os.lseek(descriptor, len(piece), os.SEEK_CUR)
-            continue
-        while piece:
-            piece = piece[os.write(descriptor, piece) :]
+            written = start + len(piece)
+    _write(descriptor, view[written:])
+
+
+def _write(descriptor: int, view: memoryview) -> None:
+    while view:
+        view = view[os.write(descriptor, view) :]
 
 
 def finish(folder: Path, manifest: Manifest) -> None:

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import structlog
 from pydantic import TypeAdapter, ValidationError
 
 from replicator.crypto.trust import write_whole
 from replicator.errors import ReplicatorError
+from replicator.lines import warn
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_log = structlog.get_logger("replicator")
 _Known = TypeAdapter(tuple[int, int])
 
 
@@ -41,7 +40,7 @@ class Seen:
         try:
             write_whole(self._path(workload), _Known.dump_json(now), mode=0o600)
         except ReplicatorError as error:
-            _log.warning("a later rollback would not be noticed here", workload=workload, why=str(error))
+            warn("a later rollback would not be noticed here", workload=workload, why=str(error))
 
     def _path(self, workload: str) -> Path:
         return self._folder / f"seen-{workload}.json"

@@ -26,9 +26,12 @@ from replicator.repository import manifest as manifests
 from replicator.repository.blocks import OWN_BLOCK_BYTES
 from replicator.repository.manifest import Block, Manifest
 from replicator.repository.packs import PackWriter, manifest_key
+from replicator.repository.sending import Missing, send
 from replicator.repository.snapshot import Snapshot
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from replicator.log.replay import Accepted, LogView
     from replicator.model import CommitId
     from replicator.repository.cipher import PushCipher
@@ -138,13 +141,46 @@ _NOTHING = Snapshot(Path(), (), (), ())
 def _ship_part(
     push: Push, snapshot: Snapshot, repository: Repository, view: LogView, progress: Progress | None
 ) -> Part:
-    base_id, base = _choose_base(repository, push.workload, view)
+    base_id, base = choose_base(repository, push.workload, view)
     cipher = repository.cipher.begin(push.workload, push.salt + push.rank.to_bytes(4, "big"))
     leans = base is not None and cipher.lean(base)
     known = {block.digest: (block, base.packs[block.pack]) for block in base.blocks} if base and leans else {}
-    writer = PackWriter(repository.store, cipher, progress)
+    with PackWriter(repository.store, cipher, progress) as writer:
+        plan = _plan(snapshot, known, writer.sent, cipher)
+        made = send(writer, plan.missing)
+        packs = list(writer.finish())
+    sent = iter(made)
+    blocks = [(next(sent), None) if each is None else each for each in plan.blocks]
+    manifest = Manifest(
+        push=push.salt.hex(), files=plan.files, blocks=_renumber(blocks, packs), packs=tuple(packs),
+        tensors=snapshot.tensors, notes=snapshot.notes, links=snapshot.links, folders=snapshot.folders,
+        chunker=snapshot.chunker, encryption=cipher.describe(packs), beside=plan.beside,
+    )  # fmt: skip
+    leaning = base_id if len(packs) > len(writer.packs) else None
+    ref, extra = _put_manifest(repository, manifest, cipher)
+    part = Part(ref, manifests.root_of(manifest), leaning, writer.shipped_bytes + extra, push.saved_at)
+    return _write_part(push, repository, part, manifest)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """The files with indices of their blocks; a block is named with its pack (None: one of this push), or None if missing.
+
+    `missing` are those to send, in order.
+    """
+
+    files: tuple[manifests.File, ...]
+    beside: tuple[manifests.File, ...]
+    blocks: list[tuple[Block, PackRef | None] | None]
+    missing: list[Missing]
+
+
+def _plan(
+    snapshot: Snapshot, known: Mapping[str, tuple[Block, PackRef]], sent: Mapping[str, Block], cipher: PushCipher
+) -> _Plan:
     placed: dict[str, int] = {}
-    blocks: list[tuple[Block, PackRef | None]] = []
+    blocks: list[tuple[Block, PackRef | None] | None] = []
+    missing: list[Missing] = []
     files: list[manifests.File] = []
     beside: list[manifests.File] = []
     for taken, listed in ((snapshot, files), (snapshot.beside or _NOTHING, beside)):
@@ -154,27 +190,19 @@ def _ship_part(
                 if block.digest not in placed:
                     placed[block.digest] = len(blocks)
                     name = cipher.name(block.digest)
-                    if name in writer.sent:
-                        blocks.append((writer.sent[name], None))
+                    if name in sent:
+                        blocks.append((sent[name], None))
                     elif name in known and (listed is files or block.size_bytes >= OWN_BLOCK_BYTES):
                         blocks.append(known[name])  # small ones beside are sent: no checkpoint leans for them
                     else:
-                        blocks.append((writer.add(name, taken.read(source, block)), None))
+                        blocks.append(None)
+                        missing.append(Missing(name, taken, source, block))
                 indices.append(placed[block.digest])
             listed.append(source.file.model_copy(update={"blocks": tuple(indices)}))
-    packs = list(writer.finish())
-    manifest = Manifest(
-        push=push.salt.hex(), files=tuple(files), blocks=_renumber(blocks, packs), packs=tuple(packs),
-        tensors=snapshot.tensors, notes=snapshot.notes, links=snapshot.links, folders=snapshot.folders,
-        chunker=snapshot.chunker, encryption=cipher.describe(packs), beside=tuple(beside),
-    )  # fmt: skip
-    leaning = base_id if len(packs) > len(writer.packs) else None
-    ref, sent = _put_manifest(repository, manifest, cipher)
-    part = Part(ref, manifests.root_of(manifest), leaning, writer.shipped_bytes + sent, push.saved_at)
-    return _write_part(push, repository, part, manifest)
+    return _Plan(tuple(files), tuple(beside), blocks, missing)
 
 
-def _choose_base(repository: Repository, workload: str, view: LogView) -> tuple[CommitId | None, Manifest | None]:
+def choose_base(repository: Repository, workload: str, view: LogView) -> tuple[CommitId | None, Manifest | None]:
     """The newest checkpoint whose manifest is whole and that no verifier found damaged."""
     for accepted in reversed(view.in_order()):
         if repository.receipts.damaged(workload, accepted.slot):

@@ -1,38 +1,35 @@
 """A checkpoint's files as they were read once: blocks and their digests, tensors and what admission needs of them.
 
-Memory is bounded by one block. Files that change while they are read are noticed (SourceChanged).
+Memory is bounded by a few blocks. Files that change while they are read are noticed (SourceChanged).
 """
 
 from __future__ import annotations
 
-import math
 import os
 import stat
-from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from blake3 import blake3
 
-from replicator.admission import Summariser
 from replicator.errors import CheckpointTorn, SourceChanged
 from replicator.formats.parse import parse
 from replicator.formats.tensors import TensorRange
 from replicator.formats.tree import kept_link
 from replicator.repository import chunks
-from replicator.repository.blocks import blocks as cut
-from replicator.repository.blocks import regions
-from replicator.repository.manifest import Chunker, File, Folder, Link, TensorEntry
+from replicator.repository.known import Known
+from replicator.repository.manifest import Chunker, File, Folder, Link
 from replicator.repository.manifest import root as root_digest
 from replicator.repository.names import shown, to_disk, to_text
+from replicator.repository.scan import Scanner
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from replicator.admission import TensorSummary
     from replicator.formats.shard_index import ShardIndex
     from replicator.formats.tensors import ParsedCheckpoint
+    from replicator.repository.manifest import TensorEntry
 
 
 _BYTES = "bytes"
@@ -104,15 +101,19 @@ class Snapshot:
         return data
 
 
-def take_snapshot(root: Path, files: Sequence[str], folders: Sequence[str] = ()) -> Snapshot:
+def take_snapshot(
+    root: Path, files: Sequence[str], folders: Sequence[str] = (), *, known: Known | None = None
+) -> Snapshot:
     """Read every file of the checkpoint in `root` once. `folders`: those in it that are empty.
+
+    `known`: of an earlier checkpoint; what that had is read all the same, and not counted again.
 
     CheckpointTorn if one is gone or there is none, SourceChanged if one changes.
     """
     if root.is_file():
         root, files = root.parent, [root.name]
-    known = frozenset((*files, *folders))
-    goals = {name: target for name in files if (target := kept_link(root, name, known)) is not None}
+    listed = frozenset((*files, *folders))
+    goals = {name: target for name in files if (target := kept_link(root, name, listed)) is not None}
     contents = [name for name in files if name not in goals]
     if not contents:
         raise CheckpointTorn(f"{root} has no file")
@@ -121,10 +122,14 @@ def take_snapshot(root: Path, files: Sequence[str], folders: Sequence[str] = ())
     sources: list[SourceFile] = []
     tensors: list[TensorEntry] = []
     seen: dict[tuple[int, int], File] = {}
-    for path in sorted(contents, key=to_text):
-        source, entries = _read_file(root, path, by_file.get(path, []), seen)
-        sources.append(source)
-        tensors.extend(entries)
+    scanner = Scanner(known or Known())
+    try:
+        for path in sorted(contents, key=to_text):
+            source, entries = _read_file(root, path, by_file.get(path, []), seen, scanner)
+            sources.append(source)
+            tensors.extend(entries)
+    finally:
+        scanner.close()
     return Snapshot(
         root, tuple(sources), tuple(tensors), tuple(shown(note) for note in parsed.notes),
         tuple(Link(path=to_text(name), target=to_text(goals[name])) for name in sorted(goals)),
@@ -152,29 +157,13 @@ def _by_file(parsed: ParsedCheckpoint) -> dict[str, list[TensorRange]]:
 
 
 def _read_file(
-    root: Path, path: str, tensors: list[TensorRange], seen: dict[tuple[int, int], File]
+    root: Path, path: str, tensors: list[TensorRange], seen: dict[tuple[int, int], File], scanner: Scanner
 ) -> tuple[SourceFile, list[TensorEntry]]:
     """`seen`: by device and inode the files that were read so far, for those that have several names."""
     try:
-        with (root / path).open("rb") as file:
+        with (root / path).open("rb", buffering=0) as file:
             before = os.fstat(file.fileno())
-            whole = blake3()
-            blocks: list[SourceBlock] = []
-            gauge = _Gauge(tensors)
-
-            def read(length: int) -> bytes:
-                data = file.read(length)
-                if len(data) != length:
-                    raise SourceChanged(f"{root / path} became shorter while it was being read")
-                return data
-
-            offset = 0
-            for region in regions(before.st_size, [(t.offset, t.length) for t in tensors]):
-                for data in cut(read, region):
-                    whole.update(data)
-                    blocks.append(SourceBlock(offset, len(data), blake3(data).hexdigest()))
-                    gauge.feed(offset, data)
-                    offset += len(data)
+            scanned = scanner.scan(file.fileno(), root / path, before.st_size, tensors)
             after = os.fstat(file.fileno())
     except FileNotFoundError as error:
         raise CheckpointTorn(f"{root / path} is gone") from error
@@ -183,47 +172,7 @@ def _read_file(
     same = seen.get((before.st_dev, before.st_ino)) if before.st_nlink > 1 else None
     entry = File(
         path=to_text(path), mode=stat.S_IMODE(before.st_mode), mtime_ns=before.st_mtime_ns, size_bytes=before.st_size,
-        digest=whole.hexdigest(), blocks=(), hard_link=same.path if same is not None else None,
+        digest=scanned.digest, blocks=(), hard_link=same.path if same is not None else None,
     )  # fmt: skip
     seen.setdefault((before.st_dev, before.st_ino), entry)
-    return SourceFile(entry, tuple(blocks)), gauge.finish()
-
-
-class _Gauge:
-    """Feeds each tensor's bytes to its summariser as the file streams by."""
-
-    def __init__(self, tensors: list[TensorRange]) -> None:
-        self._waiting = deque(sorted(tensors, key=lambda t: t.offset))
-        self._open: list[tuple[TensorRange, Summariser]] = []
-        self._done: list[TensorEntry] = []
-
-    def feed(self, offset: int, data: bytes) -> None:
-        end = offset + len(data)
-        view = memoryview(data)
-        while self._waiting and self._waiting[0].offset < end:
-            tensor = self._waiting.popleft()
-            self._open.append((tensor, Summariser(tensor.dtype)))
-        still: list[tuple[TensorRange, Summariser]] = []
-        for tensor, summariser in self._open:
-            start, stop = max(tensor.offset, offset), min(tensor.offset + tensor.length, end)
-            if start < stop:
-                summariser.update(view[start - offset : stop - offset])
-            if tensor.offset + tensor.length <= end:
-                self._done.append(_entry(tensor, summariser.finish(name=tensor.name, shape=tensor.shape)))
-            else:
-                still.append((tensor, summariser))
-        self._open = still
-
-    def finish(self) -> list[TensorEntry]:
-        for tensor in self._waiting:
-            self._done.append(_entry(tensor, Summariser(tensor.dtype).finish(name=tensor.name, shape=tensor.shape)))
-        return self._done
-
-
-def _entry(tensor: TensorRange, summary: TensorSummary) -> TensorEntry:
-    return TensorEntry(
-        name=tensor.name, file=to_text(tensor.file), offset=tensor.offset, length=tensor.length, dtype=tensor.dtype,
-        shape=tensor.shape, global_shape=tensor.global_shape, offsets=tensor.offsets, digest=summary.digest,
-        nan_count=summary.nan_count, inf_count=summary.inf_count, zero_fraction=summary.zero_fraction,
-        sum_squares=summary.sum_squares if math.isfinite(summary.sum_squares) else None,
-    )  # fmt: skip
+    return SourceFile(entry, tuple(SourceBlock(*block) for block in scanned.blocks)), scanned.tensors

@@ -35,9 +35,14 @@ _FILES_AT_ONCE = 4
 _READS_AT_ONCE = 8
 _AHEAD = 3
 """Units that are read ahead for each file: with those above, what bounds the memory."""
+_FLUSH_BYTES = 32 * 1024 * 1024
+"""After so many bytes the disk is made to begin writing them."""
 _SUFFIX = ".restoring"
 _NAME_BYTES = 180
 """The longest name to which a token is added as it is; file systems end at 255."""
+
+
+_sync_data = getattr(os, "fdatasync", os.fsync)
 
 
 class _Stopped(Exception):
@@ -157,6 +162,8 @@ class _Writer:
         self._progress = progress
         self._stop = stop
         self._whole = blake3()
+        self._flushing: Future[None] | None = None
+        self._unflushed = 0
 
     def run(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -164,7 +171,11 @@ class _Writer:
             self._path.chmod(0o600)
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         with os.fdopen(descriptor, "r+b") as out:
-            self._fill(out.fileno(), self._kept(out.fileno()))
+            try:
+                self._fill(out.fileno(), self._kept(out.fileno()))
+            finally:
+                if self._flushing is not None:
+                    wait([self._flushing])
             os.ftruncate(out.fileno(), self._file.size_bytes)
             if self._whole.hexdigest() != self._file.digest:
                 raise DataCorrupt(f"{self._file.path} is not what its commit says")
@@ -211,6 +222,17 @@ class _Writer:
         self._whole.update(plain)
         write_sparse(descriptor, plain)
         self._tell(len(plain))
+        self._flush_along(descriptor, len(plain))
+
+    def _flush_along(self, descriptor: int, count: int) -> None:
+        """The disk writes while the rest is fetched, so that the sync at the end has little left to do."""
+        self._unflushed += count
+        if self._unflushed < _FLUSH_BYTES or (self._flushing is not None and not self._flushing.done()):
+            return
+        if self._flushing is not None:
+            self._flushing.result()
+        self._flushing = self._reads.submit(_sync_data, descriptor)
+        self._unflushed = 0
 
     def _tell(self, count: int) -> None:
         if self._progress is not None:

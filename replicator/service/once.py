@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 from replicator.admission import DEFAULT, Policy
-from replicator.consistency.point import take_point
 from replicator.errors import CheckpointTorn, NotOpen, Sealed
 from replicator.layouts import inspect
 from replicator.log.entries import Open
@@ -21,10 +20,11 @@ from replicator.repository.beside import FOLDER as BESIDE
 from replicator.repository.beside import take_beside, write_beside
 from replicator.repository.establish import open_at
 from replicator.repository.heads import HeadMemory, require_whole
+from replicator.repository.known import Known
 from replicator.repository.names import shown
 from replicator.repository.repository import random_token
 from replicator.repository.ruling import newest_sound
-from replicator.repository.ship import Push, ship
+from replicator.repository.ship import Push, choose_base, ship
 from replicator.repository.snapshot import take_snapshot
 from replicator.service.intake import judged
 from replicator.versions.watched import WatchedVersions
@@ -32,6 +32,7 @@ from replicator.versions.watched import WatchedVersions
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from replicator.consistency.point import TakenPoint
     from replicator.consistency.system import System
     from replicator.crypto.keyring import Keyring
     from replicator.log.replay import LogView
@@ -75,17 +76,26 @@ def push_once(
         raise CheckpointTorn(f"{path}: {candidate.why}")
     versions = WatchedVersions(path)
     versions.ask()
-    snapshot = take_snapshot(path, candidate.files, candidate.folders)
+    repositories = [open_at(url, keys) for url in urls]
+    _, base = choose_base(repositories[0], workload, repositories[0].log(workload).view())
+    snapshot = take_snapshot(path, candidate.files, candidate.folders, known=Known(base))
     with tempfile.TemporaryDirectory(prefix="drstack-push-") as scratch:
         gathered = versions.of(snapshot, candidate.layout)
         write_beside(Path(scratch), gathered.files)
-        taken = take_point(systems, Path(scratch) / "systems") if systems else None
+        taken = _take(systems, Path(scratch) / "systems")
         if taken is not None:
             taken.move_to(Path(scratch) / BESIDE)
         whole = replace(snapshot, beside=take_beside(Path(scratch)))
         made = _Made(gathered.versions, taken.point if taken else None)
-        repositories = [open_at(url, keys) for url in urls]
         return _push(path, repositories, whole, made, policy, workload=workload, step=step, writer=writer)
+
+
+def _take(systems: Sequence[System], folder: Path) -> TakenPoint | None:
+    if not systems:
+        return None
+    from replicator.consistency.point import take_point  # noqa: PLC0415 - few pushes have any
+
+    return take_point(systems, folder)
 
 
 class _Made(NamedTuple):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-import stamina
-
 from replicator.errors import StoreUnavailable
+from replicator.lines import ready
 from replicator.stores.aged import aged
 
 if TYPE_CHECKING:
@@ -53,6 +52,13 @@ class RetryingStore:
         self._again(lambda: self._inner.delete(key))
 
     def _again(self, call: Callable[[], T]) -> T:
+        try:
+            return call()
+        except StoreUnavailable as error:
+            first: StoreUnavailable | None = error
+        ready()
+        import stamina  # noqa: PLC0415 - takes long to load, and nearly every call is answered at once
+
         for attempt in stamina.retry_context(
             on=StoreUnavailable,
             attempts=self._attempts,
@@ -61,5 +67,8 @@ class RetryingStore:
             wait_jitter=self._wait_s,
         ):
             with attempt:
+                if first is not None:
+                    failed, first = first, None
+                    raise failed
                 return call()
         raise AssertionError("stamina raises after the last attempt")

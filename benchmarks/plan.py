@@ -1,0 +1,112 @@
+"""Which sections there are, on which data."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from benchmarks.report import Section
+from benchmarks.sections.peak_memory import peak_memory
+from benchmarks.sections.push_time import push_time
+from benchmarks.sections.restore_time import restore_time
+from benchmarks.sections.stored_bytes import stored_bytes
+from benchmarks.sections.training_time import training_time
+from benchmarks.series.trained import LARGE, SMALL, Shape, size_of, trained
+from benchmarks.stage import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from benchmarks.stage import Stage
+
+SECTIONS = ("push", "push-large", "restore", "bytes", "memory", "training", "commands")
+BESIDE_TRAINING = Shape(layers=6, width=512, heads=8, batch=4, steps=200, every=10)
+OTHERS_TIMEOUT_S = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """How much is measured. `small` and `large`: whose checkpoints; None: tiny ones that nothing was trained for."""
+
+    small: Shape | None
+    large: Shape | None
+    memory_bytes: tuple[int, ...]
+    beside: Shape | None
+    tiny_bytes: int = 0
+
+    @classmethod
+    def whole(cls, big_gib: int) -> Amounts:
+        return cls(SMALL, LARGE, (1 << 30, big_gib << 30), BESIDE_TRAINING)
+
+    @classmethod
+    def quick(cls) -> Amounts:
+        return cls(None, None, (8 << 20,), None, 4 << 20)
+
+
+def sections(stage: Stage, amounts: Amounts, only: Sequence[str] | None = None) -> Iterator[Section]:
+    """Each as it is measured, with the load of the machine meanwhile."""
+    for name in SECTIONS:
+        if only is not None and name not in only:
+            continue
+        print(f"benchmarks: {name}", file=sys.stderr, flush=True)
+        began = time.monotonic()
+        found = _section(name, stage, amounts)
+        if found is not None:
+            load = " ".join(f"{each:.1f}" for each in os.getloadavg())
+            told = f"Measured in {time.monotonic() - began:.0f} s; load at its end {load}."
+            yield replace(found, notes=(*found.notes, told))
+
+
+def _section(name: str, stage: Stage, amounts: Amounts) -> Section | None:
+    """None where there is nothing to measure at these amounts."""
+    if name == "push-large" and amounts.large is not None:
+        series = trained(amounts.large, stage.work)
+        return push_time(stage, series[-2], series[-1], title=_title(series[-1]), only=LARGE_CASES)
+    if name == "memory":
+        return peak_memory(stage, amounts.memory_bytes)
+    if name == "training" and amounts.beside is not None:
+        return training_time(stage, amounts.beside)
+    if name == "commands" and not stage.quick:
+        return _commands()
+    if name not in ("push", "restore", "bytes"):
+        return None
+    series = trained(amounts.small, stage.work) if amounts.small is not None else _tiny(stage, amounts.tiny_bytes)
+    if name == "push":
+        return push_time(stage, series[-2], series[-1], title=_title(series[-1]))
+    if name == "restore":
+        return restore_time(stage, series[-2], series[-1])
+    return stored_bytes(stage, series)
+
+
+LARGE_CASES = ("untouched since it was pushed", "unchanged, saved again", "1 % of tensors changed", "first push")
+
+
+def _title(folder: Path) -> str:
+    return f"{size_of(folder) / 1e9:.2f} GB of weights and AdamW moments"
+
+
+def _tiny(stage: Stage, size_bytes: int) -> list[Path]:
+    found: list[Path] = []
+    for seed in (1, 2, 3):
+        folder = stage.work / "tiny" / f"step-{seed}"
+        if not folder.is_dir():
+            stage.make("benchmarks.series.filled", "normal", str(size_bytes), str(seed), str(folder / "model.safetensors"))
+        found.append(folder)
+    return found
+
+
+def _commands() -> Section:
+    """What older benchmarks print, as it is."""
+    lines: list[str] = []
+    for program in ("help_time", "promotion_time"):
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "benchmarks" / f"{program}.py")], cwd=ROOT, check=True, timeout=OTHERS_TIMEOUT_S,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        lines.append(f"- `benchmarks/{program}.py`: {done.stdout.strip().splitlines()[-1]}")
+    return Section("Commands", "\n".join(lines))

@@ -1,0 +1,58 @@
+"""What a checkpoint may be beside the one that was pushed before it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from benchmarks.series.trained import size_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from benchmarks.stage import Stage
+
+KINDS = ("tensors", "rows", "elements")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """`base` was pushed before, unless it is None; `folder` is what is pushed now."""
+
+    name: str
+    folder: Path
+    base: Path | None
+    demanded: bool
+    """Whether a speed is demanded of it."""
+
+
+def cases(stage: Stage, base: Path, later: Path, only: tuple[str, ...] | None = None) -> list[Case]:
+    """The cases of two checkpoints of one run; with `only` those of these names."""
+    made = stage.work / "cases" / f"{base.parent.name}-{base.name}"
+    found = [
+        Case("untouched since it was pushed", base, base, demanded=True),
+        Case("unchanged, saved again", made / "again", base, demanded=True),
+        *(Case(f"1 % of {kind} changed", made / kind, base, demanded=True) for kind in KINDS),
+        Case("the run's next checkpoint", later, base, demanded=False),
+        Case("first push", base, None, demanded=False),
+    ]
+    found = [case for case in found if only is None or case.name in only]
+    for case in found:
+        if case.folder.is_dir():
+            continue
+        case.folder.parent.mkdir(parents=True, exist_ok=True)
+        if case.folder.name == "again":
+            stage.saved_again(base, case.folder)
+        else:
+            told = stage.make("benchmarks.series.changed", case.folder.name, str(base), str(later), str(case.folder))
+            (made / f"{case.folder.name}.json").write_text(told)
+    return found
+
+
+def share_of(case: Case) -> str:
+    """How many of its bytes differ, where that was counted."""
+    told = case.folder.parent / f"{case.folder.name}.json"
+    if not told.is_file():
+        return ""
+    return f"{100 * json.loads(told.read_text())['differ'] / size_of(case.folder):.2f} %"

@@ -1,0 +1,30 @@
+"""Giving way to the training on the same machine: the idle class of the scheduler, and that of the disk.
+
+Threads that begin afterwards inherit both. Where the kernel knows no such class, that is said and nothing changes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+
+_IOPRIO_SET = {"x86_64": 251, "aarch64": 30, "riscv64": 30, "ppc64le": 273, "s390x": 282}
+_WHO_PROCESS = 1
+_CLASS_IDLE = 3 << 13
+
+
+def become_idle() -> list[str]:
+    """Make this thread, and all that it starts, run when nothing else wants to. What could not be done, in words."""
+    trouble: list[str] = []
+    try:
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    except (AttributeError, OSError) as error:
+        trouble.append(f"the scheduler's idle class: {error}")
+    number = _IOPRIO_SET.get(platform.machine())
+    if number is None:
+        return [*trouble, f"the disk's idle class: not known on {platform.machine()}"]
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.syscall(number, _WHO_PROCESS, 0, _CLASS_IDLE):
+        trouble.append(f"the disk's idle class: {os.strerror(ctypes.get_errno())}")
+    return trouble
