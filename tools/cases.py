@@ -130,7 +130,8 @@ class _Listing:
         tally.facts += told["facts"]
         if report.failed:
             seed = f"DRSTACK_SEED={told['seeds'][-1][1]} " if told["seeds"] else ""
-            tally.failed.append(f"{seed}python -m pytest '{report.nodeid}'")
+            length = "DRSTACK_SOAK=1 " if at_length() else ""
+            tally.failed.append(f"{length}{seed}python -m pytest '{report.nodeid}'")
         elif report.passed and self._notes is not None:
             self._notes.parent.mkdir(parents=True, exist_ok=True)
             with self._notes.open("a") as file:
