@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from tests.faults.storm import Storm
 
 NAMES = ("east", "west")
+STARTED: list[subprocess.Popen[bytes]] = []
+"""Processes that a test started; those that still run are ended with it."""
 
 
 @dataclass(slots=True)
@@ -81,6 +83,7 @@ class Site:
         self.process = subprocess.Popen(
             command, stderr=(self.root / "stderr").open("ab"), env=credentials(), cwd=Path(__file__).parents[2]
         )
+        STARTED.append(self.process)
         return self.process
 
     def is_up(self) -> bool:

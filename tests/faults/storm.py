@@ -14,6 +14,7 @@ import json
 import os
 import re
 import secrets
+import select
 import socket
 import struct
 import subprocess
@@ -240,10 +241,9 @@ class Request(BaseHTTPRequestHandler):
     def _left(self) -> int:
         """1 if the client hung up."""
         try:
-            return int(self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b"")
-        except BlockingIOError:
-            return 0
-        except OSError:
+            readable, _, _ = select.select([self.connection], [], [], 0)
+            return int(bool(readable) and self.connection.recv(1, socket.MSG_PEEK) == b"")
+        except (OSError, ValueError):
             return 1
 
     def _reset(self) -> None:
