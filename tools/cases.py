@@ -59,9 +59,11 @@ class Cases:
         """The case of this seed begins."""
         self.ran(1, seed, seed)
 
-    def ran(self, count: int, first: int, last: int) -> None:
-        """So many cases, from seeds `first` to `last`."""
+    def ran(self, count: int, first: int | None = None, last: int | None = None) -> None:
+        """So many cases, from seeds `first` to `last` where they have any."""
         self._record["ran"] += count
+        if first is None or last is None:
+            return
         spans = self._record["seeds"]
         if spans and spans[-1][1] + 1 == first:
             spans[-1][1] = last
@@ -96,7 +98,8 @@ class Tally:
 
     def line(self, family: str) -> str:
         seeds = ", ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in joined(self.spans))
-        return f"{family:18} {self.ran:6} of {sum(self.whole.values()):6}  {self.seconds:7.1f} s  seeds {seeds}"
+        said = f"{family:18} {self.ran:6} of {sum(self.whole.values()):6}  {self.seconds:7.1f} s"
+        return f"{said}  seeds {seeds}" if seeds else said
 
 
 def joined(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
