@@ -46,8 +46,8 @@ test: setup ## all tests; what cannot be had is listed as NOT RUN
 	@$(PYTHON) -m tools.servers || echo "make: going on; tests of servers will be NOT RUN" >&2
 	$(pytest) $(ARGS)
 
-soak: setup ## what CI runs a share of, at length: hours; DRSTACK_SEED=N repeats one that failed
-	DRSTACK_SOAK=1 $(pytest) $(ARGS)
+soak: setup ## the fault cases of which CI runs a share: ARGS="--faults kills,lies", ARGS=--go-on; docs/faults.md
+	DRSTACK_SOAK=1 $(pytest) -m "faults or soak" $(ARGS)
 
 check: lint test ## what CI runs
 

@@ -1,11 +1,11 @@
-"""Tests that could not run are listed at the end, and fail in CI (tools/notrun.py)."""
+"""What could not run is listed at the end (tools/notrun.py), and which fault cases ran (tools/cases.py)."""
 
 import pytest
 import structlog
 
 from replicator.crypto.keyring import default_folder
 
-pytest_plugins = ["tools.notrun"]
+pytest_plugins = ["tools.notrun", "tools.cases"]
 
 
 @pytest.fixture(autouse=True)

@@ -25,6 +25,7 @@ def run(
     """Run the replicator of a site until SIGTERM: watch, ship, verify, keep. SIGTERM drains, for drain_s at most."""
     from replicator.cli.options import give_way, stopping
     from replicator.service.config import Reread, read_config
+    from replicator.service.holding import holding
     from replicator.service.listen import address, listening
     from replicator.service.service import Service
 
@@ -35,8 +36,10 @@ def run(
         signal.signal(number, stopping(stop))
     where = None if listen is None else address(listen)
     told = Reread(config)
-    service = Service(read_config(config), told)
-    with nullcontext() if where is None else listening(where, service) as port:
-        if port is not None:
-            sys.stderr.write(f"listening on port {port}: /metrics /healthz /readyz\n")
-        service.run(stop)
+    settings = read_config(config)
+    with holding(Path(settings.spool)):
+        service = Service(settings, told)
+        with nullcontext() if where is None else listening(where, service) as port:
+            if port is not None:
+                sys.stderr.write(f"listening on port {port}: /metrics /healthz /readyz\n")
+            service.run(stop)

@@ -6,11 +6,14 @@ one left: the same push, begun again, sends what is missing and commits once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from blake3 import blake3
+
 from replicator.errors import (
+    BaseGone,
     CheckpointTorn,
     DataCorrupt,
     KeyAbsent,
@@ -26,6 +29,7 @@ from replicator.repository import manifest as manifests
 from replicator.repository.blocks import OWN_BLOCK_BYTES
 from replicator.repository.manifest import Block, Manifest
 from replicator.repository.packs import PackWriter, manifest_key
+from replicator.repository.progress import Progress
 from replicator.repository.sending import Missing, send
 from replicator.repository.snapshot import Snapshot
 
@@ -35,7 +39,6 @@ if TYPE_CHECKING:
     from replicator.log.replay import Accepted, LogView
     from replicator.model import CommitId
     from replicator.repository.cipher import PushCipher
-    from replicator.repository.progress import Progress
     from replicator.repository.repository import Repository
 
 
@@ -63,6 +66,11 @@ class Push:
     versions: Versions | None = None
     point: Point | None = None
 
+    def anew(self) -> Push:
+        """The push that follows where this one's base went: of the same checkpoint, and the same one after a restart."""
+        attempt = blake3(self.attempt.encode()).hexdigest()[: len(self.attempt)]
+        return replace(self, attempt=attempt, salt=blake3(self.salt).digest(len(self.salt)))
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -81,15 +89,28 @@ def ship(push: Push, snapshot: Snapshot, repository: Repository, progress: Progr
     `progress`: how far an earlier try of the same push came there; it goes on from that.
 
     Sealed if this writer has been replaced; nothing it sent is then ever seen. HeightTaken if (term, height) holds
-    another checkpoint. SourceChanged if this attempt already shipped other contents of the step.
+    another checkpoint. SourceChanged if this attempt already shipped other contents of the step. BaseGone if the base was
+    dropped meanwhile, and again while it was sent without that one.
     """
-    log = repository.log(push.workload)
-    view = log.view()
-    there = _already(push, view)
-    if there is not None:
-        if there.what.id() in view.accepted:
-            _require_same(push, snapshot, repository, there)
-        return there
+    view = repository.log(push.workload).view()
+    for each in (push, push.anew()) if push.world == 1 else (push,):
+        there = _already(each, view)
+        if there is not None:
+            if there.what.id() in view.accepted:
+                _require_same(each, snapshot, repository, there)
+            return there
+    try:
+        return _ship(push, snapshot, repository, view, progress)
+    except BaseGone:  # its part leans on what was dropped while it was sent
+        if push.world > 1:
+            raise
+    fresh = Progress(progress.pack_bytes if progress else None)
+    return _ship(push.anew(), snapshot, repository, repository.log(push.workload).view(), fresh)
+
+
+def _ship(
+    push: Push, snapshot: Snapshot, repository: Repository, view: LogView, progress: Progress | None
+) -> Accepted | None:
     ours = snapshot.digest
     part = _read_part(push, repository, push.rank) or _ship_part(push, snapshot, repository, view, progress)
     if part.root != ours:

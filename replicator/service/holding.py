@@ -22,11 +22,11 @@ _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS}
 
 @contextlib.contextmanager
 def holding(spool: Path) -> Generator[None]:
-    """ReplicatorError if another process watches for the spool."""
+    """ReplicatorError if another process ships from the spool."""
     refused = ReplicatorError(
-        f"{spool} is in use: another watch follows this folder", hint="Stop that one, or name another --spool."
+        f"{spool} is in use: another replicator ships from this spool", hint="Stop that one, or name another spool."
     )
-    held = hold(spool / "lock", refused)
+    held = hold(spool / ".lock", refused)
     try:
         yield
     finally:

@@ -203,6 +203,7 @@ def test_the_go_program_of_the_documentation_compiles(sdks, tmp_path):
     run([go, "build", "-o", os.devnull, "."], tmp_path, GOWORK="off", CGO_ENABLED="0")
 
 
+@pytest.mark.soak
 @pytest.mark.skipif(not os.environ.get("DRSTACK_SOAK"), reason="fetches TypeScript: DRSTACK_SOAK=1")
 def test_the_nodejs_sdks_compile(sdks):
     npm = shutil.which("npm")

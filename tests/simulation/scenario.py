@@ -42,6 +42,8 @@ class Outcome:
     found: list[str]
     story: Callable[[], str]
     reached: frozenset[str]
+    steps: int
+    """How often somebody was chosen to go on."""
 
     def told(self) -> str:
         told = [f"seed {self.seed} (it alone: DRSTACK_SEED={self.seed})", self.story(), *self.found]
@@ -64,8 +66,9 @@ def run(seed: int, bug: str = "", kind: type[World] = ModelWorld) -> Outcome:
     found = violations(world, scheduler)
     assignments = list(world.assignments())
     return Outcome(
-        seed, found, lambda: scheduler.story() + "\n" + summary(assignments), frozenset(reached(world, scheduler))
-    )
+        seed, found, lambda: scheduler.story() + "\n" + summary(assignments), frozenset(reached(world, scheduler)),
+        len(scheduler.trace),
+    )  # fmt: skip
 
 
 def _people(chance: random.Random, world: World, scheduler: Scheduler, *, receipts: bool) -> None:

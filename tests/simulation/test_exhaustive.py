@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,13 +13,15 @@ from tests.simulation.keeper import keeper, restorer
 from tests.simulation.operator import ModelWorld, operator
 from tests.simulation.world import WORKLOAD, Ack
 from tests.simulation.writer import writer
+from tools.cases import at_length
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.simulation.exhaustive import People
+    from tools.cases import Cases
 
-soak = pytest.mark.skipif(os.environ.get("DRSTACK_SOAK") != "1", reason="takes minutes: DRSTACK_SOAK=1")
+soak = pytest.mark.skipif(not at_length(), reason="takes minutes: DRSTACK_SOAK=1")
 CAST: dict[str, Callable[[ModelWorld], object]] = {
     "east": lambda world: writer(world, "east", commits=1, terms=1, order=tuple(reversed(world.repositories))),
     "delta": lambda world: writer(world, "east", commits=1, terms=1, deltas=True),
@@ -86,6 +87,7 @@ def with_two_checkpoints(bug: str = "") -> ModelWorld:
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
+@pytest.mark.faults("every schedule", 10, 18)
 @pytest.mark.parametrize(
     ("make", "people", "faults", "stops", "at_least"),
     [
@@ -110,9 +112,11 @@ def with_two_checkpoints(bug: str = "") -> ModelWorld:
     ],
 )
 def test_no_schedule_of_a_small_case_breaks_a_promise(
-    make: Callable[[], ModelWorld], people: People, faults: int, stops: int, at_least: int
+    make: Callable[[], ModelWorld], people: People, faults: int, stops: int, at_least: int, cases: Cases
 ) -> None:
     explored = explore(make, people, faults=faults, stops=stops)
+    cases.ran(1)
+    cases.found(f"{make.__name__}, {faults} faults, {stops} stops: {explored.runs} schedules, {explored.states} states")
     assert explored.found == [], explored.story
     assert explored.runs >= at_least
 

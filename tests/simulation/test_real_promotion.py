@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import time
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,19 +13,28 @@ from tests.replicator.log.builders import what, where
 from tests.simulation.real import RealWorld
 from tests.simulation.scenario import run
 from tests.simulation.world import WORKLOAD
+from tools.cases import at_length, only_seed
 
-SOAK = os.environ.get("DRSTACK_SOAK") == "1"
-SEEDS = range(20_000 if SOAK else 1_000)
+if TYPE_CHECKING:
+    from tools.cases import Cases
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3600 if SOAK else 300)
-def test_drstack_s_own_promotion_keeps_the_promises_under_every_seed() -> None:
+@pytest.mark.timeout(7200 if at_length() else 300)
+@pytest.mark.faults("simulation", 1_000, 20_000)
+def test_drstack_s_own_promotion_keeps_the_promises_under_every_seed(cases: Cases) -> None:
     reached: set[str] = set()
-    for seed in SEEDS:
+    steps, began = 0, time.process_time()
+    for seed in cases.seeds():
         outcome = run(seed, kind=RealWorld)
         reached |= outcome.reached
+        steps += outcome.steps
         assert outcome.found == [], outcome.told()
+    cases.found(
+        f"drstack's own promotion: {steps} steps, {steps / (time.process_time() - began):.0f} a second of processor time"
+    )
+    if only_seed() is not None:
+        return
     wanted = {"three terms", "a loss was consented to", "an assignment was lost to another", "somebody was killed"}
     assert reached >= {*wanted, "an answer was lost", "an acknowledgement in a later term", "the set was changed"}
     assert "a height was given out twice" in reached

@@ -14,11 +14,11 @@ import pytest
 
 from replicator.layouts import inspect
 from tests.replicator.admission.healthy import RECIPES, SAVES, read, saved, verdict
+from tools.cases import at_length, chosen, only_seed
 
-SOAK = os.environ.get("DRSTACK_SOAK") == "1"
 pytestmark = pytest.mark.slow
-RUNS = [int(os.environ["DRSTACK_SEED"])] if "DRSTACK_SEED" in os.environ else list(range(125 if SOAK else 8))
-FAULTY = [each for each in RUNS if RECIPES[each % len(RECIPES)] in {"plain", "momentum", "fp8"}][: None if SOAK else 1]
+RUNS = chosen(8, 125)
+FAULTY = [each for each in RUNS if RECIPES[each % len(RECIPES)] in {"plain", "momentum", "fp8"}][: None if at_length() else 1]
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +33,10 @@ def runs(tmp_path_factory):
     return run
 
 
+@pytest.mark.faults("healthy", 8 * SAVES, 125 * SAVES)
 @pytest.mark.parametrize("seed", RUNS)
-def test_no_healthy_checkpoint_is_suspect(runs, seed):
+def test_no_healthy_checkpoint_is_suspect(runs, seed, cases):
+    cases.ran(SAVES, seed, seed)
     history = []
     for folder in runs(seed):
         assert inspect(folder).complete
@@ -43,8 +45,8 @@ def test_no_healthy_checkpoint_is_suspect(runs, seed):
 
 
 def test_the_runs_are_as_many_as_is_said():
-    if "DRSTACK_SEED" not in os.environ:
-        assert len(RUNS) * SAVES == (1000 if SOAK else 64)
+    if only_seed() is None:
+        assert len(RUNS) * SAVES == (1000 if at_length() else 64)
 
 
 def body_weight(folder):
@@ -97,9 +99,11 @@ FAULTS = {
 }
 
 
+@pytest.mark.faults("faulty", len(FAULTS), 46 * len(FAULTS))
 @pytest.mark.parametrize("fault", list(FAULTS))
 @pytest.mark.parametrize("seed", FAULTY)
-def test_every_fault_in_a_tensor_is_found(runs, seed, fault, tmp_path):
+def test_every_fault_in_a_tensor_is_found(runs, seed, fault, tmp_path, cases):
+    cases.one(seed)
     *before, last = runs(seed)
     how, reason = FAULTS[fault]
     shutil.copytree(last, tmp_path / "bad")
@@ -109,8 +113,10 @@ def test_every_fault_in_a_tensor_is_found(runs, seed, fault, tmp_path):
     assert reason is None or {finding.reason for finding in found} == {reason}
 
 
+@pytest.mark.faults("faulty", 7, 46 * 7)
 @pytest.mark.parametrize("seed", FAULTY)
-def test_every_fault_in_a_file_is_found(runs, seed, tmp_path):
+def test_every_fault_in_a_file_is_found(runs, seed, tmp_path, cases):
+    cases.ran(7, seed, seed)
     *before, last = runs(seed)
     history = [read(each) for each in before]
 

@@ -21,6 +21,7 @@ from tools.setup import SetupFailed, uv
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.soak,
     pytest.mark.timeout(600),
     pytest.mark.skipif(
         os.environ.get("DRSTACK_SOAK") != "1", reason="installs DeepSpeed and takes a minute: DRSTACK_SOAK=1"

@@ -80,6 +80,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
     assert peak_kib(tmp_path, 512 << 20) - small < 100 << 10
 
 
+@pytest.mark.soak
 @pytest.mark.skipif(os.environ.get("DRSTACK_SOAK") != "1", reason="hashes 10 GB: DRSTACK_SOAK=1")
 def test_ten_gigabytes_take_no_more_memory_than_one(tmp_path):
     assert peak_kib(tmp_path, 10 << 30) < 256 << 10

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import random
 
 import pytest
@@ -26,8 +25,9 @@ from replicator.repository.verify import check_decoded, verify
 from replicator.stores.cloud import memory_store
 from replicator.stores.faults import FaultyStore
 from tests.replicator.repository.rig import checkpoint, contents, cut_every, push, repository
+from tools.cases import chosen
 
-SEEDS = range(400) if os.environ.get("DRSTACK_SOAK") else range(12)
+SHARE, WHOLE = 12, 400
 BOTH = ("stored", "decoded")
 
 
@@ -83,8 +83,10 @@ def everything(there):
     return {key: there.store.get(key) for key in sorted([*there.store.list("packs"), *there.store.list("manifests")])}
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_of_five_percent_damage_all_is_found_and_all_that_a_peer_has_is_repaired(tmp_path, seed):
+@pytest.mark.faults("damage", SHARE, WHOLE)
+@pytest.mark.parametrize("seed", chosen(SHARE, WHOLE))
+def test_of_five_percent_damage_all_is_found_and_all_that_a_peer_has_is_repaired(tmp_path, seed, cases):
+    cases.one(seed)
     dice = random.Random(seed)
     here, peer = filled(tmp_path, "here", "peer")
     right = everything(here)

@@ -8,7 +8,9 @@ from replicator.errors import BaseGone, Sealed, SourceChanged
 from replicator.log.entries import Drop
 from replicator.model import Id
 from replicator.repository import chunks
+from replicator.repository.packs import pack_key
 from replicator.repository.restore import restore
+from replicator.repository.retain import removable
 from replicator.repository.select import select
 from replicator.repository.ship import ship
 from replicator.repository.snapshot import take_snapshot
@@ -131,25 +133,44 @@ def test_one_rank_ships_one_content_of_a_step_in_an_attempt(tmp_path, whole):
         ship(push(1, 10, rank=0, world=2), checkpoint(tmp_path / "other", 10, seed=2), there)
 
 
-def test_a_push_that_leans_on_a_checkpoint_dropped_meanwhile_does_not_commit(tmp_path):
+class DropBeforeCommit(KillAt):
+    """Drops checkpoint 1.1, and removes its bytes, right before the first `times` commits."""
+
+    def __init__(self, store, times):
+        super().__init__(99, before=True)
+        self.store, self.times = store, times
+
+    def before(self, verb, key):
+        if verb == "create" and key.startswith("log/") and self.times:
+            self.times -= 1
+            log = repository(self.store).log("gpt")
+            newest = log.view().in_order()[-1].what.id()
+            gone = Id(term=newest.term, height=newest.height)
+            log.append(lambda _: Drop(term=1, commits=(gone,), bytes_after=0.0, reason="test"))
+            for name in removable(log.view(), [], now=1.0)[0]:
+                self.store.delete(pack_key(name))
+
+
+def test_a_push_whose_base_is_dropped_meanwhile_is_sent_whole_and_the_same_again_after_a_restart(tmp_path):
     store = memory_store()
     there = repository(store)
     ship(push(1, 10), checkpoint(tmp_path / "a", 10), there)
+    snapshot = checkpoint(tmp_path / "b", 20)
+    accepted = ship(push(2, 20), snapshot, repository(FaultyStore(store, DropBeforeCommit(store, 1))))
+    assert accepted.where.base is None
+    assert check_decoded(there, accepted).ok
+    assert ship(push(2, 20), snapshot, repository(store)) == accepted
+    assert list(there.log("gpt").view().accepted) == [accepted.what.id()]
 
-    class DropBeforeCommit(KillAt):
-        def before(self, verb: str, key: str) -> None:
-            if verb == "create" and key.startswith("log/") and not self.seen:
-                self.seen = 1
-                repository(store).log("gpt").append(
-                    lambda _: Drop(term=1, commits=(Id(term=1, height=1),), bytes_after=0.0, reason="test")
-                )
 
+def test_a_rank_whose_base_is_dropped_meanwhile_does_not_commit_for_the_others(tmp_path):
+    store = memory_store()
+    there = repository(store)
+    ship(push(1, 10), checkpoint(tmp_path / "a", 10), there)
+    ship(push(2, 20, rank=0, world=2), checkpoint(tmp_path / "b", 20), there)
+    other = FaultyStore(store, DropBeforeCommit(store, 1))
     with pytest.raises(BaseGone):
-        ship(
-            push(2, 20),
-            checkpoint(tmp_path / "b", 20),
-            repository(FaultyStore(store, DropBeforeCommit(9, before=True))),
-        )
+        ship(push(2, 20, rank=1, world=2), take_snapshot(tmp_path / "b" / "sub", ["step"]), repository(other))
     assert there.log("gpt").view().accepted == {}
 
 

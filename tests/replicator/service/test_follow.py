@@ -116,7 +116,7 @@ def test_another_runs_checkpoints_are_not_continued_unasked(tmp_path, url):
 
 def test_two_watchers_of_one_folder_are_refused(tmp_path, url):
     builders.archive(tmp_path / "gpt" / "model_10.pt")
-    with holding(tmp_path / ".drstack-spool-gpt"), pytest.raises(ReplicatorError, match="another watch follows"):
+    with holding(tmp_path / ".drstack-spool-gpt"), pytest.raises(ReplicatorError, match="another replicator ships"):
         once(tmp_path / "gpt", url)
     once(tmp_path / "gpt", url)
     assert steps(url, "gpt") == [10]
