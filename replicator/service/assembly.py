@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from replicator.crypto.keyring import find_keyring
+from replicator.repository.anchors import open_anchors
 from replicator.repository.establish import open_at
 from replicator.repository.repository import Repository, random_token
 from replicator.service.acknowledging import Acknowledging
+from replicator.service.anchoring import Anchoring
 from replicator.service.attestation import Attestation
 from replicator.service.intake import Intake
 from replicator.service.keeping import Keeping
@@ -104,6 +106,29 @@ def peer_watches(
         for each in config.destinations
         if each.name != config.own
     ]
+
+
+def anchoring_of(config: ServiceConfig, workloads: Sequence[Workload], keys: Keyring | None) -> Anchoring | None:
+    """None where nothing is anchored. From then on nobody writes to a log of which it says that it was rolled back."""
+    told = config.anchor
+    if told is None:
+        return None
+    names = sorted(config.destinations, key=lambda each: each.name != config.own)
+    roles = {each.watched.name: each for each in workloads}
+    made = Anchoring(
+        open_anchors(told.url, told.environment, clock=time.time, token=random_token),
+        [open_at(each.url, keys, name=each.name) for each in names],
+        list(roles),
+        lambda name: roles[name].role == "writer",
+        told.every_s,
+        told.every_slots,
+    )
+    for each in workloads:
+        name = each.watched.name
+        each.keeping.rolled_back = lambda name=name: made.rolled_back(name, config.own)
+        for shipper in each.shippers:
+            shipper.rolled_back = lambda name=name, there=shipper.repository.name: made.rolled_back(name, there)
+    return made
 
 
 def _shipper(

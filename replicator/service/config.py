@@ -56,6 +56,18 @@ class Admission(Frozen):
         return replace(DEFAULT, off=frozenset(self.ignore), **self.model_dump(exclude={"ignore"}))
 
 
+class Anchor(Frozen):
+    """Where it is kept how far each log reached, outside of all sites."""
+
+    url: str
+    """The witness."""
+    environment: str
+    every_s: float = Field(default=60.0, gt=0)
+    """A log that moved is anchored so often, at most; also in the end."""
+    every_slots: int = Field(default=16, ge=1)
+    """And where it moved by so many entries."""
+
+
 class WatchedWorkload(Frozen):
     name: str
     path: str
@@ -102,6 +114,8 @@ class ServiceConfig(Frozen):
     """After SIGTERM, how long to go on shipping what waits; the rest stays in the spool."""
     drop_grace_s: float = Field(default=86400.0, ge=0)
     """How long the bytes of a dropped checkpoint stay: longer than the longest push and restore."""
+    anchor: Anchor | None = None
+    """Without, a machine that never looked cannot tell that a log was rolled back."""
 
 
 class Reread:

@@ -67,6 +67,11 @@ METRICS = (
     Metric("replicator_verified_total", "counter", ("workload",), "Checkpoints read back in the own repository."),
     Metric("replicator_failed_receipts_total", "counter", ("workload",), "Receipts that say that one is damaged."),
     Metric("replicator_spool_bytes", "gauge", ("workload",), "Size of the checkpoints in the spool."),
+    Metric("replicator_rolled_back", "gauge", _EACH, "1 while an anchor shows that its log was rolled back."),
+    Metric("replicator_anchored_slot", "gauge", _EACH, "Up to which entry its log is anchored on the witness."),
+    Metric("replicator_last_anchor_timestamp_seconds", "gauge", _EACH, "When that anchor was written."),
+    Metric("replicator_anchors_written_total", "counter", (), "Anchors written to the witness by this service."),
+    Metric("replicator_anchor_failures_total", "counter", (), "Rounds in which the witness took or gave none."),
 )  # fmt: skip
 _FAMILIES = {"gauge": GaugeMetricFamily, "counter": CounterMetricFamily}
 

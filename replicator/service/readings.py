@@ -11,20 +11,36 @@ from replicator.service.sizes import size_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from replicator.service.anchoring import Anchoring
     from replicator.service.shipping import Shipping
     from replicator.service.stall import StallAlarm
     from replicator.service.uplink import Uplink
     from replicator.service.workload import Workload
 
 
-def readings(alarms: Sequence[StallAlarm], uplink: Uplink, now: float) -> Iterator[Reading]:
+def readings(
+    alarms: Sequence[StallAlarm], uplink: Uplink, now: float, anchoring: Anchoring | None = None
+) -> Iterator[Reading]:
     """Of all workloads. `now` in unix seconds."""
+    if anchoring is not None:
+        yield from _of_anchors(anchoring)
     for alarm in alarms:
         yield from _of_workload(alarm, now)
     for name, lane in list(uplink.lanes.items()):
         yield Reading("replicator_held", (name,), float(lane.held or uplink.held is not None))
         if lane.pace is not None:
             yield Reading("replicator_rate_limit_bytes_per_second", (name,), lane.pace.rate)
+
+
+def _of_anchors(anchoring: Anchoring) -> Iterator[Reading]:
+    yield Reading("replicator_anchors_written_total", (), anchoring.written)
+    yield Reading("replicator_anchor_failures_total", (), anchoring.failures)
+    for where, each in list(anchoring.logs.items()):
+        yield Reading("replicator_rolled_back", where, float(each.rolled_back is not None))
+        if each.anchor is not None:
+            yield Reading("replicator_anchored_slot", where, each.anchor.slot)
+        if each.at is not None:
+            yield Reading("replicator_last_anchor_timestamp_seconds", where, each.at)
 
 
 def _of_workload(alarm: StallAlarm, now: float) -> Iterator[Reading]:
