@@ -22,6 +22,7 @@ from replicator.service.shaped import ShapedStore
 from replicator.service.shipping import Shipping
 from replicator.service.spool import Spool
 from replicator.service.uplink import Lane, Uplink, pack_bytes
+from replicator.service.verifying import Verifying
 from replicator.service.workload import Workload
 from replicator.service.yielding import PeerWatch
 from replicator.stores.meter import Meter, MeteredStore
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
 
 _MEMORY = ".manifests"
 """Below the spool: what a writer that reads nothing back remembers of its own pushes."""
+_VERIFICATION = ".verification"
+"""Below the spool: where scrubbing is, what was drilled, and where drills restore to."""
+_PEER_S = 60.0
 
 
 def uplink_of(config: ServiceConfig) -> Uplink:
@@ -129,6 +133,30 @@ def anchoring_of(config: ServiceConfig, workloads: Sequence[Workload], keys: Key
         for shipper in each.shippers:
             shipper.rolled_back = lambda name=name, there=shipper.repository.name: made.rolled_back(name, there)
     return made
+
+
+def verifying_of(
+    config: ServiceConfig,
+    workloads: Sequence[Workload],
+    uplink: Uplink,
+    keys: Keyring | None,
+    anchoring: Anchoring | None,
+) -> Verifying | None:
+    """None where neither scrubs nor drills are wanted."""
+    if config.scrub is None and config.drill is None:
+        return None
+    own = next(each for each in config.destinations if each.name == config.own)
+    return Verifying(
+        open_at(own.url, keys, name=own.name),
+        [open_at(each.url, keys, name=each.name, limit_s=_PEER_S) for each in config.destinations if each != own],
+        config.verifier or config.site,
+        Path(config.spool) / _VERIFICATION,
+        config.scrub,
+        config.drill,
+        lambda: uplink.held,
+        lambda name: None if anchoring is None else anchoring.rolled_back(name, own.name),
+        lambda: sum(each.keeping.failed for each in workloads),
+    )
 
 
 def _shipper(

@@ -68,6 +68,23 @@ class Anchor(Frozen):
     """And where it moved by so many entries."""
 
 
+class Scrub(Frozen):
+    """Reading the own repository back: each pack and manifest once in a period."""
+
+    every_s: float = Field(default=7 * 86400.0, gt=0)
+    """In so long all of it is read."""
+    bytes_per_s: float | None = Field(default=50e6, gt=0)
+    """The most that is read, for drills too. None: as fast as it goes."""
+    repair: bool = True
+    """Whether to put back what is damaged from the other destinations; this service's hand deletes already."""
+
+
+class Drill(Frozen):
+    """Practising the restore of what is at most risk, into a folder that is emptied after."""
+
+    every_s: float = Field(default=86400.0, gt=0)
+
+
 class WatchedWorkload(Frozen):
     name: str
     path: str
@@ -116,6 +133,10 @@ class ServiceConfig(Frozen):
     """How long the bytes of a dropped checkpoint stay: longer than the longest push and restore."""
     anchor: Anchor | None = None
     """Without, a machine that never looked cannot tell that a log was rolled back."""
+    scrub: Scrub | None = None
+    """Without, nothing is read back but what arrives."""
+    drill: Drill | None = None
+    """Without, no restore is practised here."""
 
 
 class Reread:

@@ -15,7 +15,7 @@ import structlog
 
 from replicator.errors import ReplicatorError
 from replicator.service.anchoring import FIRST_LOOK_S
-from replicator.service.assembly import anchoring_of, build, keys_of, peer_watches, uplink_of
+from replicator.service.assembly import anchoring_of, build, keys_of, peer_watches, uplink_of, verifying_of
 from replicator.service.config import needs_restart, with_objectives_of
 from replicator.service.drain import drain
 from replicator.service.health import Facts, lives, ready
@@ -50,6 +50,7 @@ class Service:
         self._keys = keys_of(config)
         self._workloads = [build(config, watched, self._uplink, self._keys) for watched in config.workloads]
         self._anchoring = anchoring_of(config, self._workloads, self._keys)
+        self._verifying = verifying_of(config, self._workloads, self._uplink, self._keys, self._anchoring)
         self._pins = Pins(time.monotonic)
         self._alarms = [StallAlarm(each) for each in self._workloads]
         self._started_at = self._round_at = time.time()
@@ -68,6 +69,8 @@ class Service:
             threading.Thread(target=watch.run, args=(ended,), daemon=True)
             for watch in peer_watches(self._config, self._workloads, self._uplink, self._keys)
         ]
+        if self._verifying is not None:
+            threads.append(threading.Thread(target=self._verifying.run, args=(ended,), daemon=True))
         for thread in threads:
             thread.start()
         threads += anchors
@@ -198,11 +201,14 @@ class Service:
 
     def status(self) -> dict[str, object]:
         """What the status file says."""
-        return status(self._config.site, self._workloads, started_at=self._started_at, anchoring=self._anchoring)
+        return status(
+            self._config.site, self._workloads, started_at=self._started_at, anchoring=self._anchoring,
+            verifying=self._verifying,
+        )  # fmt: skip
 
     def readings(self) -> Iterator[Reading]:
         """The metrics now."""
-        return readings(self._alarms, self._uplink, time.time(), self._anchoring)
+        return readings(self._alarms, self._uplink, time.time(), self._anchoring, self._verifying)
 
     def lives(self) -> Health:
         return lives(self._facts(), time.time())

@@ -13,11 +13,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from replicator.service.anchoring import Anchoring
+    from replicator.service.verifying import Verifying
     from replicator.service.workload import Workload
 
 
 def status(
-    site: str, workloads: Sequence[Workload], *, started_at: float, anchoring: Anchoring | None = None
+    site: str,
+    workloads: Sequence[Workload],
+    *,
+    started_at: float,
+    anchoring: Anchoring | None = None,
+    verifying: Verifying | None = None,
 ) -> dict[str, object]:
     return {
         "site": site, "pid": os.getpid(), "at": time.time(), "started_at": started_at,
@@ -32,6 +38,7 @@ def status(
             for w in workloads
         },
         "anchors": None if anchoring is None else anchoring.document(),
+        "verification": None if verifying is None else verifying.document(),
     }  # fmt: skip
 
 
