@@ -11,6 +11,7 @@ ReplicatorError             40  anything not told apart below
 ├── NotOpen                 46  the workload's log has no open entry for this term
 ├── RecordCorrupt           47  a log record or receipt cannot be read; it blocks, it is never skipped
 │   └── SignatureRefused    59  a record is not signed as the trust file demands
+│       └── KeyRevoked      59  its key was revoked before it was written
 ├── DataCorrupt             48  a pack or manifest is not what its digest says
 │   ├── PackDamaged         48  which pack that is
 │   └── NotRepaired         68  no peer has what is damaged
@@ -109,6 +110,10 @@ class SignatureRefused(RecordCorrupt):
     hint = (
         "Somebody without the key wrote it, or the trust file is older than the key: compare it with a copy elsewhere."
     )
+
+
+class KeyRevoked(SignatureRefused):
+    hint = "Who took the key wrote it, or the trust file is newer than the log: docs/security.md says what stands."
 
 
 class KeyAbsent(ReplicatorError):

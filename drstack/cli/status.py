@@ -75,6 +75,8 @@ def _render(document: dict[str, Any]) -> str:
                 else "nothing"
             )
             lines.append(f"  {site:<10} {where}" if copy["reachable"] else f"  {site:<10} out of reach: {copy['why']}")
+            if copy["rolled_back"]:
+                lines[-1] = f"  {site:<10} ROLLED BACK: {copy['rolled_back']}"
         lines += [f"  prover of {site}: {said}" for site, said in each["proof"]["provers"].items()]
     lines.append("")
     for name, site in document["sites"].items():

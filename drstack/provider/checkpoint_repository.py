@@ -16,9 +16,11 @@ from drstack.provider.kind import DRIFT, Created, Inputs, Kind
 from drstack.provider.reach import clock, open_witness, token
 from drstack.provider.sites import Folder, Name, identify
 from drstack.recovery.admission import bring_up_to
+from drstack.recovery.anchored import require_whole
 from replicator.errors import RepositoryUnknown
 from replicator.log.workload import WorkloadLog
 from replicator.repository.format import initialise, read_format
+from replicator.repository.repository import Repository
 from replicator.stores.local import LocalStore
 
 if TYPE_CHECKING:
@@ -49,7 +51,11 @@ class CheckpointRepository(Kind[CheckpointRepositoryInputs]):
         folder.store.mkdir(parents=True, exist_ok=True)
         store = LocalStore(folder.store)
         initialise(store, environment=environment_id, witness=inputs.witness, clock=clock, token=token)
+        record = read_record(folder)
+        there = Repository(record.site if record else folder.path.name, store)
+        witness = open_witness(inputs.witness, inputs.environment)
         for workload in inputs.workloads:
+            require_whole(witness, there, workload)
             bring_up_to(assignment, workload, store, clock=clock, token=token)
         if _fence(folder) is not None:
             change(folder, lambda now: _taken_back(now or Desired(0), assignment, folder))

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from drstack.errors import EnvironmentUnknown, WitnessUnsound
+from drstack.recovery.anchored import remedy, standing
 from drstack.witness.assignment import lineage_of
-from replicator.errors import ReplicatorError
+from replicator.errors import ReplicatorError, TermRegressed
 from replicator.log.covering import uncovered
 from replicator.log.lineage import Lineage
 from replicator.repository.ruling import ruling
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from replicator.log.entries import Open
     from replicator.log.replay import Accepted
     from replicator.model import CommitId, Level, Versions
+    from replicator.repository.anchors import Anchored
     from replicator.repository.receipts import Word
     from replicator.repository.repository import Repository
 
@@ -81,6 +83,8 @@ class RepositoryFact:
     after all others."""
     rolled_back: str | None = None
     """Why this log is older than what the witness knows of it."""
+    anchored: Anchored | None = None
+    """How far its replicator told the witness that it reached."""
 
     @property
     def reachable(self) -> bool:
@@ -138,6 +142,7 @@ def gather(
                     current,
                     opened.get(name, ()),
                     behind=behind[name],
+                    witness=witness,
                 )
                 for each, repository in repositories.items()
             }
@@ -200,27 +205,38 @@ def repository_fact(
     opening: Open | None = None,
     *,
     behind: Lineage = NO_LINEAGE,
+    witness: Witness | None = None,
 ) -> RepositoryFact:
     """One repository's word about one workload. `opened`: repositories known to have opened the current term.
 
     It is heard only as far as `opening` covers it, the assignment's if none is given: what a repository that missed an
     `open` holds besides is the tail of a writer that was replaced, or was given a name that is another's (rule 3).
-    `behind`: what the run of the assignment's term has behind it.
+    `behind`: what the run of the assignment's term has behind it. `witness`: asked for its anchors, where given.
     """
     name, url = repository.name, repository.store.url
     part = assignment.workloads[workload]
     opening = opening or assignment.opening(workload)
+    anchored: Anchored | None = None
     try:
         repository.format()
+        if witness is not None:
+            anchored, back = standing(witness, repository, workload)
+            if back is not None:
+                told = f"{back}. Put back what is missing: {remedy(witness, url, name)}"
+                return RepositoryFact(name, url, None, rolled_back=told, anchored=anchored)
         view = repository.log(workload).view()
         covered = [each for each in reversed(view.in_order()) if uncovered(opening, each.what) is None]
         newest = _newest(repository, workload, covered, tuple(demanded), behind)
         rolled_back = _rolled_back(repository, workload, view.slots, assignment)
+    except TermRegressed as error:
+        return RepositoryFact(name, url, None, rolled_back=str(error), anchored=anchored)
     except ReplicatorError as error:
         return RepositoryFact(name, url, why=str(error))
     if rolled_back is None and name in opened and view.term < part.term:
         rolled_back = f"its log has not opened term {part.term}, which the witness saw it open"
-    return RepositoryFact(name, url, None, view.slots, view.term, view.sealed, view.heads(), tuple(newest), rolled_back)
+    return RepositoryFact(
+        name, url, None, view.slots, view.term, view.sealed, view.heads(), tuple(newest), rolled_back, anchored
+    )
 
 
 def _newest(

@@ -171,7 +171,7 @@ def _plan_workload(each: WorkloadFact, target: str, need: Need, given: Given, no
         if repository.rolled_back:
             raise PromotionRefused(
                 f"{repository.name}'s repository was rolled back: {repository.rolled_back}",
-                hint="Take it out of reach, or let a peer put back what is missing, then plan again.",
+                hint="Put back what is missing, or take it out of reach (a loss of what only it confirmed), then plan again.",
             )
     unreachable = tuple(name for name, fact in each.repositories.items() if not fact.reachable)
     unknown = [name for name in unreachable if name in each.acknowledge]

@@ -128,7 +128,9 @@ def _choose(world: World, plan: Doc, workload: Doc, opening: Open, before: Assig
     demanded = world.needs[name].demanded
     behind = lineage_of(world.witness.assignments()[: before.number], name)
     facts = {
-        each: repository_fact(world.repositories[each], name, demanded, before, opening=opening, behind=behind)
+        each: repository_fact(
+            world.repositories[each], name, demanded, before, opening=opening, behind=behind, witness=world.witness
+        )
         for each in sealed
     }
     fact = WorkloadFact(name, workload["writer"], workload["term"], (), facts)

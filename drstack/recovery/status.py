@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from drstack.recovery.facts import CommitFact, Facts, WorkloadFact
     from drstack.recovery.plan import Need
     from drstack.recovery.points import Choice
+    from replicator.repository.anchors import Anchored
 
 Doc = dict[str, Any]
 
@@ -67,12 +68,20 @@ def _workload(each: WorkloadFact, facts: Facts, need: Need) -> Doc:
                 "reachable": fact.reachable, "why": fact.why, "term": fact.term, "sealed": fact.sealed,
                 "newest_step": fact.newest[0].step if fact.newest else None,
                 "lag_s": facts.at - fact.newest[0].saved_at if fact.newest else None,
+                "rolled_back": fact.rolled_back, "anchor": _anchor(fact.anchored, facts.at),
             }
             for name, fact in each.repositories.items()
         },
     }  # fmt: skip
     document["sentence"] = sentence(each.name, document, facts)
     return document
+
+
+def _anchor(there: Anchored | None, now: float) -> Doc | None:
+    if there is None:
+        return None
+    anchor = there.anchor
+    return {"slot": anchor.slot, "term": anchor.term, "height": anchor.height, "age_s": now - there.at}
 
 
 def _best_of(each: WorkloadFact, reachable: Mapping[str, Any], need: Need, now: float) -> Choice | None:

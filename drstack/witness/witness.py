@@ -17,10 +17,12 @@ from replicator.errors import KeyMissing, RecordCorrupt, StoreError
 from replicator.log.claim import claim
 from replicator.log.records import digest, open_envelope, seal_envelope
 from replicator.log.slots import SlotLog
+from replicator.repository.anchors import Anchored, Anchors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from replicator.repository.repository import Repository
     from replicator.stores.store import ObjectStore
 
 
@@ -127,6 +129,17 @@ class Witness:
         except StoreError as error:
             raise WitnessUnreachable(f"witness {self.url}: {error}") from error
         return dict(records[-1].body) if records else None
+
+    def anchored(self, repository: Repository, workload: str) -> Anchored | None:
+        """How far a site's log was seen to reach by its replicator, or the writer's. WitnessUnreachable, WitnessUnsound."""
+        repository.format()
+        kept = Anchors(self._store, self.environment, clock=self._clock, token=self._token)
+        try:
+            return kept.last(repository, workload)
+        except RecordCorrupt as error:
+            raise WitnessUnsound(str(error), hint="Put the record back: docs/operations/witness.md") from error
+        except StoreError as error:
+            raise WitnessUnreachable(f"witness {self.url}: {error}") from error
 
     def _log(self, name: str) -> SlotLog:
         return SlotLog(self._store, f"{self.environment}/{name}", clock=self._clock, token=self._token)

@@ -32,7 +32,7 @@ def drill(
     from replicator.cli.progress import progress
     from replicator.errors import DataCorrupt, NothingToRestore
     from replicator.repository.drill import drill as practise
-    from replicator.repository.pinning import pinned
+    from replicator.repository.pinning import DRILL, pinned
     from replicator.repository.risk import facts_of, ranked
     from replicator.repository.select import select
 
@@ -46,7 +46,7 @@ def drill(
     chosen = select(repository, name, selector) if selector else next(a for a in view.in_order() if a.slot == first)
     where = scratch or Path(tempfile.gettempdir())
     with (
-        pinned(repository, name, chosen, reason="a drill"),
+        pinned(repository, name, chosen, reason="a drill", kind=DRILL),
         progress("restoring", chosen.what.size_bytes) as advance,
     ):
         done = practise(repository, name, chosen, where, verifier, progress=advance)

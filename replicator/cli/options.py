@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from replicator.admission import Reason
+    from replicator.repository.anchors import Anchored as Anchored_
     from replicator.repository.repository import Repository
 
 Repo = Annotated[
@@ -38,6 +39,13 @@ Protect = Annotated[
 ]
 Idle = Annotated[
     bool, typer.Option("--idle", help="Run only when nothing else wants the processor or the disk (Linux).")
+]
+Anchored = Annotated[
+    str | None,
+    typer.Option(
+        "--anchors",
+        help="Ask the witness how far the logs reached: URL#ENVIRONMENT/SITE, the site being the repository's.",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
@@ -76,6 +84,27 @@ def open_repository(url: str, keys: Path | None = None, *, limit_s: float | None
     repository = open_at(url, find_keyring(keys), limit_s=limit_s)
     warn_if_plain(repository)
     return repository
+
+
+def anchored_heads(repository: Repository, told: str | None) -> dict[str, Anchored_]:
+    """By workload the last anchor at the place told, learnt by this machine too. ReplicatorError, StoreUnavailable."""
+    from replicator.repository.anchors import open_anchors, place_of
+    from replicator.repository.heads import HeadMemory
+    from replicator.repository.repository import random_token
+
+    if told is None:
+        return {}
+    place = place_of(told)
+    repository.name = place.site
+    anchors = open_anchors(place.url, place.environment, clock=repository.clock, token=random_token)
+    memory = HeadMemory()
+    found: dict[str, Anchored_] = {}
+    for workload in anchors.workloads(repository):
+        there = anchors.last(repository, workload)
+        if there is not None:
+            found[workload] = there
+            memory.learn(repository, workload, there.anchor.head)
+    return found
 
 
 def warn_if_untried(repository: Repository) -> tuple[str, ...] | None:

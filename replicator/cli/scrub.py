@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from replicator.cli.options import Json, Keys, Repo, open_repository, say
+from replicator.cli.options import Anchored, Json, Keys, Repo, anchored_heads, open_repository, say
 
 _SAVED_BYTES = 256 * 1024 * 1024
 """After this much it is noted where scrubbing is, so that a run that is killed loses little."""
@@ -23,6 +23,7 @@ def scrub(
     place: Place = None,
     verifier: Annotated[str, typer.Option("--verifier", help="Under which name receipts are written.")] = "scrub",
     keys: Keys = None,
+    anchors: Anchored = None,
     *,
     json: Json = False,
 ) -> None:
@@ -30,10 +31,14 @@ def scrub(
     from replicator.cli.amounts import seconds, size_bytes
     from replicator.cli.progress import progress
     from replicator.errors import DataCorrupt
+    from replicator.repository.heads import HeadMemory, require_whole
     from replicator.repository.scrub import default_place, load, save
     from replicator.repository.scrub import scrub as read_on
 
     repository = open_repository(repo, keys)
+    memory = HeadMemory()
+    for name in sorted({*repository.workloads(), *anchored_heads(repository, anchors)}):
+        require_whole(repository, name, memory.of(repository, name))
     path = place or default_place(repository)
     bytes_left = None if budget is None else size_bytes(budget, "--bytes")
     ends = None if duration is None else time.monotonic() + seconds(duration, "--for")

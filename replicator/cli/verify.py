@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from replicator.cli.options import Json, Keys, Repo, Workload, only_workload, open_repository, say, warn_if_untried
+from replicator.cli.options import (
+    Anchored,
+    Json,
+    Keys,
+    Repo,
+    Workload,
+    anchored_heads,
+    only_workload,
+    open_repository,
+    say,
+    warn_if_untried,
+)
 
 if TYPE_CHECKING:
     from replicator.log.replay import Accepted
@@ -24,6 +35,7 @@ def verify(
         float | None,
         typer.Option("--sample", min=0, max=100, help="Read this percentage, more of what is at more risk."),
     ] = None,
+    anchors: Anchored = None,
     *,
     receipts: Annotated[bool, typer.Option("--receipts", help="Read no data: what verifiers said.")] = False,
     full: Annotated[bool, typer.Option("--full", help="Read every block; the default.")] = False,
@@ -38,6 +50,7 @@ def verify(
     repository = open_repository(repo, keys)
     name = only_workload(repository, workload)
     warn_if_untried(repository)
+    anchored_heads(repository, anchors)
     memory = HeadMemory()
     require_whole(repository, name, memory.of(repository, name))
     memory.remember(repository, name)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from replicator.crypto.roles import WHAT, signers
 from replicator.crypto.suites import suite_named
-from replicator.errors import SignatureRefused
+from replicator.errors import KeyRevoked, SignatureRefused
 from replicator.log.notary import Opened, Signatures
 from replicator.log.records import PAYLOAD_TYPE, canonical, open_envelope, parse_envelope
 from replicator.model import Signature
@@ -117,4 +117,4 @@ class KeyNotary:
         last = key.revoked.through.get(f"{self._binding['repository']}/{payload.get('log')}", 0)
         n: object = payload.get("n")
         if not isinstance(n, int) or n > last:
-            raise SignatureRefused(f"{where}: key {key.name} was revoked before it ({key.revoked.reason})")
+            raise KeyRevoked(f"{where}: key {key.name} was revoked before it ({key.revoked.reason})")

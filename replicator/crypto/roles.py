@@ -13,6 +13,7 @@ SIGNERS: tuple[Role, ...] = ("writer", "keeper", "verifier", "promoter")
 PART = "part"
 WHAT = "what"
 RESTORED = "restored"
+ANCHOR = "anchor"
 
 _ROLES: dict[str, tuple[Role, ...]] = {
     PART: ("writer",),
@@ -26,6 +27,7 @@ _ROLES: dict[str, tuple[Role, ...]] = {
     "compact": ("keeper",),
     "receipt": ("verifier",),
     RESTORED: ("recipient",),
+    ANCHOR: ("keeper", "verifier"),
 }
 
 

@@ -85,8 +85,18 @@ class HeadMemory:
     def remember(self, repository: Repository, workload: str) -> None:
         """Note the head that is there now. Nothing where this machine keeps no state: that is only one witness less."""
         head = head_of(repository, workload)
+        if head is not None:
+            self._note(repository, workload, head)
+
+    def learn(self, repository: Repository, workload: str, head: Head) -> None:
+        """Note a head that somebody else vouches for, where it is further than what was seen here."""
+        known = self._read(repository).get(workload)
+        if known is None or known.n < head.n:
+            self._note(repository, workload, head)
+
+    def _note(self, repository: Repository, workload: str, head: Head) -> None:
         there = self._read(repository)
-        if head is None or there.get(workload) == head:
+        if there.get(workload) == head:
             return
         path = self._path(repository)
         staged = path.with_name(f".{path.name}.{secrets.token_hex(6)}")

@@ -15,13 +15,16 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def pinned(repository: Repository, workload: str, accepted: Accepted, *, reason: str) -> Generator[bool]:
+def pinned(
+    repository: Repository, workload: str, accepted: Accepted, *, reason: str, kind: str = "read-"
+) -> Generator[bool]:
     """Pin the commit for the time of the block. Yields False where no pin can be written.
 
-    That is: read-only, sealed, or no key at hand that may sign it.
+    That is: read-only, sealed, or no key at hand that may sign it. `kind` begins the pin's name; replicators stop
+    sending for one that begins with `read-` (service/yielding.py).
     """
     log = repository.log(workload)
-    name = f"read-{repository.token()[:16]}"
+    name = f"{kind}{repository.token()[:16]}"
     term = log.view().term
     try:
         log.pin(name, accepted.what.id(), reason=reason, term=term)
@@ -38,3 +41,20 @@ def pinned(repository: Repository, workload: str, accepted: Accepted, *, reason:
                 log.unpin(name, term=term)
             except (Sealed, NotOpen):
                 held = False
+
+
+DRILL = "drill-"
+"""How pins of drills begin: nobody waits for them."""
+
+
+def let_go(repository: Repository, workload: str, kind: str) -> list[str]:
+    """Take back the pins of a kind that a process left which was killed; their names. Nothing where none may be written."""
+    log = repository.log(workload)
+    view = log.view()
+    left = sorted(name for name in view.pins if name.startswith(kind))
+    try:
+        for name in left:
+            log.unpin(name, term=view.term, reason="left by a process that is gone")
+    except (Sealed, NotOpen, KeyAbsent):
+        return []
+    return left

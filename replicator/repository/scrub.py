@@ -31,12 +31,16 @@ if TYPE_CHECKING:
 
 
 class Place(Frozen):
-    """Where scrubbing is. `after`: the last key that was read in this round; `began_at` in unix seconds."""
+    """Where scrubbing is. `after`: the last key that was read in this round. Times are unix seconds."""
 
     after: str = ""
     round: int = 1
     began_at: float = 0.0
     damaged: dict[str, str] = Field(default_factory=dict)
+    read_bytes: int = 0
+    """Of this round."""
+    ended_at: float | None = None
+    """When a round last ended, and all had been read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,16 @@ def needed(repository: Repository) -> dict[str, tuple[str, list[tuple[str, Accep
             for key, name in names:
                 found.setdefault(key, (name, []))[1].append((workload, accepted))
     return found
+
+
+def needed_bytes(repository: Repository) -> int:
+    """Size of all that a round reads, each object once, as commits name it."""
+    sizes: dict[str, int] = {}
+    for workload in repository.workloads():
+        for accepted in repository.log(workload).view().accepted.values():
+            for ref in (accepted.where.manifest, *accepted.where.packs):
+                sizes[ref.digest] = ref.size_bytes
+    return sum(sizes.values())
 
 
 def fault(repository: Repository, key: str, name: str) -> tuple[str | None, int]:
@@ -87,15 +101,18 @@ def scrub(
     budget_s: float | None = None,
     clock: Callable[[], float] = time.monotonic,
     progress: Callable[[int], None] | None = None,
+    yields: Callable[[], bool] = lambda: False,
 ) -> Scrubbed:
-    """Read on from `place` until a budget is used up or the round ends; at least one object. StoreUnavailable.
+    """Read on from `place` until a budget is used up, `yields` says so or the round ends; at least one object.
+
+    StoreUnavailable.
 
     Each checkpoint that needs what is damaged gets a failed receipt.
     """
     objects = needed(repository)
     began = clock()
     if not place.after:
-        place = place.model_copy(update={"began_at": repository.clock()})
+        place = place.model_copy(update={"began_at": repository.clock(), "read_bytes": 0})
     keys = sorted(objects)
     queue = keys[bisect_right(keys, place.after) :]
     damaged = {key: why for key, why in place.damaged.items() if key in objects}
@@ -105,7 +122,7 @@ def scrub(
         spent = (budget_bytes is not None and read >= budget_bytes) or (
             budget_s is not None and clock() - began >= budget_s
         )
-        if spent and count:
+        if (spent or yields()) and count:
             break
         name, needers = objects[key]
         why, size = fault(repository, key, name)
@@ -119,7 +136,10 @@ def scrub(
             for workload, accepted in needers:
                 say(repository, workload, accepted, verifier, Verdict("stored", ok=False, reason=why))
     left = len(queue) - count
-    now = Place(after=after if left else "", round=place.round + (not left), began_at=place.began_at, damaged=damaged)
+    now = Place(
+        after=after if left else "", round=place.round + (not left), began_at=place.began_at, damaged=damaged,
+        read_bytes=place.read_bytes + read, ended_at=place.ended_at if left else repository.clock(),
+    )  # fmt: skip
     return Scrubbed(count, read, left, now)
 
 

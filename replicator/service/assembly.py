@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from replicator.crypto.keyring import find_keyring
+from replicator.repository.anchors import open_anchors
 from replicator.repository.establish import open_at
 from replicator.repository.repository import Repository, random_token
 from replicator.service.acknowledging import Acknowledging
+from replicator.service.anchoring import Anchoring
 from replicator.service.attestation import Attestation
 from replicator.service.intake import Intake
 from replicator.service.keeping import Keeping
@@ -20,6 +22,7 @@ from replicator.service.shaped import ShapedStore
 from replicator.service.shipping import Shipping
 from replicator.service.spool import Spool
 from replicator.service.uplink import Lane, Uplink, pack_bytes
+from replicator.service.verifying import Verifying
 from replicator.service.workload import Workload
 from replicator.service.yielding import PeerWatch
 from replicator.stores.meter import Meter, MeteredStore
@@ -33,6 +36,9 @@ if TYPE_CHECKING:
 
 _MEMORY = ".manifests"
 """Below the spool: what a writer that reads nothing back remembers of its own pushes."""
+_VERIFICATION = ".verification"
+"""Below the spool: where scrubbing is, what was drilled, and where drills restore to."""
+_PEER_S = 60.0
 
 
 def uplink_of(config: ServiceConfig) -> Uplink:
@@ -104,6 +110,53 @@ def peer_watches(
         for each in config.destinations
         if each.name != config.own
     ]
+
+
+def anchoring_of(config: ServiceConfig, workloads: Sequence[Workload], keys: Keyring | None) -> Anchoring | None:
+    """None where nothing is anchored. From then on nobody writes to a log of which it says that it was rolled back."""
+    told = config.anchor
+    if told is None:
+        return None
+    names = sorted(config.destinations, key=lambda each: each.name != config.own)
+    roles = {each.watched.name: each for each in workloads}
+    made = Anchoring(
+        open_anchors(told.url, told.environment, clock=time.time, token=random_token),
+        [open_at(each.url, keys, name=each.name) for each in names],
+        list(roles),
+        lambda name: roles[name].role == "writer",
+        told.every_s,
+        told.every_slots,
+    )
+    for each in workloads:
+        name = each.watched.name
+        each.keeping.rolled_back = lambda name=name: made.rolled_back(name, config.own)
+        for shipper in each.shippers:
+            shipper.rolled_back = lambda name=name, there=shipper.repository.name: made.rolled_back(name, there)
+    return made
+
+
+def verifying_of(
+    config: ServiceConfig,
+    workloads: Sequence[Workload],
+    uplink: Uplink,
+    keys: Keyring | None,
+    anchoring: Anchoring | None,
+) -> Verifying | None:
+    """None where neither scrubs nor drills are wanted."""
+    if config.scrub is None and config.drill is None:
+        return None
+    own = next(each for each in config.destinations if each.name == config.own)
+    return Verifying(
+        open_at(own.url, keys, name=own.name),
+        [open_at(each.url, keys, name=each.name, limit_s=_PEER_S) for each in config.destinations if each != own],
+        config.verifier or config.site,
+        Path(config.spool) / _VERIFICATION,
+        config.scrub,
+        config.drill,
+        lambda: uplink.held,
+        lambda name: None if anchoring is None else anchoring.rolled_back(name, own.name),
+        lambda: sum(each.keeping.failed for each in workloads),
+    )
 
 
 def _shipper(

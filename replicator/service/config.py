@@ -56,6 +56,35 @@ class Admission(Frozen):
         return replace(DEFAULT, off=frozenset(self.ignore), **self.model_dump(exclude={"ignore"}))
 
 
+class Anchor(Frozen):
+    """Where it is kept how far each log reached, outside of all sites."""
+
+    url: str
+    """The witness."""
+    environment: str
+    every_s: float = Field(default=60.0, gt=0)
+    """A log that moved is anchored so often, at most; also in the end."""
+    every_slots: int = Field(default=16, ge=1)
+    """And where it moved by so many entries."""
+
+
+class Scrub(Frozen):
+    """Reading the own repository back: each pack and manifest once in a period."""
+
+    every_s: float = Field(default=7 * 86400.0, gt=0)
+    """In so long all of it is read."""
+    bytes_per_s: float | None = Field(default=50e6, gt=0)
+    """The most that is read, for drills too. None: as fast as it goes."""
+    repair: bool = True
+    """Whether to put back what is damaged from the other destinations; this service's hand deletes already."""
+
+
+class Drill(Frozen):
+    """Practising the restore of what is at most risk, into a folder that is emptied after."""
+
+    every_s: float = Field(default=86400.0, gt=0)
+
+
 class WatchedWorkload(Frozen):
     name: str
     path: str
@@ -102,6 +131,12 @@ class ServiceConfig(Frozen):
     """After SIGTERM, how long to go on shipping what waits; the rest stays in the spool."""
     drop_grace_s: float = Field(default=86400.0, ge=0)
     """How long the bytes of a dropped checkpoint stay: longer than the longest push and restore."""
+    anchor: Anchor | None = None
+    """Without, a machine that never looked cannot tell that a log was rolled back."""
+    scrub: Scrub | None = None
+    """Without, nothing is read back but what arrives."""
+    drill: Drill | None = None
+    """Without, no restore is practised here."""
 
 
 class Reread:

@@ -19,6 +19,7 @@ from replicator.stores.aged import AgedStore, StagingStore, aged
 
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Callable
 
     from replicator.log.entries import Drop
     from replicator.log.replay import Accepted, LogView
@@ -43,6 +44,8 @@ class Keeping:
     grace_s: float
     poll_s: float
     margin_s: float = MARGIN_S
+    rolled_back: Callable[[], str | None] = lambda: None
+    """Why nothing may be written there."""
     verified: int = 0
     failed: int = 0
     trouble: str | None = None
@@ -56,6 +59,9 @@ class Keeping:
 
     def run(self, stop: threading.Event) -> None:
         while not stop.wait(self.poll_s):
+            if (why := self.rolled_back()) is not None:
+                self.trouble = f"{self.repository.store.url} was rolled back: {why}"
+                continue
             try:
                 self.verify_new(stop)
                 self.let_go()

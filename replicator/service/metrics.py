@@ -67,6 +67,21 @@ METRICS = (
     Metric("replicator_verified_total", "counter", ("workload",), "Checkpoints read back in the own repository."),
     Metric("replicator_failed_receipts_total", "counter", ("workload",), "Receipts that say that one is damaged."),
     Metric("replicator_spool_bytes", "gauge", ("workload",), "Size of the checkpoints in the spool."),
+    Metric("replicator_scrub_read_bytes_total", "counter", (), "Bytes of the own repository that were read back."),
+    Metric("replicator_last_scrub_timestamp_seconds", "gauge", (), "When all of it had last been read."),
+    Metric("replicator_damaged_objects", "gauge", (), "Packs and manifests known to be damaged there."),
+    Metric("replicator_repaired_objects_total", "counter", (), "Packs and manifests put back from a peer."),
+    Metric("replicator_drills_total", "counter", (), "Restores that were practised."),
+    Metric("replicator_drill_failures_total", "counter", (), "Those after which a trainer had nothing to load."),
+    Metric("replicator_last_drill_timestamp_seconds", "gauge", (), "When one last ended."),
+    Metric("replicator_last_drill_duration_seconds", "gauge", (), "How long that took."),
+    Metric("replicator_last_drill_ok", "gauge", (), "1 if it restored all."),
+    Metric("replicator_verification_overdue", "gauge", ("kind",), "1 if no scrub or drill ended for one and a half periods."),
+    Metric("replicator_rolled_back", "gauge", _EACH, "1 while an anchor shows that its log was rolled back."),
+    Metric("replicator_anchored_slot", "gauge", _EACH, "Up to which entry its log is anchored on the witness."),
+    Metric("replicator_last_anchor_timestamp_seconds", "gauge", _EACH, "When that anchor was written."),
+    Metric("replicator_anchors_written_total", "counter", (), "Anchors written to the witness by this service."),
+    Metric("replicator_anchor_failures_total", "counter", (), "Rounds in which the witness took or gave none."),
 )  # fmt: skip
 _FAMILIES = {"gauge": GaugeMetricFamily, "counter": CounterMetricFamily}
 

@@ -11,20 +11,62 @@ from replicator.service.sizes import size_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from replicator.service.anchoring import Anchoring
     from replicator.service.shipping import Shipping
     from replicator.service.stall import StallAlarm
     from replicator.service.uplink import Uplink
+    from replicator.service.verifying import Verifying
     from replicator.service.workload import Workload
 
 
-def readings(alarms: Sequence[StallAlarm], uplink: Uplink, now: float) -> Iterator[Reading]:
+def readings(
+    alarms: Sequence[StallAlarm],
+    uplink: Uplink,
+    now: float,
+    anchoring: Anchoring | None = None,
+    verifying: Verifying | None = None,
+) -> Iterator[Reading]:
     """Of all workloads. `now` in unix seconds."""
+    if anchoring is not None:
+        yield from _of_anchors(anchoring)
+    if verifying is not None:
+        yield from _of_verification(verifying)
     for alarm in alarms:
         yield from _of_workload(alarm, now)
     for name, lane in list(uplink.lanes.items()):
         yield Reading("replicator_held", (name,), float(lane.held or uplink.held is not None))
         if lane.pace is not None:
             yield Reading("replicator_rate_limit_bytes_per_second", (name,), lane.pace.rate)
+
+
+def _of_anchors(anchoring: Anchoring) -> Iterator[Reading]:
+    yield Reading("replicator_anchors_written_total", (), anchoring.written)
+    yield Reading("replicator_anchor_failures_total", (), anchoring.failures)
+    for where, each in list(anchoring.logs.items()):
+        yield Reading("replicator_rolled_back", where, float(each.rolled_back is not None))
+        if each.anchor is not None:
+            yield Reading("replicator_anchored_slot", where, each.anchor.slot)
+        if each.at is not None:
+            yield Reading("replicator_last_anchor_timestamp_seconds", where, each.at)
+
+
+def _of_verification(verifying: Verifying) -> Iterator[Reading]:
+    place, drilled = verifying.place, verifying.drilled
+    if verifying.scrubbing is not None:
+        yield Reading("replicator_scrub_read_bytes_total", (), verifying.read_bytes)
+        yield Reading("replicator_damaged_objects", (), len(verifying.left) if place is None else len(place.damaged))
+        yield Reading("replicator_repaired_objects_total", (), verifying.repaired)
+        yield Reading("replicator_verification_overdue", ("scrub",), float(verifying.scrub_overdue))
+        if place is not None and place.ended_at is not None:
+            yield Reading("replicator_last_scrub_timestamp_seconds", (), place.ended_at)
+    if verifying.drilling is not None:
+        yield Reading("replicator_drills_total", (), verifying.drills)
+        yield Reading("replicator_drill_failures_total", (), verifying.drills_failed)
+        yield Reading("replicator_verification_overdue", ("drill",), float(verifying.drill_overdue))
+        if drilled is not None:
+            yield Reading("replicator_last_drill_timestamp_seconds", (), drilled.at)
+            yield Reading("replicator_last_drill_duration_seconds", (), drilled.seconds)
+            yield Reading("replicator_last_drill_ok", (), float(drilled.ok))
 
 
 def _of_workload(alarm: StallAlarm, now: float) -> Iterator[Reading]:

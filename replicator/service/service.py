@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from replicator.errors import ReplicatorError
-from replicator.service.assembly import build, keys_of, peer_watches, uplink_of
+from replicator.service.anchoring import FIRST_LOOK_S
+from replicator.service.assembly import anchoring_of, build, keys_of, peer_watches, uplink_of, verifying_of
 from replicator.service.config import needs_restart, with_objectives_of
 from replicator.service.drain import drain
 from replicator.service.health import Facts, lives, ready
@@ -48,6 +49,8 @@ class Service:
         self._uplink = uplink_of(config)
         self._keys = keys_of(config)
         self._workloads = [build(config, watched, self._uplink, self._keys) for watched in config.workloads]
+        self._anchoring = anchoring_of(config, self._workloads, self._keys)
+        self._verifying = verifying_of(config, self._workloads, self._uplink, self._keys, self._anchoring)
         self._pins = Pins(time.monotonic)
         self._alarms = [StallAlarm(each) for each in self._workloads]
         self._started_at = self._round_at = time.time()
@@ -55,6 +58,7 @@ class Service:
     def run(self, stop: threading.Event, *, drains: Callable[[], bool] = lambda: True) -> None:
         """Until `stop` is set; then what can still be shipped is, for `drain_s` at most, if it `drains`."""
         ended = threading.Event()
+        anchors = self._start_anchoring(ended)
         threads = [threading.Thread(target=self._status_loop, args=(ended,), daemon=True)]
         for workload in self._workloads:
             workers = list(workload.shippers)
@@ -65,8 +69,11 @@ class Service:
             threading.Thread(target=watch.run, args=(ended,), daemon=True)
             for watch in peer_watches(self._config, self._workloads, self._uplink, self._keys)
         ]
+        if self._verifying is not None:
+            threads.append(threading.Thread(target=self._verifying.run, args=(ended,), daemon=True))
         for thread in threads:
             thread.start()
+        threads += anchors
         _log.info("replicator started", site=self._config.site, workloads=[w.name for w in self._config.workloads])
         while not stop.wait(self._config.poll_s):
             self.look()
@@ -81,6 +88,15 @@ class Service:
         for thread in threads:
             thread.join(timeout=max(0.0, ends - time.monotonic()))
         write_status(Path(self._config.status_file), self.status())
+
+    def _start_anchoring(self, ended: threading.Event) -> list[threading.Thread]:
+        """Nothing is written before the anchors were asked, unless the witness is slow to answer."""
+        if self._anchoring is None:
+            return []
+        thread = threading.Thread(target=self._anchoring.run, args=(ended,), daemon=True)
+        thread.start()
+        self._anchoring.looked.wait(FIRST_LOOK_S)
+        return [thread]
 
     def drain(self, report: Callable[[dict[str, object]], None], stop: threading.Event) -> str | None:
         """Take what is there (what stands still for a moment), ship it to every destination that answers, and end.
@@ -185,11 +201,14 @@ class Service:
 
     def status(self) -> dict[str, object]:
         """What the status file says."""
-        return status(self._config.site, self._workloads, started_at=self._started_at)
+        return status(
+            self._config.site, self._workloads, started_at=self._started_at, anchoring=self._anchoring,
+            verifying=self._verifying,
+        )  # fmt: skip
 
     def readings(self) -> Iterator[Reading]:
         """The metrics now."""
-        return readings(self._alarms, self._uplink, time.time())
+        return readings(self._alarms, self._uplink, time.time(), self._anchoring, self._verifying)
 
     def lives(self) -> Health:
         return lives(self._facts(), time.time())

@@ -84,6 +84,8 @@ class Shipping:
     workload: str | None = None
     meter: Meter = field(default_factory=_new_meter)
     attestation: Attestation | None = None
+    rolled_back: Callable[[], str | None] = lambda: None
+    """Why nothing may be written there."""
     pack_bytes: Callable[[], int] | None = None
     """How large the next pack may be; None: as usual."""
     sending: CommitId | None = None
@@ -163,6 +165,9 @@ class Shipping:
     def ship_pending(self, stop: threading.Event) -> None:
         """Ship what is pending here. What an unreachable destination misses stays pending."""
         name = self.repository.name
+        if (why := self.rolled_back()) is not None:
+            self.status.trouble = f"{self.repository.store.url} was rolled back: {why}"
+            return
         wanted, late = choose(self.spool.pending(name))
         if not wanted:
             self.status.trouble = None

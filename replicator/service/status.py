@@ -12,10 +12,19 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from replicator.service.anchoring import Anchoring
+    from replicator.service.verifying import Verifying
     from replicator.service.workload import Workload
 
 
-def status(site: str, workloads: Sequence[Workload], *, started_at: float) -> dict[str, object]:
+def status(
+    site: str,
+    workloads: Sequence[Workload],
+    *,
+    started_at: float,
+    anchoring: Anchoring | None = None,
+    verifying: Verifying | None = None,
+) -> dict[str, object]:
     return {
         "site": site, "pid": os.getpid(), "at": time.time(), "started_at": started_at,
         "workloads": {
@@ -23,11 +32,13 @@ def status(site: str, workloads: Sequence[Workload], *, started_at: float) -> di
                 "role": w.role, "term": w.term, "torn": w.intake.torn, "layout": w.intake.layout,
                 "certainty": w.intake.certainty, "passed_over": w.intake.passed_over, "trouble": w.trouble,
                 "sealed": w.ended_why, "pending": len(w.spool.entries()),
-                "verified": w.keeping.verified, "failed_receipts": w.keeping.failed,
+                "keeping": w.keeping.trouble, "verified": w.keeping.verified, "failed_receipts": w.keeping.failed,
                 "destinations": {s.repository.name: asdict(s.status) for s in w.shippers},
             }
             for w in workloads
         },
+        "anchors": None if anchoring is None else anchoring.document(),
+        "verification": None if verifying is None else verifying.document(),
     }  # fmt: skip
 
 
