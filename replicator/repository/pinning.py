@@ -38,3 +38,8 @@ def pinned(repository: Repository, workload: str, accepted: Accepted, *, reason:
                 log.unpin(name, term=term)
             except (Sealed, NotOpen):
                 held = False
+
+
+def as_it_is_now(repository: Repository, workload: str, accepted: Accepted) -> Accepted:
+    """The commit as the log says it, read once its pin stands: a compaction may have encoded it anew before that."""
+    return repository.log(workload).view().accepted.get(accepted.what.id(), accepted)
