@@ -18,6 +18,7 @@ from drstack.proving.outcome import JUDGED, Outcome
 from drstack.proving.proof import bits, compare, unlikeness
 from drstack.proving.tolerance import learn, pair_of
 from replicator.errors import DataCorrupt, NothingToRestore, NotOpen, ReplicatorError, Sealed
+from replicator.repository.pinning import as_it_is_now
 from replicator.repository.restore import restore
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class Trial:
         outcome = self._about(accepted)
         try:
             with self._pinned(accepted), self.standby.room(self.workload) as room:
-                self._restore(accepted, room)
+                self._restore(as_it_is_now(self.repository, self.workload, accepted), room)
                 return self._judge(outcome, room, evidence)
         except GaveWay as wanted:
             return replace(outcome, result="gave way", reason=str(wanted))

@@ -19,6 +19,7 @@ from drstack.witness.assignment import lineage_of
 from replicator.errors import DestinationOccupied, ReplicatorError
 from replicator.log.covering import uncovered
 from replicator.model import CommitId
+from replicator.repository.pinning import as_it_is_now
 from replicator.repository.restore import restore
 from replicator.repository.ruling import ruling
 from replicator.versions.brief import brief
@@ -130,7 +131,7 @@ class BringUp:
             what = accepted.what
             try:
                 self._pin(name, repository, accepted)
-                done = self._bring_back(repository, accepted, folder)
+                done = self._bring_back(repository, as_it_is_now(repository, name, accepted), folder)
             except DestinationOccupied:
                 raise
             except ReplicatorError as error:

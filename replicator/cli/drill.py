@@ -32,7 +32,7 @@ def drill(
     from replicator.cli.progress import progress
     from replicator.errors import DataCorrupt, NothingToRestore
     from replicator.repository.drill import drill as practise
-    from replicator.repository.pinning import DRILL, pinned
+    from replicator.repository.pinning import DRILL, as_it_is_now, pinned
     from replicator.repository.risk import facts_of, ranked
     from replicator.repository.select import select
 
@@ -49,6 +49,7 @@ def drill(
         pinned(repository, name, chosen, reason="a drill", kind=DRILL),
         progress("restoring", chosen.what.size_bytes) as advance,
     ):
+        chosen = as_it_is_now(repository, name, chosen)
         done = practise(repository, name, chosen, where, verifier, progress=advance)
     after = ranked(facts_of(repository, name))[:_NEXT]
     what = chosen.what

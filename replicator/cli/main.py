@@ -9,6 +9,7 @@ import sys
 
 import typer
 
+from replicator.cli.compact import compact
 from replicator.cli.drill import drill
 from replicator.cli.hold import hold, unhold
 from replicator.cli.init import init
@@ -49,6 +50,7 @@ app.command()(scrub)
 app.command()(repair)
 app.command()(drill)
 app.command()(retain)
+app.command()(compact)
 app.command()(hold)
 app.command()(unhold)
 app.command()(lock)

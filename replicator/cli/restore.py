@@ -102,16 +102,16 @@ def restore(
     chosen = choose(found, wanted, best_only=not or_older)
     for copies in chosen:
         document, lines = _made_with(copies, explain=explain, anyway=reason if anyway else None, as_json=json)
-        with _pinned(copies, to or salvage or with_code or with_point) as held:
+        with _pinned(copies, to or salvage or with_code or with_point) as (held, now):
             try:
-                ladder = Ladder(copies, cache=store)
+                ladder = Ladder(now, cache=store)
                 if salvage is not None:
                     _salvage(ladder, salvage, as_json=json)
                     return
                 if to is not None:
                     done = _bring(ladder, to, files, tensors, ranks)
                     document |= _told(ladder, done, to, lines, part=bool(files or tensors or ranks))
-                lines += _along(*copies[0], with_code, with_point, document)
+                lines += _along(*now[0], with_code, with_point, document)
             except (DataCorrupt, StoreError) as error:
                 if not or_older or copies is chosen[-1]:
                     raise
@@ -201,7 +201,7 @@ def _note(ladder: Ladder) -> None:
 
 @contextlib.contextmanager
 def _pinned(copies: Copies, to: Path | None):  # noqa: ANN202
-    from replicator.repository.pinning import pinned
+    from replicator.repository.pinning import as_it_is_now, pinned
 
     with contextlib.ExitStack() as pins:
         held = [
@@ -210,7 +210,10 @@ def _pinned(copies: Copies, to: Path | None):  # noqa: ANN202
         ]
         if not all(held):
             sys.stderr.write("warning: no pin is held; a keeper may drop this checkpoint while it is read\n")
-        yield all(held)
+        yield (
+            all(held),
+            [(repository, as_it_is_now(repository, each.what.workload, each)) for repository, each in copies],
+        )
 
 
 def _bring(ladder: Ladder, to: Path, files: list[str] | None, tensors: list[str] | None, ranks: str | None) -> Restored:

@@ -97,6 +97,9 @@ class Compact(Frozen):
     term: int = Field(ge=1)
     commit: Id
     where: Where
+    bytes_after: float | None = Field(default=None, exclude_if=lambda after: after is None)
+    """When the bytes of the encoding that it had may go (unix seconds); None: never by this entry."""
+    reason: str | None = Field(default=None, exclude_if=lambda reason: reason is None)
 
 
 Entry = Annotated[Commit | Open | Seal | Pin | Unpin | Drop | Compact, Field(discriminator="kind")]

@@ -1,7 +1,8 @@
 """What a repository log says: which commits stand, which are void and why. A pure function of the entries.
 
 Seals void what comes after them, `open` admits a term and voids what it does not cover of earlier ones, a drop takes
-effect where it stands, and a commit on a dropped base is void (DESIGN, rules 3, 6 and 14).
+effect where it stands, and a commit on a dropped base is void (DESIGN, rules 3, 6 and 14). In a log with a compaction,
+so is every entry that takes up again what was let go of: bytes that no checkpoint which stands names may be gone.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from replicator.log.covering import uncovered
 from replicator.log.entries import Commit, Compact, Drop, Entry, Open, Pin, Seal, Unpin
+from replicator.log.naming import Naming
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -29,6 +31,15 @@ class Accepted:
     """Its writer's over *what*, to be copied with it."""
     compacted: bool = False
     """Whether `where` is a keeper's word, not its writer's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """An encoding that a checkpoint had before a compaction, and when its bytes may go (unix seconds; None: never)."""
+
+    commit: CommitId
+    where: Where
+    bytes_after: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +67,9 @@ class LogView:
     void: tuple[Void, ...]
     seals: tuple[tuple[int, int], ...]
     """(slot, term) of each seal."""
+    replaced: tuple[Replaced, ...] = ()
+    let_go: frozenset[str] = frozenset()
+    """Digests of packs and manifests that may be gone: no entry may name them again."""
 
     @property
     def writable(self) -> bool:
@@ -94,6 +108,16 @@ class _State:
     pins: dict[str, CommitId] = field(default_factory=dict)
     void: list[Void] = field(default_factory=list)
     seals: list[tuple[int, int]] = field(default_factory=list)
+    replaced: list[Replaced] = field(default_factory=list)
+    voided: list[Where] = field(default_factory=list)
+    """Encodings of checkpoints that an `open` made void."""
+    naming: Naming | None = None
+
+    def judge_names(self) -> None:
+        """From here on, what was let go of is not named again."""
+        if self.naming is None:
+            gone = [*self.voided, *(each.where for each, _ in self.dropped.values())]
+            self.naming = Naming((each.where for each in self.accepted.values()), gone)
 
 
 def replay(entries: Iterable[Entry]) -> LogView:
@@ -110,6 +134,7 @@ def replay(entries: Iterable[Entry]) -> LogView:
     return LogView(
         slots=slot, term=state.term, sealed=state.sealed, opened=state.opened, accepted=state.accepted,
         dropped=state.dropped, pins=state.pins, void=tuple(state.void), seals=tuple(state.seals),
+        replaced=tuple(state.replaced), let_go=state.naming.let_go if state.naming else frozenset(),
     )  # fmt: skip
 
 
@@ -130,6 +155,7 @@ def _refusal(state: _State, entry: Entry) -> str | None:  # noqa: PLR0911 - one 
         case Drop():
             return _drop_refusal(state, entry)
         case Compact():
+            state.judge_names()
             return _compact_refusal(state, entry)
         case Unpin():
             return None
@@ -147,7 +173,12 @@ def _commit_refusal(state: _State, entry: Commit) -> str | None:
     base = entry.where.base
     if base is not None and base.key() not in state.accepted:
         return f"its base {base.key()} does not stand here"
-    return None
+    return _lost(state, entry.where)
+
+
+def _lost(state: _State, where: Where) -> str | None:
+    lost = state.naming.lost(where) if state.naming else None
+    return f"{lost} was let go of before it" if lost else None
 
 
 def _pin_refusal(state: _State, entry: Pin) -> str | None:
@@ -165,6 +196,8 @@ def _drop_refusal(state: _State, entry: Drop) -> str | None:
 def _compact_refusal(state: _State, entry: Compact) -> str | None:
     if entry.commit.key() not in state.accepted:
         return f"{entry.commit.key()} does not stand here"
+    if entry.commit.key() in state.pins.values():
+        return f"{entry.commit.key()} was pinned before it"
     base = entry.where.base.key() if entry.where.base else None
     if base is not None and base not in state.accepted:
         return f"its base {base} does not stand here"
@@ -173,7 +206,7 @@ def _compact_refusal(state: _State, entry: Compact) -> str | None:
             return f"{base} would lean on itself"
         next_base = state.accepted[base].where.base if base in state.accepted else None
         base = next_base.key() if next_base else None
-    return None
+    return _lost(state, entry.where)
 
 
 def _apply(state: _State, slot: int, entry: Entry) -> None:
@@ -186,18 +219,38 @@ def _apply(state: _State, slot: int, entry: Entry) -> None:
             state.opened[entry.term] = entry
             _void_uncovered(state, entry)
         case Commit():
-            state.accepted[entry.what.id()] = Accepted(slot, entry.what, entry.where, entry.signatures)
+            _stand(state, Accepted(slot, entry.what, entry.where, entry.signatures))
         case Pin():
             state.pins[entry.name] = entry.commit.key()
         case Unpin():
             state.pins.pop(entry.name, None)
         case Drop():
             for commit in entry.commits:
-                if (gone := state.accepted.pop(commit.key(), None)) is not None:
+                if (gone := _fall(state, commit.key())) is not None:
                     state.dropped[commit.key()] = (gone, entry.bytes_after)
         case Compact():
-            old = state.accepted[entry.commit.key()]
-            state.accepted[entry.commit.key()] = replace(old, where=entry.where, compacted=True)
+            _encode_anew(state, entry)
+
+
+def _encode_anew(state: _State, entry: Compact) -> None:
+    old = state.accepted[entry.commit.key()]
+    state.replaced.append(Replaced(entry.commit.key(), old.where, entry.bytes_after))
+    _stand(state, replace(old, where=entry.where, compacted=True))
+    if state.naming is not None:
+        state.naming.leave(old.where)
+
+
+def _stand(state: _State, accepted: Accepted) -> None:
+    state.accepted[accepted.what.id()] = accepted
+    if state.naming is not None:
+        state.naming.take(accepted.where)
+
+
+def _fall(state: _State, key: CommitId) -> Accepted | None:
+    gone = state.accepted.pop(key, None)
+    if gone is not None and state.naming is not None:
+        state.naming.leave(gone.where)
+    return gone
 
 
 def _void_uncovered(state: _State, entry: Open) -> None:
@@ -205,6 +258,7 @@ def _void_uncovered(state: _State, entry: Open) -> None:
     for key in sorted(there):
         reason = uncovered(entry, there[key].what)
         if reason is not None:
-            state.accepted.pop(key, None)
+            _fall(state, key)
             state.dropped.pop(key, None)
+            state.voided.append(there[key].where)
             state.void.append(Void(there[key].slot, "commit", reason, key))

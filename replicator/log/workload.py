@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from replicator.errors import BaseGone, HeightTaken, NothingToRestore, NotOpen, ReplicatorError, Sealed, TermRegressed
 from replicator.log.authority import Authority
 from replicator.log.entries import Commit, Entry, Open, Pin, Seal, Unpin, from_record, to_record
+from replicator.log.naming import names
 from replicator.log.notary import UNSIGNED
 from replicator.log.replay import Accepted, LogView, replay
 from replicator.log.slots import SlotLog
@@ -214,6 +215,8 @@ def _decide_commit(view: LogView, what: What, where: Callable[[LogView], Where],
     place = where(view)
     if place.base is not None and place.base.key() not in view.accepted:
         raise BaseGone(f"{what.id()} leans on {place.base.key()}, which does not stand any more")
+    if gone := view.let_go & names(place):
+        raise BaseGone(f"{what.id()} leans on what a compaction replaced: {min(gone)}")
     return Commit(term=term, what=what, where=place)
 
 

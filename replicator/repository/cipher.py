@@ -70,6 +70,10 @@ class Cipher(Protocol):
 
     def begin(self, workload: str, salt: bytes) -> PushCipher: ...
 
+    def anew(self, manifest: Manifest, salt: bytes) -> PushCipher:
+        """For blocks of `manifest` that are stored anew under the ids that they have, and its packs that stay. KeyAbsent."""
+        ...
+
     def remember(self, digest: str, encoded: bytes) -> None:
         """Keep a manifest that was just shipped, for writers that cannot read it back."""
         ...
@@ -136,6 +140,10 @@ class PlainCipher:
 
     def begin(self, workload: str, salt: bytes) -> PlainPush:
         del workload
+        return PlainPush(salt)
+
+    def anew(self, manifest: Manifest, salt: bytes) -> PlainPush:
+        del manifest
         return PlainPush(salt)
 
     def remember(self, digest: str, encoded: bytes) -> None:

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 class EncryptedPush:
     """See `PushCipher`. Its key is wrapped and stored when the first pack or manifest needs it, and dies with it."""
 
-    def __init__(self, store: ObjectStore, ring: Keyring, bound: vault.Bound) -> None:
+    def __init__(self, store: ObjectStore, ring: Keyring, bound: vault.Bound, block_key: bytes) -> None:
+        """`block_key` makes ids of blocks: the writer's own, or that of the manifest whose blocks are stored anew."""
         self._store = store
         self._ring = ring
         self._bound = bound
@@ -42,8 +43,7 @@ class EncryptedPush:
         self._salt = b""
         self._pack_key = b""
         self._packs: dict[str, PackKey] = {}
-        writer = ring.seed(ring.signer(("writer",), "a push").name)
-        self._block_key = self._suite.derive(writer, ring.trust.scope.encode(), "block ids")
+        self._block_key = block_key
         self.overhead_bytes = self._suite.overhead_bytes
 
     def name(self, digest: str) -> str:
@@ -112,7 +112,18 @@ class Encrypted:
 
     def begin(self, workload: str, salt: bytes) -> EncryptedPush:
         del salt
-        return EncryptedPush(self._store, self._ring, self._bound(workload))
+        writer = self._ring.seed(self._ring.signer(("writer",), "a push").name)
+        block_key = self._suite.derive(writer, self._ring.trust.scope.encode(), "block ids")
+        return EncryptedPush(self._store, self._ring, self._bound(workload), block_key)
+
+    def anew(self, manifest: Manifest, salt: bytes) -> EncryptedPush:
+        del salt
+        told = manifest.encryption
+        if told is None:
+            raise DataCorrupt("a manifest in an encrypted repository says nothing of its key")
+        push = EncryptedPush(self._store, self._ring, self._bound(told.workload), bytes.fromhex(told.block_key))
+        push.lean(manifest)
+        return push
 
     def remember(self, digest: str, encoded: bytes) -> None:
         self._memory.put(digest, encoded)

@@ -47,6 +47,11 @@ DRILL = "drill-"
 """How pins of drills begin: nobody waits for them."""
 
 
+def as_it_is_now(repository: Repository, workload: str, accepted: Accepted) -> Accepted:
+    """The commit as the log says it, read once its pin stands: a compaction may have encoded it anew before that."""
+    return repository.log(workload).view().accepted.get(accepted.what.id(), accepted)
+
+
 def let_go(repository: Repository, workload: str, kind: str) -> list[str]:
     """Take back the pins of a kind that a process left which was killed; their names. Nothing where none may be written."""
     log = repository.log(workload)

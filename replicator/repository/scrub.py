@@ -131,7 +131,7 @@ def scrub(
             progress(size)
         damaged.pop(key, None)
         after = key
-        if why is not None:
+        if why is not None and key in needed(repository):  # a compaction, or a drop, may have let go of it meanwhile
             damaged[key] = why
             for workload, accepted in needers:
                 say(repository, workload, accepted, verifier, Verdict("stored", ok=False, reason=why))

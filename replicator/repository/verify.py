@@ -90,11 +90,22 @@ def verify(
     if repository.cipher.readable:
         verdicts += (check_decoded(repository, accepted, progress),)
     well = all(verdict.ok for verdict in verdicts)
+    if not well and (now := encoded_anew(repository, workload, accepted)) is not None:
+        return verify(repository, workload, now, verifier, progress, repaired=repaired)
     others = repository.receipts.failed(workload, accepted.slot) if repaired and well else []
     for verdict in verdicts:
         back = [each for each in others if verdict.level == "decoded" and each.level != "proved"]
         say(repository, workload, accepted, verifier, verdict, takes_back=back)
     return verdicts
+
+
+def encoded_anew(repository: Repository, workload: str, accepted: Accepted) -> Accepted | None:
+    """The checkpoint as it is now, where a compaction replaced its encoding since it was looked up.
+
+    What is missing of the old one is no damage.
+    """
+    now = repository.log(workload).view().accepted.get(accepted.what.id())
+    return now if now is not None and now.where != accepted.where else None
 
 
 def say(
@@ -161,6 +172,8 @@ def _sampled(
 ) -> Sampled:
     read = done = of = 0
     there = check_stored(repository, accepted)
+    if not there.ok and (now := encoded_anew(repository, workload, accepted)) is not None:
+        return _sampled(repository, workload, now, risk, budget, verifier, dice, progress)
     if not there.ok:
         say(repository, workload, accepted, verifier, there)
         return Sampled(risk, 0, 0, 0, there.reason)
@@ -177,6 +190,8 @@ def _sampled(
             if progress is not None:
                 progress(len(plain))
     except DataCorrupt as error:
+        if (now := encoded_anew(repository, workload, accepted)) is not None:
+            return _sampled(repository, workload, now, risk, budget, verifier, dice, progress)
         reason = str(error)
         say(repository, workload, accepted, verifier, Verdict("decoded", ok=False, reason=reason))
     return Sampled(risk, read, of, done, reason)

@@ -90,7 +90,8 @@ def _needed(logs: Mapping[str, Sequence[Entry]]) -> set[str]:
             if not isinstance(entry, Commit | Compact):
                 continue
             commit = entry.what.id() if isinstance(entry, Commit) else entry.commit.key()
-            if n not in void or commit in pinned:
+            stood = isinstance(entry, Commit) or commit in view.accepted or commit in view.dropped
+            if (n not in void and stood) or commit in pinned:
                 needed.add(manifest_key(entry.where.manifest.digest))
                 needed.update(pack_key(pack.digest) for pack in entry.where.packs)
     return needed

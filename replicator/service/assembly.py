@@ -68,7 +68,7 @@ def build(config: ServiceConfig, watched: WatchedWorkload, uplink: Uplink, keys:
     own_url = next(each.url for each in config.destinations if each.name == config.own)
     keeping = Keeping(
         unshaped(config.own, own_url), watched.name, config.verifier or config.site, watched.keep, config.drop_grace_s,
-        config.poll_s,
+        config.poll_s, compacts=watched.compact,
     )  # fmt: skip
     wake = [threading.Event() for _ in config.destinations]
     made = Workload(

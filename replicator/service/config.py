@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from replicator.admission import DEFAULT, Policy, Reason
 from replicator.errors import ReplicatorError
 from replicator.model import Level
+from replicator.retention.compaction import CompactionPolicy
 from replicator.retention.policy import Policy as Retention
 
 if TYPE_CHECKING:
@@ -91,6 +92,8 @@ class WatchedWorkload(Frozen):
     """The folder below which the trainer writes its checkpoints."""
     keep: Annotated[int, Field(ge=1)] | Retention = 20
     """How many checkpoints each repository keeps, pins aside; or a policy."""
+    compact: CompactionPolicy | None = None
+    """Which packs the own repository's keeper writes anew, once a day; None: none."""
     admission: Admission = Admission()
     rpo_s: float | None = Field(default=None, ge=0)
     """The recovery point objective, by which metrics judge and destinations are served."""

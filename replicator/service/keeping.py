@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import structlog
 
 from replicator.errors import ReplicatorError
+from replicator.repository.compact import compact, usage_of
 from replicator.repository.packs import manifest_key, pack_key
 from replicator.repository.retain import drop_entry, removable
 from replicator.repository.ruling import is_suspect
 from replicator.repository.verify import verify
+from replicator.retention.compaction import CompactionPolicy, plan_compaction
 from replicator.retention.decide import Decision, retain
 from replicator.retention.litter import LITTERED, MARGIN_S, Litter, litter
 from replicator.retention.policy import Policy
@@ -23,11 +25,13 @@ if TYPE_CHECKING:
 
     from replicator.log.entries import Drop
     from replicator.log.replay import Accepted, LogView
+    from replicator.model import CommitId
     from replicator.repository.repository import Repository
 
 _log = structlog.get_logger("replicator")
 _DEMANDED = ("stored", "decoded")
 SWEEP_EVERY_S = 3600.0
+COMPACT_EVERY_S = 86400.0
 DECIDE_EVERY_S = 30.0
 """How often it is decided anew what stays, where nothing was committed or verified meanwhile: time alone may change it."""
 
@@ -49,11 +53,16 @@ class Keeping:
     verified: int = 0
     failed: int = 0
     trouble: str | None = None
-    _judged: set[int] = field(default_factory=set[int])
+    compacts: CompactionPolicy | None = None
+    """What is written anew, every day; None: nothing. It takes a recipient's key where the repository is encrypted."""
+    compacted: int = 0
+    _judged: dict[int, str] = field(default_factory=dict[int, str])
+    """By slot, the manifest that was read."""
     swept: int = 0
     """Objects that nobody could need any more, and that were removed."""
     _removed: set[str] = field(default_factory=set[str])
     _swept_at: float | None = None
+    _compacted_at: float | None = None
     _decided: tuple[int, int, float] = (0, 0, 0.0)
     """At which slot, with how many verified, and when it was last decided what stays."""
 
@@ -66,6 +75,7 @@ class Keeping:
                 self.verify_new(stop)
                 self.let_go()
                 self.sweep()
+                self.compact()
                 self.trouble = None
             except (ReplicatorError, OSError) as error:
                 self.trouble = str(error)
@@ -75,10 +85,11 @@ class Keeping:
         """Write receipts for commits that have none of ours, newest first."""
         view = self.repository.log(self.workload).view()
         for accepted in reversed(view.in_order()):
-            if accepted.slot in self._judged or stop.is_set():
+            manifest = accepted.where.manifest.digest
+            if self._judged.get(accepted.slot) == manifest or stop.is_set():
                 continue
             verdicts = verify(self.repository, self.workload, accepted, self.verifier)
-            self._judged.add(accepted.slot)
+            self._judged[accepted.slot] = manifest
             self.verified += 1
             for verdict in verdicts:
                 if not verdict.ok:
@@ -101,11 +112,39 @@ class Keeping:
             self._decided = (view.slots, self.verified, now)
         view, now = log.view(), self.repository.clock()
         others = [self.repository.log(name).view() for name in self.repository.workloads() if name != self.workload]
-        packs, manifests = removable(view, others, now)
+        packs, manifests = removable(view, others, now, doubted=self._doubted(view))
         for key in sorted([pack_key(name) for name in packs] + [manifest_key(name) for name in manifests]):
             if key not in self._removed:
                 self.repository.store.delete(key)
                 self._removed.add(key)
+
+    def _doubted(self, view: LogView) -> set[CommitId]:
+        """Commits encoded anew whose encoding some verifier found damaged: what they had before stays."""
+        waiting = {
+            each.commit
+            for each in view.replaced
+            if manifest_key(each.where.manifest.digest) not in self._removed and each.commit in view.accepted
+        }
+        return {key for key in waiting if self.repository.receipts.damaged(self.workload, view.accepted[key].slot)}
+
+    def compact(self) -> None:
+        """Write anew what is worth it; every day. KeyAbsent where nobody here can read what is encrypted."""
+        now = self.repository.clock()
+        if self.compacts is None or (
+            self._compacted_at is not None and 0 <= now - self._compacted_at < COMPACT_EVERY_S
+        ):
+            return
+        view = self.repository.log(self.workload).view()
+        if view.writable:
+            plan = plan_compaction(view, usage_of(self.repository, view), self.compacts)
+            if plan.rewrites:
+                done = compact(self.repository, self.workload, plan, view, grace_s=self.grace_s)
+                self.compacted += len(done.done)
+                _log.info(
+                    "compacted", repository=self.repository.name, workload=self.workload, checkpoints=len(done.done),
+                    freed_bytes=plan.freed_bytes, written_bytes=done.written_bytes, left=done.left,
+                )  # fmt: skip
+        self._compacted_at = now
 
     def sweep(self) -> None:
         """Remove what pushes that never committed, void commits and killed writers left; every hour."""

@@ -21,7 +21,7 @@ from blake3 import blake3
 from replicator.errors import NothingToRestore, ReplicatorError
 from replicator.layouts import inspect
 from replicator.model import CommitId
-from replicator.repository.pinning import pinned
+from replicator.repository.pinning import as_it_is_now, pinned
 from replicator.repository.restore import holds, restore
 from replicator.repository.select import select
 from replicator.service.intake import sign
@@ -181,6 +181,7 @@ def _bring(repository: Repository, accepted: Accepted, folder: Path) -> Path:
     with pinned(repository, accepted.what.workload, accepted, reason=f"resume in {folder}") as held:
         if not held:
             log.warning("no pin is held; a keeper may drop this checkpoint while it is read")
+        accepted = as_it_is_now(repository, accepted.what.workload, accepted)
         restore(repository, accepted, staging if single else _clear(target))
     if single:
         (staging / name).replace(_clear(target))

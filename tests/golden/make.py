@@ -16,13 +16,17 @@ from replicator.crypto.keyring import Keyring, from_machine
 from replicator.crypto.suites import DEFAULT, NONE
 from replicator.crypto.trust import TrustedRepository
 from replicator.log.counters import Run
-from replicator.log.entries import Commit, Drop, Open
+from replicator.log.entries import Commit, Drop, Open, to_record
 from replicator.model import CommitId, Finding, Id
+from replicator.repository.compact import compact, usage_of
 from replicator.repository.format import initialise
+from replicator.repository.packs import manifest_key, pack_key
 from replicator.repository.repository import Repository
+from replicator.repository.retain import removable
 from replicator.repository.ship import Push, ship
 from replicator.repository.snapshot import take_snapshot
 from replicator.repository.verify import verify
+from replicator.retention.compaction import CompactionPolicy, plan_compaction
 from replicator.stores.local import LocalStore
 
 if TYPE_CHECKING:
@@ -113,6 +117,32 @@ def make_counted(target: Path, peer: Path, sources: Path) -> None:
     log.append(lambda _: Commit(term=2, what=again.what, where=again.where))
 
 
+def make_compacted(target: Path, sources: Path, keys: Keyring | None = None) -> None:
+    """Checkpoints that were encoded anew, the old bytes gone; and a late commit that names what was let go of."""
+    made = new(target, keys)
+    log = made.log("gpt")
+    log.open(Open(term=1, writer="east"))
+    stale = push(made, sources, (1, 1), 10)
+    for height in (2, 3, 4):
+        push(made, sources, (1, height), 10 * height)
+    log.append(lambda _: Drop(term=1, commits=(Id(term=1, height=1),), bytes_after=0.0, reason="golden"))
+    view = log.view()
+    plan = plan_compaction(view, usage_of(made, view), CompactionPolicy(spare=1), full=[CommitId(1, 2), CommitId(1, 3)])
+    compact(made, "gpt", plan, view, grace_s=0.0)
+    late = stale.what.model_copy(update={"height": 5, "step": 50})
+    log._slots.append(  # as a writer of an older version, which judges nothing
+        lambda _: to_record(
+            Commit(term=1, what=late, where=view.accepted[CommitId(1, 3)].where, signatures=made.notary.vouch(late))
+        )
+    )
+    log.append(lambda _: Drop(term=1, commits=(Id(term=1, height=4),), bytes_after=0.0, reason="golden"))
+    packs, manifests = removable(log.view(), [], 9e9)
+    for name in sorted(packs):
+        made.store.delete(pack_key(name))
+    for name in sorted(manifests):
+        made.store.delete(manifest_key(name))
+
+
 def make_encrypted(target: Path, sources: Path) -> None:
     """The first repository again, encrypted and signed, beside all of its keys: they lock nothing else."""
     found(target / "keys", scope="golden", how=None, unlocking=from_machine())
@@ -124,3 +154,9 @@ if __name__ == "__main__":
     make(folder / "repository", folder / "sources")
     make_counted(folder / "counted", folder / "peer", folder / "counted-sources")
     make_encrypted(folder / "encrypted", folder / "encrypted-sources")
+    make_compacted(folder / "compacted", folder / "compacted-sources")
+    found(folder / "compacted-encrypted" / "keys", scope="golden", how=None, unlocking=from_machine())
+    make_compacted(
+        folder / "compacted-encrypted" / "repository", folder / "compacted-encrypted-sources",
+        Keyring(folder / "compacted-encrypted" / "keys"),
+    )  # fmt: skip

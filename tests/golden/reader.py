@@ -198,6 +198,8 @@ def standing(log: list[tuple[str, dict]]) -> dict[tuple[int, int], dict]:
     stand: dict[tuple[int, int], dict] = {}
     dropped: dict[tuple[int, int], dict] = {}
     pins: dict[str, tuple[int, int]] = {}
+    named: set[str] = set()
+    judged = False
     for kind, body in log:
         term = body["term"]
         if kind == "seal":
@@ -215,10 +217,12 @@ def standing(log: list[tuple[str, dict]]) -> dict[tuple[int, int], dict]:
             base = body["where"]["base"]
             identity = key(body["what"])
             fresh = identity not in stand and identity not in dropped and identity[0] <= term
+            fresh = fresh and not (judged and let_go(body["where"], named, stand))
             if identity[0] < term and voids(opening, body["what"]):
                 continue
             if fresh and (base is None or key(base) in stand):
                 stand[identity] = body
+                named |= needs(body["where"])
         elif kind == "pin" and key(body["commit"]) in stand:
             pins[body["name"]] = key(body["commit"])
         elif kind == "unpin":
@@ -227,9 +231,31 @@ def standing(log: list[tuple[str, dict]]) -> dict[tuple[int, int], dict]:
             for each in body["commits"]:
                 if (gone := stand.pop(key(each), None)) is not None:
                     dropped[key(each)] = gone
-        elif kind == "compact" and key(body["commit"]) in stand:
-            stand[key(body["commit"])] = {**stand[key(body["commit"])], "where": body["where"]}
+        elif kind == "compact":
+            identity, judged = key(body["commit"]), True
+            if identity in stand and identity not in pins.values() and compacts(body["where"], identity, named, stand):
+                stand[identity] = {**stand[identity], "where": body["where"]}
+                named |= needs(body["where"])
     return stand
+
+
+def needs(where: dict) -> set[str]:
+    return {where["manifest"]["digest"], *(pack["digest"] for pack in where["packs"])}
+
+
+def let_go(where: dict, named: set[str], stand: dict[tuple[int, int], dict]) -> bool:
+    """Whether it needs something that was named once and is needed by nothing that stands."""
+    return bool(needs(where) & named - {each for commit in stand.values() for each in needs(commit["where"])})
+
+
+def compacts(where: dict, identity: tuple[int, int], named: set[str], stand: dict[tuple[int, int], dict]) -> bool:
+    base, found = where["base"], not let_go(where, named, stand)
+    while base is not None:
+        if key(base) not in stand:
+            return found and base is not where["base"]
+        found = found and key(base) != identity
+        base = stand[key(base)]["where"]["base"] if found else None
+    return found
 
 
 def left(log: list[tuple[str, dict]], identity: tuple[int, int]) -> bool:

@@ -72,6 +72,21 @@ def test_the_golden_log_says_what_it_said_and_who_said_it(golden):
         assert to_record(from_record(record, "log/gpt")) == (record.kind, record.body)
 
 
+def test_encoded_anew_by_a_keeper_it_is_read_by_each_recipient_and_carries_its_writers_word(tmp_path):
+    shutil.copytree(HERE / "compacted-encrypted", tmp_path / "golden")
+    for path in (tmp_path / "golden" / "keys").glob("*.key"):
+        path.chmod(0o600)
+    for recipient in ("operator", "escrow"):
+        done = theirs(tmp_path / "golden", tmp_path / recipient, str(tmp_path / "golden" / "keys"), recipient)
+        assert done.stdout.strip() == "30", done.stderr
+        assert contents(tmp_path / recipient) == contents(source(tmp_path / f"made-{recipient}", 30))
+    repository = ours(tmp_path / "golden")
+    view = repository.log("gpt").view()
+    assert len(view.replaced) == 2
+    assert all(check_decoded(repository, accepted).ok for accepted in view.in_order())
+    assert {repository.notary.vouched(a.what, a.signatures, "here") for a in view.in_order()} == {"writer"}
+
+
 def test_the_second_reader_is_small():
     assert len((HERE / "reader.py").read_text().splitlines()) < 400
 

@@ -82,7 +82,24 @@ def test_of_two_checkpoints_under_one_name_both_readers_restore_the_one_that_its
     assert contents(tmp_path / "second") == contents(tmp_path / "ours") == contents(source(tmp_path / "made", 35))
 
 
-@pytest.mark.parametrize("folder", ["repository", "counted"])
+def test_what_was_encoded_anew_is_restored_by_both_readers_and_what_names_old_bytes_is_void_to_both(tmp_path):
+    shutil.copytree(HERE / "compacted", tmp_path / "golden")
+    repository = Repository("west", LocalStore(tmp_path / "golden"))
+    view = repository.log("gpt").view()
+    assert [str(key) for key in sorted(view.accepted)] == ["1.2", "1.3"]
+    assert [str(each.commit) for each in view.replaced] == ["1.2", "1.3"]
+    assert [(str(void.commit), "was let go of before it" in void.reason) for void in view.void] == [("1.5", True)]
+    assert all(check_decoded(repository, accepted).ok for accepted in view.in_order())
+    done = subprocess.run(
+        [sys.executable, str(HERE / "reader.py"), str(tmp_path / "golden"), "gpt", str(tmp_path / "second")],
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert done.stdout.strip() == "30"
+    restore(repository, select(repository, "gpt", "latest"), tmp_path / "ours")
+    assert contents(tmp_path / "second") == contents(tmp_path / "ours") == contents(source(tmp_path / "made", 30))
+
+
+@pytest.mark.parametrize("folder", ["repository", "counted", "compacted"])
 def test_records_of_older_versions_are_written_by_this_one_as_they_were_read(folder):
     log = SlotLog(LocalStore(HERE / folder), "log/gpt", clock=lambda: 0.0, token=lambda: "")
     for record in log.read():

@@ -8,12 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from replicator.errors import OutcomeUnknown, StoreUnavailable, TermRegressed
-from replicator.log.entries import Commit, Drop, Entry, to_record
+from replicator.log.entries import Commit, Compact, Drop, Entry, to_record
 from replicator.log.slots import SlotLog
 from replicator.model import Id, PackRef, What, Where
 from replicator.repository.retain import drop_entry
 from replicator.retention.decide import retain
 from replicator.retention.policy import Policy
+from tests.simulation.compactor import encode_anew
 from tests.simulation.world import WORKLOAD, World
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from tests.simulation.schedule import Actor
 
-NOTHING = PackRef(digest="manifest", size_bytes=1)
 TROUBLE = (StoreUnavailable, OutcomeUnknown, TermRegressed)
 
 
@@ -42,7 +42,7 @@ def zombie(world: World, name: str, heights: tuple[int, ...]) -> Callable[[Actor
                 workload=WORKLOAD, name="c", term=1, height=height, step=height, attempt=f"east-{actor.name}",
                 root=f"{actor.name}-{height}", size_bytes=1, files=1, saved_at=0.0,
             )  # fmt: skip
-            where = Where(manifest=NOTHING, packs=packs, base=base, shipped_bytes=1)
+            where = Where(manifest=_manifest(what), packs=packs, base=base, shipped_bytes=1)
             if not _push_in(world, actor, name, Commit(term=1, what=what, where=where)):
                 return
 
@@ -80,9 +80,33 @@ def copier(world: World, source: str, target: str) -> Callable[[Actor], None]:
             return
         for entry in entries:
             if isinstance(entry, Commit) and entry.what.term < view.term and entry.what.id() not in view.accepted:
-                where = Where(manifest=NOTHING, packs=(), shipped_bytes=1)
+                where = Where(manifest=_manifest(entry.what), packs=(), shipped_bytes=1)
                 if not _push_in(world, actor, target, Commit(term=view.term, what=entry.what, where=where)):
                     return
+
+    return live
+
+
+def _manifest(what: What) -> PackRef:
+    return PackRef(digest=f"manifest-{what.root}", size_bytes=1)
+
+
+def stale_compactor(world: World, name: str) -> Callable[[Actor], None]:
+    """Encodes anew what it saw once, and takes whatever slot it gets with that."""
+
+    def live(actor: Actor) -> None:
+        actor.wait("look for old ones", lambda: len(world.view(name).accepted) > 1)
+        try:
+            view = world.log(actor, name).view()
+            if not view.accepted:
+                return
+            chosen = view.in_order()[0]
+            where = encode_anew(world, actor, name, chosen)
+        except TROUBLE:
+            return
+        actor.wait("dream", lambda: True)
+        commit = Id(term=chosen.what.term, height=chosen.what.height)
+        _push_in(world, actor, name, Compact(term=max(view.term, 1), commit=commit, where=where, bytes_after=0.5))
 
     return live
 

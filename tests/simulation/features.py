@@ -15,7 +15,7 @@ EVERY = frozenset({
     "three terms", "an acknowledgement in a later term", "two repositories acknowledged", "the set was changed",
     "a commit was void", "a checkpoint was dropped", "bytes were deleted", "a delta stood", "a loss was consented to",
     "an assignment was lost to another", "a term was ended without a commit",
-    "a height was given out twice",
+    "a height was given out twice", "a checkpoint was encoded anew", "a commit named what was let go of",
 })  # fmt: skip
 
 
@@ -41,6 +41,10 @@ def reached(world: World, scheduler: Scheduler) -> Iterator[str]:
         "a delta stood": any(each.where.base for view in views for each in view.accepted.values()),
         "a loss was consented to": any(each.unknown for each in assignments),
         "an assignment was lost to another": len({label for _, label in claims}) < len({*claims}),
+        "a checkpoint was encoded anew": any(view.replaced for view in views),
+        "a commit named what was let go of": any(
+            "was let go of" in void.reason for view in views for void in view.void if void.kind == "commit"
+        ),
         "a height was given out twice": any(
             "names another" in void.reason for view in views for void in view.void if void.kind == "commit"
         ),

@@ -94,6 +94,8 @@ def restorer(world: World, name: str, *, holds: bool = False) -> Callable[[Actor
                 return
             chosen = view.in_order()[0]
             log.pin(actor.name, chosen.what.id(), reason="restore", term=view.term)
+            if world.bug != "reads what it saw before its pin":
+                chosen = log.view().accepted.get(chosen.what.id(), chosen)
             _read(world, store, actor, [pack.digest for pack in chosen.where.packs])
             if not holds:
                 log.unpin(actor.name, term=view.term)

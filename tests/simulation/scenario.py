@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from unittest import mock
 
-from tests.simulation.careless import copier, stale_keeper, zombie
+from replicator.log.naming import Naming
+from tests.simulation.careless import copier, stale_compactor, stale_keeper, zombie
 from tests.simulation.choosers import Seeded
+from tests.simulation.compactor import compactor
 from tests.simulation.features import reached
 from tests.simulation.invariants import summary, violations
 from tests.simulation.keeper import keeper, restorer
@@ -16,10 +20,16 @@ from tests.simulation.schedule import Budget, Scheduler
 from tests.simulation.writer import verifier, writer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tests.simulation.world import World
 
+COMPACTING = (
+    "compacts, then deletes what it saw",
+    "deletes, then compacts",
+    "reads what it saw before its pin",
+    "names what was let go of",
+)
 BUGS = (
     "receipts-only seal",
     "list-then-put",
@@ -29,8 +39,9 @@ BUGS = (
     "heads of every term taken from the seals",
     "heads without counters",
     "no word from those that acknowledge",
+    *COMPACTING,
 )
-FORGETFUL = BUGS[-2:]
+FORGETFUL = BUGS[6:8]
 """Bugs that matter only where a height is given out twice."""
 
 
@@ -62,8 +73,10 @@ def run(seed: int, bug: str = "", kind: type[World] = ModelWorld) -> Outcome:
     _people(chance, world, scheduler, receipts=bug == "receipts-only seal" or chance.random() < 0.2)
     _strangers(chance, world, scheduler)
     _weather(chance, world, scheduler)
-    scheduler.run()
-    found = violations(world, scheduler)
+    _compactors(random.Random(f"compaction {seed}"), world, scheduler)
+    with _careless_replay() if bug == "names what was let go of" else contextlib.nullcontext():
+        scheduler.run()
+        found = violations(world, scheduler)
     assignments = list(world.assignments())
     return Outcome(
         seed, found, lambda: scheduler.story() + "\n" + summary(assignments), frozenset(reached(world, scheduler)),
@@ -107,6 +120,30 @@ def _strangers(chance: random.Random, world: World, scheduler: Scheduler) -> Non
     if len(world.repositories) > 1 and chance.random() < 0.2:
         source, target = chance.sample(world.repositories, 2)
         scheduler.add("copier", copier(world, source, target))
+
+
+def _compactors(chance: random.Random, world: World, scheduler: Scheduler) -> None:
+    planted = world.bug in COMPACTING
+    if world.bug == "sparse slots" or not (planted or chance.random() < 0.3):
+        return
+    for n in range(chance.choice([1, 1, 2])):
+        scheduler.add(f"compactor-{n}", compactor(world, "N"))
+    if chance.random() < 0.3:
+        scheduler.add("stale-compactor", stale_compactor(world, "N"))
+    if (planted or chance.random() < 0.5) and "restorer" not in scheduler.actors:
+        scheduler.add("restorer", restorer(world, "N"))
+    if planted and "zombie" not in scheduler.actors:
+        scheduler.add("zombie", zombie(world, "N", (51, 52, 53)))
+
+
+@contextlib.contextmanager
+def _careless_replay() -> Iterator[None]:
+    """The planted bug: whoever reads a log takes it that what was let go of is there."""
+    with (
+        mock.patch.object(Naming, "lost", lambda _self, _where: None),
+        mock.patch.object(Naming, "let_go", frozenset[str]()),
+    ):
+        yield
 
 
 def _weather(chance: random.Random, world: World, scheduler: Scheduler) -> None:

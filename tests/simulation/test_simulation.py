@@ -32,6 +32,10 @@ SIGNS = {
     "heads of every term taken from the seals": "although assignment",
     "heads without counters": "names two checkpoints",
     "no word from those that acknowledge": "was acknowledged and",
+    "compacts, then deletes what it saw": "its pack",
+    "deletes, then compacts": "its pack",
+    "reads what it saw before its pin": "did not find its pack",
+    "names what was let go of": "its pack",
 }
 
 

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from replicator.log.workload import WorkloadLog
     from tests.simulation.schedule import Actor
 
-PLACE = PackRef(digest="manifest", size_bytes=1)
-
 
 def writer(
     world: World,
@@ -137,10 +135,11 @@ def _send_packs(world: World, actor: Actor, name: str, view: LogView, root: str,
     base: Accepted | None = view.in_order()[-1] if lean and view.accepted else None
     pack = PackRef(digest=f"{root}-{name}-{'delta' if base else 'key'}", size_bytes=1)
     claim(world.store(actor, name), f"packs/{pack.digest}", b"bytes", sleep=lambda _: None)
+    place = PackRef(digest=f"manifest-{pack.digest}", size_bytes=1)
     if base is None:
-        return Where(manifest=PLACE, packs=(pack,), shipped_bytes=1)
+        return Where(manifest=place, packs=(pack,), shipped_bytes=1)
     leaning = Id(term=base.what.term, height=base.what.height)
-    return Where(manifest=PLACE, packs=(*base.where.packs, pack), base=leaning, shipped_bytes=1)
+    return Where(manifest=place, packs=(*base.where.packs, pack), base=leaning, shipped_bytes=1)
 
 
 def verifier(world: World, name: str, *, rounds: int) -> Callable[[Actor], None]:
