@@ -1,7 +1,7 @@
 """Where a site keeps its checkpoints: the repository, sealed and opened for the terms that stand."""
 
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 import pulumi
 
@@ -18,6 +18,8 @@ class CheckpointStoreArgs(TypedDict):
     """Name of the environment."""
     workloads: pulumi.Input[Sequence[pulumi.Input[str]]]
     """Workloads whose checkpoints are kept."""
+    keys: NotRequired[pulumi.Input[str]]
+    """Folder of the operator's trust file and keys; if it is left out, nothing is encrypted or signed."""
 
 
 class CheckpointStore(pulumi.ComponentResource):
@@ -34,6 +36,7 @@ class CheckpointStore(pulumi.ComponentResource):
             witness=args["witness"],
             environment=args["environment"],
             workloads=args["workloads"],
+            keys=args.get("keys"),
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.url = repository.url

@@ -45,6 +45,8 @@ class EnvironmentArgs(TypedDict):
     """The repositories of all sites."""
     sites: Sequence[str]
     """The sites that this stack owns: their roles are read."""
+    keys: NotRequired[pulumi.Input[str]]
+    """Folder of the operator's trust file and keys; if it is left out, nothing is encrypted or signed."""
 
 
 class Environment(pulumi.ComponentResource):
@@ -65,6 +67,7 @@ class Environment(pulumi.ComponentResource):
             workloads=args["workloads"],
             repositories=repositories.apply(lambda every: [str(each["url"]) for each in every]),
             sites=repositories.apply(lambda every: [str(each["site"]) for each in every]),
+            keys=args.get("keys"),
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.environment_id = entry.environment_id
@@ -82,6 +85,7 @@ def _roles(site: str, args: EnvironmentArgs, after: pulumi.InvokeOutputOptions) 
         repository=pulumi.Output.from_input(args["repositories"]).apply(lambda every: _repository(site, every)),
         primary=args["primary"],
         workloads=pulumi.Output.from_input(args["workloads"]).apply(_carried),
+        keys=args.get("keys"),
         opts=after,
     )
 

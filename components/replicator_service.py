@@ -62,6 +62,10 @@ class WatchedWorkload(TypedDict):
     """Its recovery point objective in seconds, by which destinations are served and metrics judge."""
     receipts: NotRequired[pulumi.Input[Sequence[pulumi.Input[str]]]]
     """Which receipts a checkpoint needs to count as received; `stored` and `decoded` if it is left out."""
+    code: NotRequired[pulumi.Input[str]]
+    """Folder of the training program's repository, whose commit each checkpoint names; else what the checkpoints lie in."""
+    trains_here: NotRequired[pulumi.Input[bool]]
+    """Whether its trainer runs on the site's machine with the site's interpreter, whose packages checkpoints then name."""
 
 
 class Proving(TypedDict):
@@ -86,6 +90,8 @@ class ReplicatorServiceArgs(TypedDict):
     """The repositories to ship to and to verify: this site's own, and the others'."""
     workloads: pulumi.Input[Sequence[pulumi.Input[WatchedWorkload]]]
     """What is shipped."""
+    keys: NotRequired[pulumi.Input[str]]
+    """Folder of this site's trust file and keys; if it is left out, its repositories are plain."""
     prover: NotRequired[Proving | None]
     """Nothing is proved here if it is left out."""
 
@@ -100,6 +106,7 @@ class ReplicatorService(pulumi.ComponentResource):
             folder=args["folder"],
             destinations=args["destinations"],
             workloads=args["workloads"],
+            keys=args.get("keys"),
         )
         resources.Replicator(
             name,

@@ -11,12 +11,19 @@ from typing import TYPE_CHECKING, cast
 
 import pulumi
 
-from drstack.components.checkpoint_store import CheckpointStore
-from drstack.components.environment import AssignedWorkload, Environment
+from drstack.components.checkpoint_store import CheckpointStore, CheckpointStoreArgs
+from drstack.components.environment import AssignedWorkload, Environment, EnvironmentArgs
 from drstack.components.gpu_cluster import ClusterJob, ClusterReplicas, GpuCluster
 from drstack.components.local import resources
 from drstack.components.plan import local
-from drstack.components.replicator_service import Admission, Proving, ReplicatorService, Retention, WatchedWorkload
+from drstack.components.replicator_service import (
+    Admission,
+    Proving,
+    ReplicatorService,
+    ReplicatorServiceArgs,
+    Retention,
+    WatchedWorkload,
+)
 from drstack.components.traffic import Traffic
 from drstack.spec.objectives import objectives
 from drstack.spec.standby import standby_slots
@@ -62,31 +69,21 @@ class Site(pulumi.ComponentResource):
             on_destroy=platform.on_destroy,
             opts=pulumi.ResourceOptions(parent=self),
         )
+        kept: CheckpointStoreArgs = {
+            "folder": folder,
+            "witness": witness,
+            "environment": declared.environment,
+            "workloads": tuple(local.replicated(declared)),
+        }
+        if (operators := local.keys_folder(declared, args.root)) is not None:
+            kept["keys"] = operators
         store = CheckpointStore(
             name,
-            {
-                "folder": folder,
-                "witness": witness,
-                "environment": declared.environment,
-                "workloads": tuple(local.replicated(declared)),
-            },
+            kept,
             pulumi.ResourceOptions(parent=self, depends_on=[ground]),
         )
         after_store = pulumi.ResourceOptions(parent=self, depends_on=[store])
-        service = ReplicatorService(
-            name,
-            {
-                "folder": folder,
-                "site": site,
-                "destinations": [
-                    {"name": each.site, "url": each.repository}
-                    for each in local.destinations(declared, site, args.root)
-                ],
-                "workloads": _watched(declared),
-                "prover": _proving(declared),
-            },
-            after_store,
-        )
+        service = ReplicatorService(name, _service(declared, site, args), after_store)
         cluster = GpuCluster(
             name,
             {
@@ -138,24 +135,38 @@ def declared_environment(
     """The component of a whole environment, of which this stack owns `sites`. EnvironmentUnknown if one is not there."""
     for site in sites:
         local.local_site(declared, site)
-    return Environment(
-        declared.environment,
-        {
-            "environment": declared.environment,
-            "witness": local.witness_url(declared, root),
-            "primary": declared.primary,
-            "workloads": {name: AssignedWorkload(**each) for name, each in local.assigned_workloads(declared).items()},
-            "repositories": [
-                {"site": site, "url": each.repository} for site, each in local.places(declared, root).items()
-            ],
-            "sites": sites,
-        },
-        opts,
-    )
+    told: EnvironmentArgs = {
+        "environment": declared.environment,
+        "witness": local.witness_url(declared, root),
+        "primary": declared.primary,
+        "workloads": {name: AssignedWorkload(**each) for name, each in local.assigned_workloads(declared).items()},
+        "repositories": [{"site": site, "url": each.repository} for site, each in local.places(declared, root).items()],
+        "sites": sites,
+    }
+    if (keys := local.keys_folder(declared, root)) is not None:
+        told["keys"] = keys
+    return Environment(declared.environment, told, opts)
 
 
-def _watched(declared: Declared) -> list[WatchedWorkload]:
-    kept = _kept(declared)
+def _service(declared: Declared, site: str, args: SiteArgs) -> ReplicatorServiceArgs:
+    root, project = args.root, args.project
+    told: ReplicatorServiceArgs = {
+        "folder": str(local.place(declared, site, root).folder),
+        "site": site,
+        "destinations": [
+            {"name": each.site, "url": each.repository} for each in local.destinations(declared, site, root)
+        ],
+        "workloads": _watched(declared, site, project),
+        "prover": _proving(declared),
+    }
+    if (keys := local.site_keys_folder(declared, site, root)) is not None:
+        told["keys"] = keys
+    return told
+
+
+def _watched(declared: Declared, site: str, project: Path) -> list[WatchedWorkload]:
+    kept, own = _kept(declared), local.local_site(declared, site).python is None
+    jobs = local.local_jobs(declared)
     return [
         {
             "name": name,
@@ -164,6 +175,8 @@ def _watched(declared: Declared) -> list[WatchedWorkload]:
             "admission": cast("Admission", local.admission(workload)),
             "rpo_s": objectives(workload).rpo_s,
             "receipts": local.receipts(declared, workload),
+            "code": str(project),
+            "trains_here": own and name in jobs,
         }
         for name, workload in local.replicated(declared).items()
     ]

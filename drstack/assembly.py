@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from drstack.custody.ring import SEEN, listed, open_keys
 from drstack.platforms.registry import open_router, open_site
 from drstack.reconcile.project import find_root, local_root
 from drstack.recovery.absent import AbsentSite
@@ -23,7 +24,7 @@ from replicator.stores.url import open_store
 __all__ = ["assemble", "load", "local_root", "needs", "open_witness", "project_root", "served"]
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from drstack.recovery.ports import Router, Site
     from drstack.recovery.world import Progress, Reconcile
@@ -47,10 +48,16 @@ def open_witness(environment: Environment, root: Path) -> Witness:
 
 def assemble(
     environment: Environment, root: Path, target: str | None, *, progress: Progress, reconcile: Reconcile | None = None,
-    sleep: Callable[[float], None] = time.sleep,
+    sleep: Callable[[float], None] = time.sleep, holding: Sequence[Path] = (),
 ) -> World:  # fmt: skip
-    """The world of an operation whose target is `target` (None: nothing is to be promoted)."""
+    """The world of an operation whose target is `target` (None: nothing is to be promoted).
+
+    Keys are the operator's, and those of the target, which may read what it restores; `holding` are folders of others.
+    KeyAbsent, Untrusted.
+    """
     witness = open_witness(environment, root)
+    mine = witness.descriptor(target) if target is not None else None
+    keys = open_keys(environment, root, also=(*holding, *_keys_of(mine)))
     sites: dict[str, Site] = {}
     repositories: dict[str, Repository] = {}
     router: Router | None = None
@@ -61,12 +68,21 @@ def assemble(
             continue
         sites[name] = open_site(descriptor)
         router = router or open_router(descriptor)
-        repositories[name] = Repository(name, open_store(str(descriptor["repository"])))
+        repositories[name] = Repository(
+            name, open_store(str(descriptor["repository"])), keys=keys, memory=keys.folder / SEEN if keys else None
+        )
     return World(
         environment=environment.environment, witness=witness, sites=sites, repositories=repositories,
         needs=needs(environment, target), clock=time.time, sleep=sleep, progress=progress, reconcile=reconcile,
         router=router, serving=served(environment),
+        keys_for=lambda site: listed(keys.trust, site) if keys is not None else (),
     )  # fmt: skip
+
+
+def _keys_of(descriptor: Mapping[str, object] | None) -> tuple[Path, ...]:
+    """The folder of a site's keys, if it says where and it is within reach here."""
+    told = descriptor.get("keys") if descriptor is not None else None
+    return (Path(told),) if isinstance(told, str) and Path(told).is_dir() else ()
 
 
 def needs(environment: Environment, target: str | None) -> dict[str, Need]:

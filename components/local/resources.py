@@ -28,6 +28,7 @@ class Environment(pulumi.CustomResource):
         workloads: pulumi.Input[Mapping[str, pulumi.Input[Any]]],
         repositories: pulumi.Input[Sequence[pulumi.Input[str]]],
         sites: pulumi.Input[Sequence[pulumi.Input[str]]],
+        keys: pulumi.Input[str | None] = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         given = {
@@ -36,6 +37,7 @@ class Environment(pulumi.CustomResource):
             "workloads": workloads,
             "repositories": repositories,
             "sites": sites,
+            "keys": keys,
         }
         super().__init__("drstack:witness:Environment", name, {**given, "environmentId": None}, opts)
 
@@ -98,9 +100,16 @@ class CheckpointRepository(pulumi.CustomResource):
         witness: pulumi.Input[str],
         environment: pulumi.Input[str],
         workloads: pulumi.Input[Sequence[pulumi.Input[str]]],
+        keys: pulumi.Input[str | None] = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        given = {"folder": folder, "witness": witness, "environment": environment, "workloads": workloads}
+        given = {
+            "folder": folder,
+            "witness": witness,
+            "environment": environment,
+            "workloads": workloads,
+            "keys": keys,
+        }
         super().__init__("drstack:local:CheckpointRepository", name, {**given, "url": None}, opts)
 
     @property
@@ -224,6 +233,7 @@ def get_roles(
     repository: pulumi.Input[str],
     primary: pulumi.Input[str],
     workloads: pulumi.Input[Sequence[pulumi.Input[str]]],
+    keys: pulumi.Input[str | None] = None,
     opts: pulumi.InvokeOutputOptions | None = None,
 ) -> pulumi.Output[Any]:
     """`{roles, source, stale, number}`; unknown in a preview until the environment is founded."""
@@ -234,6 +244,7 @@ def get_roles(
         "repository": repository,
         "primary": primary,
         "workloads": workloads,
+        "keys": keys,
     }
     return pulumi.runtime.invoke_output(GET_ROLES, given, opts)
 

@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, NotRequired, TypedDict, TypeVar, cast
 
 from drstack.errors import EnvironmentUnknown
+from drstack.spec import keys as spec_keys
 from drstack.spec.jobs import LocalJob, ServeJob
 from drstack.spec.objectives import objectives
 from drstack.spec.sites import LocalSite
@@ -170,8 +171,23 @@ def receipts(environment: Environment, workload: Workload) -> list[str]:
     return [level for level in demanded if level != "proved"] or ["stored"]
 
 
+def keys_folder(environment: Environment, root: Path) -> str | None:
+    """The operator's keys: outside all sites, whose loss they must outlive. None where nothing is encrypted."""
+    folder = spec_keys.keys_folder(environment, root)
+    return None if folder is None else str(folder)
+
+
+def site_keys_folder(environment: Environment, site: str, root: Path) -> str | None:
+    """What keys the site holds itself."""
+    return str(place(environment, site, root).folder / "keys") if environment.replication.encrypted else None
+
+
 def replicator_config(
-    site: str, folder: str, destinations: Sequence[Mapping[str, str]], workloads: Sequence[Mapping[str, object]]
+    site: str,
+    folder: str,
+    destinations: Sequence[Mapping[str, str]],
+    workloads: Sequence[Mapping[str, object]],
+    keys: str | None = None,
 ) -> dict[str, object]:
     """`replicator.service.config.ServiceConfig` of a site in `folder`; each workload's `checkpoints` is below that."""
     here = PurePosixPath(folder)
@@ -181,11 +197,16 @@ def replicator_config(
         "destinations": [{"name": each["name"], "url": each["url"]} for each in destinations],
         "workloads": [
             {"name": each["name"], "path": str(here / str(each["checkpoints"])), "keep": _kept(each["keep"])}
-            | {told: each[told] for told in ("admission", "rpo_s", "receipts") if each.get(told) not in (None, {})}
+            | {
+                told: each[told]
+                for told in ("admission", "rpo_s", "receipts", "code", "trains_here")
+                if each.get(told) not in (None, {})
+            }
             for each in workloads
         ],
         "spool": str(here / "spool"),
         "status_file": str(here / "run" / "replicator-status.json"),
+        **({} if keys is None else {"keys": keys}),
     }
 
 
@@ -216,7 +237,7 @@ def prover_config(environment: Environment) -> Proving | None:
 def descriptor(environment: Environment, site: str, root: Path, owner: str) -> dict[str, object]:
     """What the site publishes (drstack.platforms.local.descriptor), but for the environment's id."""
     here, declared = place(environment, site, root), local_site(environment, site)
-    jobs = local_jobs(environment)
+    jobs, keys = local_jobs(environment), site_keys_folder(environment, site, root)
     return {
         "version": 1,
         "platform": "local",
@@ -225,6 +246,7 @@ def descriptor(environment: Environment, site: str, root: Path, owner: str) -> d
         "owner": owner,
         "folder": str(here.folder),
         "repository": here.repository,
+        **({} if keys is None else {"keys": keys}),
         "capacity": {"minimum": 0, "maximum": declared.slots},
         "workloads": {
             name: {

@@ -20,12 +20,14 @@ def env(
 ) -> None:
     """Make the environment's stacks if need be, and print: eval "$(drstack env NAME)"."""
     from drstack.assembly import load, local_root, project_root
+    from drstack.cli.keys import make_keys
     from drstack.extras import needed_by, require
     from drstack.reconcile.settings import dropped
     from drstack.reconcile.stacks import open_engine, prepare, stacks_of, usual
 
     declared, project = load(environment), project_root()
     require("pulumi", *needed_by(declared), what="drstack env")
+    make_keys(declared, local_root(project))
     engine = open_engine(declared, project, local_root(project), inherited=os.environ, say=_say)
     stacks = stacks_of(declared)
     prepare(engine, declared, stacks)

@@ -11,6 +11,7 @@ from drstack.cli.demo import demo
 from drstack.cli.env import env
 from drstack.cli.exit_codes import exit_codes
 from drstack.cli.init import init
+from drstack.cli.keys import app as keys
 from drstack.cli.kit import kit
 from drstack.cli.promote import promote
 from drstack.cli.prove import prove
@@ -43,6 +44,7 @@ app.add_typer(checkpoints, name="checkpoints", rich_help_panel=_EVERYDAY)
 app.command(rich_help_panel=_EVERYDAY)(init)
 app.command(rich_help_panel=_EVERYDAY)(check)
 app.command(rich_help_panel=_EVERYDAY)(up)
+app.add_typer(keys, name="keys", rich_help_panel=_EVERYDAY)
 app.command(rich_help_panel=_EVERYDAY)(kit)
 app.command(rich_help_panel=_EVERYDAY)(env)
 app.command(rich_help_panel=_EVERYDAY)(report)

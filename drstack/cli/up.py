@@ -25,12 +25,14 @@ def up(
 ) -> None:
     """Repair what a killed update left, then create and update what the environment file says."""
     from drstack.assembly import load, local_root, project_root
+    from drstack.cli.keys import make_keys
     from drstack.extras import needed_by, require
     from drstack.reconcile.stacks import choose, open_engine, prepare
     from drstack.reconcile.update import bring_up
 
     declared, project = load(environment), project_root()
     require("pulumi", *needed_by(declared), what="drstack up")
+    make_keys(declared, local_root(project))
     engine = open_engine(declared, project, local_root(project), inherited=os.environ, say=_say)
     stacks = choose(declared, site, engine.resources())
     prepare(engine, declared, stacks)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
+from drstack.custody.ring import SEEN
 from drstack.demo.requests import in_words
 from drstack.demo.trace import events
 from drstack.platforms.local.folder import site_folder
@@ -21,6 +22,7 @@ from drstack.report.record import (
     Reference,
     Refusal,
     StepMark,
+    VersionMark,
 )
 from drstack.spec import objectives
 from replicator.repository.repository import Repository
@@ -32,10 +34,12 @@ if TYPE_CHECKING:
 
     from drstack.demo.disaster import Killed
     from drstack.demo.reference import Comparison
+    from drstack.demo.rehearsal import Rehearsed
     from drstack.demo.requests import Counted
     from drstack.demo.stage import Stage
     from drstack.demo.zombie import Offer
     from drstack.spec import Environment
+    from replicator.crypto.keyring import Keyring
 
 Doc = dict[str, Any]
 
@@ -58,6 +62,11 @@ class Account:
     comparison: Comparison
     last_step: int
     edges: Mapping[str, tuple[float, float]]
+    rehearsed: Rehearsed | None = None
+    """Who restored something before the disaster; None where nothing is encrypted."""
+    versions: Doc | None = None
+    """What the recovery point was made with, and what differs at the site that took over."""
+    keys: Keyring | None = None
     requests: Counted | None = None
     """What a client saw meanwhile; None where nothing was served."""
 
@@ -110,6 +119,9 @@ def _document(account: Account, folder: Path) -> Doc:
         "answered_by": None if account.requests is None else dict(account.requests.by_site),
         "objectives_met": met,
         "fences": account.end["fences"],
+        "crypto": account.environment.replication.suite,
+        "rehearsal": None if account.rehearsed is None else asdict(account.rehearsed),
+        "versions": account.versions,
         "verdict": verdict,
         "report": str(folder / "index.html"),
     }
@@ -151,7 +163,25 @@ def _record(account: Account, document: Doc) -> RecoveryRecord:
         ),
         facts=_facts(account),
         document=document,
+        versions=_versions(account),
     )
+
+
+def _versions(account: Account) -> tuple[VersionMark, ...]:
+    rows: list[Doc] = account.versions["differences"] if account.versions else []
+    return tuple(VersionMark(row["about"], row["match"], row["then"], row["now"]) for row in rows)
+
+
+def _protection(account: Account) -> dict[str, str]:
+    told = account.environment.replication
+    if not told.encrypted or account.rehearsed is None:
+        return {"encryption": "none (crypto: none)", "signatures": "none"}
+    rehearsed = account.rehearsed
+    return {
+        "encryption": f"{told.suite}, to {', '.join(told.encrypt_to)}, and to what each site has to read",
+        "signatures": f"{told.suite}: every record of a log, by a key that the term's assignment lists",
+        "rehearsed": f"{rehearsed.recipient} restored step {rehearsed.step} from its sheet of paper before the disaster",
+    }
 
 
 def _checkpoints(account: Account) -> list[CheckpointMark]:
@@ -163,7 +193,10 @@ def _checkpoints(account: Account) -> list[CheckpointMark]:
             if event.get("event") == "save_end" and before:
                 marks.append(CheckpointMark(name, int(event["step"]), float(event["at"]), "saved", None))
     folder = site_folder(account.stage.site(account.target)).store
-    repository = Repository(account.target, open_store(folder.as_uri()))
+    repository = Repository(
+        account.target, open_store(folder.as_uri()), keys=account.keys,
+        memory=account.keys.folder / SEEN if account.keys else None,
+    )  # fmt: skip
     log = repository.log(account.workload)
     for accepted in log.view().in_order():
         writer = account.lost if accepted.what.term == 1 else account.target
@@ -186,8 +219,7 @@ def _facts(account: Account) -> dict[str, str]:
         "drstack": metadata.version("drstack"),
         "recovery point made with": account.end["workloads"][0].get("made_with") or "unknown",
         "requests": in_words(account.requests) if account.requests else "none: nothing was served",
-        "encryption": "none (crypto: none)",
-        "signatures": "none",
+        **_protection(account),
         "seed": str(account.stage.seed),
         "processes killed": str(account.killed.processes),
         "torn checkpoint": f"{account.killed.checkpoint}: {', '.join(account.killed.files)}",

@@ -29,12 +29,17 @@ class SeallessRepository(Repository):
 
     def log(self, workload: str) -> WorkloadLog:
         if workload not in self._logs:
-            self._logs[workload] = SeallessLog(self.store, workload, clock=self.clock, token=self.token)
+            self._logs[workload] = SeallessLog(
+                self.store, workload, clock=self.clock, token=self.token, notary=self.notary
+            )
         return self._logs[workload]
 
 
 def sealless(repository: Repository) -> Repository:
-    return SeallessRepository(repository.name, repository.store, clock=repository.clock, token=repository.token)
+    return SeallessRepository(
+        repository.name, repository.store, clock=repository.clock, token=repository.token, keys=repository.keys,
+        memory=repository.memory,
+    )  # fmt: skip
 
 
 def damage_packs(store: Path) -> int:

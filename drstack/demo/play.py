@@ -14,10 +14,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from drstack.assembly import assemble, served
+from drstack.custody.make import ensure_keys, told
+from drstack.custody.ring import open_keys
 from drstack.demo import breaks, checks, zombie
 from drstack.demo.account import Account, write_account
 from drstack.demo.disaster import Killed, bring_back, kill_while_saving, take_away
+from drstack.demo.made_with import recovered_with
 from drstack.demo.reference import compare, run_reference
+from drstack.demo.rehearsal import rehearse
 from drstack.demo.requests import SteadyClient, count, in_words
 from drstack.demo.sites import await_step, resurrect, stop_everything
 from drstack.demo.stage import ENVIRONMENT, Stage
@@ -41,10 +45,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from drstack.demo.breaks import Break
+    from drstack.demo.rehearsal import Rehearsed
     from drstack.demo.requests import Outcome
     from drstack.demo.zombie import Offer
     from drstack.recovery.world import World
     from drstack.spec import Environment, Strategy
+    from replicator.crypto.keyring import Keyring
 
 Doc = dict[str, Any]
 _FAR_STEPS = 30
@@ -78,6 +84,7 @@ class Demo:
         self._voice = Voice()
         self._offers: list[Offer] = []
         self._client: SteadyClient | None = None
+        self._keys: Keyring | None = None
 
     def run(self, fault: Break | None, *, keep: bool) -> tuple[Doc, list[str]]:
         """Play it. Returns the document and what did not hold. DemoFailed where it could not be played to its end."""
@@ -94,6 +101,7 @@ class Demo:
     def _play(self, environment: Environment, fault: Break | None) -> tuple[Doc, list[str]]:
         workload, lost, target = _cast(environment)
         engine = open_engine(environment, self._stage.project, self._stage.root, inherited=os.environ)
+        self._make_keys(environment)
         prepare(engine, environment, [Stack(f"{ENVIRONMENT}.{site}", site) for site in environment.sites])
         for site in environment.sites:
             outcome = bring_up(engine, f"{ENVIRONMENT}.{site}").outcome
@@ -102,6 +110,7 @@ class Demo:
             )
         self._voice.say(f"{lost} trains {workload}; waiting for step {self._kill_after}")
         answered = self._send_requests(environment, target)
+        rehearsed = self._rehearse(environment, workload, target)
         killed = kill_while_saving(
             self._stage.site(lost), workload, after_step=self._kill_after, deadline_s=_WAIT_S, say=self._voice.say
         )
@@ -141,10 +150,32 @@ class Demo:
             environment=environment, stage=self._stage, killed=killed, end=end, target=target, lost=lost,
             workload=workload, offers=tuple(self._offers), zombie_accepted=accepted, torn_offered=torn_offered,
             torn_seen=torn_seen, comparison=comparison, last_step=last, edges=self._voice.edges,
-            requests=None if outcomes is None else count(outcomes),
+            requests=None if outcomes is None else count(outcomes), rehearsed=rehearsed,
+            versions=recovered_with(world.repositories[target], workload, end, self._stage.source), keys=self._keys,
         )  # fmt: skip
         document = write_account(account, self._report)
         return document, checks.failures(document)
+
+    def _make_keys(self, environment: Environment) -> None:
+        made = ensure_keys(environment, self._stage.root, stands=lambda: False)
+        for line in told(made) if made is not None else ["NOTHING IS ENCRYPTED OR SIGNED (crypto: none)"]:
+            self._voice.say(line)
+        self._keys = open_keys(environment, self._stage.root)
+
+    def _rehearse(self, environment: Environment, workload: str, target: str) -> Rehearsed | None:
+        """Have one recipient come back from paper and restore, before it has to."""
+        if self._keys is None:
+            return None
+        recipient = environment.replication.encrypt_to[0]
+        done = rehearse(
+            self._keys.folder, recipient, site_folder(self._stage.site(target)).store.as_uri(), workload,
+            environment.replication.demanded(environment.workloads[workload].class_),
+            self._stage.directory / "rehearsal", deadline_s=_WAIT_S,
+        )  # fmt: skip
+        self._voice.say(
+            f"rehearsal: {recipient} came back from its sheet and restored step {done.step} from {target}: ready"
+        )
+        return done
 
     def _router_to_be_had(self) -> bool:
         try:
@@ -195,7 +226,9 @@ class Demo:
         )
         if fault == "seal":
             world = replace(world, repositories={n: breaks.sealless(r) for n, r in world.repositories.items()})
-        self._dangerous = (assemble(environment, self._stage.root, target, progress=Hooked()), target)
+        theirs = [self._stage.lost / environment.primary / "keys"] if environment.replication.encrypted else []
+        dangerous = assemble(environment, self._stage.root, target, progress=Hooked(), holding=theirs)
+        self._dangerous = (dangerous, target)
         return world
 
     def offer_at_the_seal(self) -> None:
@@ -242,7 +275,7 @@ class Demo:
         repository = world.repositories[lost]
         if current is None:
             raise DemoFailed("the witness lost its assignment")
-        view = bring_up_to(current, workload, repository.store, clock=repository.clock, token=repository.token)
+        view = bring_up_to(current, workload, repository)
         tail = zombie.own_tail(view)
         self._offers.extend(tail)
         self._voice.say(f"{lost}'s own log is sealed and opened anew: {len(tail)} of its commits are void")

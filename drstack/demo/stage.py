@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from drstack.spec import Environment
 
 ENVIRONMENT = "local"
-_OURS = ("project", "root", "lost", "reference", "leash")
+_OURS = ("project", "root", "lost", "reference", "rehearsal", "leash")
 
 
 @dataclass(slots=True)
@@ -73,6 +73,7 @@ class Stage:
         self._held.append(os.open(self.leash, os.O_RDWR | os.O_CLOEXEC))
         os.environ["DRSTACK_LEASH"] = str(self.leash)
         os.environ["DRSTACK_ROOT"] = str(self.root)
+        os.environ.pop("DRSTACK_KEYS", None)
         self.root.mkdir()
         return self._write_project(serve=serve, strategy=strategy)
 

@@ -11,16 +11,15 @@ from typing import TYPE_CHECKING
 from drstack.errors import WitnessUnreachable, WitnessUnsound
 from drstack.platforms.local.desired import Desired, change, read_desired
 from drstack.platforms.local.folder import SiteFolder, site_folder
+from drstack.platforms.local.keys import place_keys
 from drstack.platforms.local.ownership import read_record
 from drstack.provider.kind import DRIFT, Created, Inputs, Kind
-from drstack.provider.reach import clock, open_witness, token
+from drstack.provider.reach import open_witness
+from drstack.provider.repositories import keys_at, make_or_find, open_with, require_ours
 from drstack.provider.sites import Folder, Name, identify
 from drstack.recovery.admission import bring_up_to
 from drstack.recovery.anchored import require_whole
-from replicator.errors import RepositoryUnknown
-from replicator.log.workload import WorkloadLog
-from replicator.repository.format import initialise, read_format
-from replicator.repository.repository import Repository
+from replicator.errors import KeyAbsent, RepositoryUnknown, Untrusted
 from replicator.stores.local import LocalStore
 
 if TYPE_CHECKING:
@@ -34,12 +33,15 @@ class CheckpointRepositoryInputs(Inputs):
     witness: str
     environment: Name
     workloads: tuple[Name, ...]
+    keys: Folder | None = None
+    """The operator's folder of the environment's trust file and keys; None: neither encrypted nor signed."""
 
 
 class CheckpointRepository(Kind[CheckpointRepositoryInputs]):
     token = "drstack:local:CheckpointRepository"  # noqa: S105 - a type token
     inputs = CheckpointRepositoryInputs
     identity = ("folder", "environment")
+    at_create = ("keys",)
     computed = ("url",)
 
     def create(self, inputs: CheckpointRepositoryInputs) -> Created:
@@ -49,34 +51,40 @@ class CheckpointRepository(Kind[CheckpointRepositoryInputs]):
         assignment, environment_id = _current(inputs)
         folder = site_folder(inputs.folder)
         folder.store.mkdir(parents=True, exist_ok=True)
-        store = LocalStore(folder.store)
-        initialise(store, environment=environment_id, witness=inputs.witness, clock=clock, token=token)
-        record = read_record(folder)
-        there = Repository(record.site if record else folder.path.name, store)
+        keys, record = keys_at(inputs.keys, inputs.environment), read_record(folder)
+        if keys is not None and record is not None:
+            place_keys(folder, keys.folder, record.site)
+        repository = make_or_find(
+            LocalStore(folder.store).url, keys, environment=environment_id, witness=inputs.witness,
+            name=record.site if record is not None else folder.path.name,
+        )  # fmt: skip
         witness = open_witness(inputs.witness, inputs.environment)
         for workload in inputs.workloads:
-            require_whole(witness, there, workload)
-            bring_up_to(assignment, workload, store, clock=clock, token=token)
+            require_whole(witness, repository, workload)
+            bring_up_to(assignment, workload, repository)
         if _fence(folder) is not None:
             change(folder, lambda now: _taken_back(now or Desired(0), assignment, folder))
         return self._outputs(inputs, [])
 
     def read(self, inputs: CheckpointRepositoryInputs) -> Mapping[str, object] | None:
-        store = LocalStore(site_folder(inputs.folder).store)
-        if not site_folder(inputs.folder).store.is_dir():
+        folder = site_folder(inputs.folder)
+        if not folder.store.is_dir():
             return None
         try:
-            read_format(store)
+            repository = open_with(LocalStore(folder.store).url, keys_at(inputs.keys, inputs.environment))
+            require_ours(repository)
         except RepositoryUnknown as error:
             return None if "holds no repository" in str(error) else self._outputs(inputs, [str(error)])
+        except (KeyAbsent, Untrusted) as error:
+            return self._outputs(inputs, [str(error)])
         try:
             assignment, _ = _current(inputs)
         except WitnessUnreachable:
             return self._outputs(inputs, [])
-        fence = _fence(site_folder(inputs.folder))
+        fence = _fence(folder)
         drift = [] if fence is None else [f"the site is fenced: {fence}"]
         for workload in inputs.workloads:
-            term = WorkloadLog(store, workload, clock=clock, token=token).view().term
+            term = repository.log(workload).view().term
             wanted = assignment.workloads[workload].term if workload in assignment.workloads else 0
             if term < wanted:
                 drift.append(f"{workload}: term {term} is open, the assignment's is {wanted}")

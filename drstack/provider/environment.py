@@ -10,16 +10,16 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from drstack.errors import WitnessUnreachable, WitnessUnsound
+from drstack.provider.repositories import open_with, require_ours
 from drstack.witness.assignment import Assignment, WorkloadAssignment
 from replicator.errors import ReplicatorError, RepositoryUnknown, StoreError
-from replicator.log.workload import WorkloadLog
-from replicator.repository.format import read_format
-from replicator.stores.url import make_folder, open_store
+from replicator.stores.url import make_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from drstack.witness.witness import Witness
+    from replicator.crypto.keyring import Keyring
 
 _REPAIR = "docs/operations/witness.md tells how to put the witness back from the `open` entries of the repositories."
 _FOREIGN = f"If it is another environment's, give the site of this one a `folder` of its own. Else {_REPAIR}"
@@ -32,6 +32,8 @@ class DeclaredWorkload:
     writer: str
     acknowledge: tuple[str, ...] = ()
     serves: Mapping[str, int] = field(default_factory=dict[str, int])
+    keys: tuple[str, ...] = ()
+    """Names of the keys that count in its first term."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +98,9 @@ def _following(declared: DeclaredWorkload, current: Assignment) -> DeclaredWorkl
 
 def _opened(declared: DeclaredWorkload, term: int) -> WorkloadAssignment:
     return WorkloadAssignment(
-        writer=declared.writer, term=term, acknowledge=declared.acknowledge, serves=dict(declared.serves)
-    )
+        writer=declared.writer, term=term, acknowledge=declared.acknowledge, serves=dict(declared.serves),
+        keys=() if declared.serves else declared.keys,
+    )  # fmt: skip
 
 
 def found_environment(
@@ -105,13 +108,11 @@ def found_environment(
     declared: Mapping[str, DeclaredWorkload],
     repositories: Sequence[str],
     sites: Sequence[str],
-    *,
-    clock: Callable[[], float],
-    token: Callable[[], str],
+    keys: Keyring | None = None,
 ) -> str:
     """Found it or take it up; convergent, whoever does the same at the same time. Returns the environment's id."""
     while True:
-        seen = [sight for url in repositories if (sight := look(url, tuple(declared), clock, token)) is not None]
+        seen = [sight for url in repositories if (sight := look(url, tuple(declared), keys)) is not None]
         current = _current(witness, seen)
         described = [f"the descriptor of {site}" for site in sites if witness.descriptor(site) is not None]
         decision = decide(declared, current, seen, described, witness.url)
@@ -131,19 +132,17 @@ def _current(witness: Witness, seen: Sequence[RepositorySight]) -> Assignment | 
         return witness.current()
 
 
-def look(
-    url: str, workloads: Sequence[str], clock: Callable[[], float], token: Callable[[], str]
-) -> RepositorySight | None:
-    """What a repository knows; None if it cannot be reached. WitnessUnsound if it cannot be read."""
-    store = open_store(url)
+def look(url: str, workloads: Sequence[str], keys: Keyring | None) -> RepositorySight | None:
+    """What a repository knows; None if it cannot be reached. WitnessUnsound if it cannot be read; Untrusted, KeyAbsent."""
+    repository = open_with(url, keys)
     try:
-        known = read_format(store).environment
+        known = require_ours(repository).environment
     except RepositoryUnknown:
-        known = None
+        known, repository = None, open_with(url, None)
     except StoreError:
         return None
     try:
-        views = [WorkloadLog(store, name, clock=clock, token=token).view() for name in workloads]
+        views = [repository.log(name).view() for name in workloads]
     except StoreError:
         return None
     except ReplicatorError as error:

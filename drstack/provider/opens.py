@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from drstack.provider.reach import clock, token
+from drstack.provider.repositories import open_with
 from replicator.errors import ReplicatorError
-from replicator.log.workload import WorkloadLog
-from replicator.stores.url import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from replicator.crypto.keyring import Keyring
     from replicator.log.entries import Open
 
 
-def newest_opens(repository: str, workloads: Sequence[str]) -> dict[str, Open]:
+def newest_opens(url: str, workloads: Sequence[str], keys: Keyring | None) -> dict[str, Open]:
     """Workloads without an `open`, or whose log cannot be read, are left out."""
     found: dict[str, Open] = {}
+    repository = open_with(url, keys)
     for workload in workloads:
         try:
-            view = WorkloadLog(open_store(repository), workload, clock=clock, token=token).view()
+            view = repository.log(workload).view()
         except ReplicatorError:
             continue
         if view.opened:

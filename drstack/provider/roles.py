@@ -13,6 +13,7 @@ from drstack.errors import WitnessUnreachable
 from drstack.provider.kind import Inputs
 from drstack.provider.opens import newest_opens
 from drstack.provider.reach import open_witness
+from drstack.provider.repositories import keys_at
 from drstack.provider.sites import Name  # noqa: TC001 - pydantic reads it when it runs
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ class RolesArguments(Inputs):
     repository: str
     primary: Name
     workloads: tuple[Name, ...]
+    keys: str | None = None
+    """The operator's folder of the environment's trust file; None where nothing is signed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ class Roles:
 
 
 def get_roles(arguments: RolesArguments) -> Roles:
-    opens = newest_opens(arguments.repository, arguments.workloads)
+    opens = newest_opens(arguments.repository, arguments.workloads, keys_at(arguments.keys, arguments.environment))
     try:
         assignment, reachable = open_witness(arguments.witness, arguments.environment).current(), True
     except WitnessUnreachable:

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from drstack.custody.ring import listed
 from drstack.errors import WitnessUnreachable, WitnessUnsound
 from drstack.provider.environment import DeclaredWorkload, found_environment
 from drstack.provider.kind import DRIFT, Created, Inputs, Kind
-from drstack.provider.reach import clock, open_witness, token
+from drstack.provider.reach import open_witness
+from drstack.provider.repositories import keys_at
 from drstack.provider.sites import Name  # noqa: TC001 - pydantic reads it when it runs
 
 if TYPE_CHECKING:
@@ -31,12 +33,15 @@ class EnvironmentInputs(Inputs):
     workloads: dict[Name, WorkloadInputs]
     repositories: tuple[str, ...]
     sites: tuple[Name, ...] = ()
+    keys: str | None = None
+    """The operator's folder of the environment's trust file; None where nothing is signed."""
 
 
 class Environment(Kind[EnvironmentInputs]):
     token = "drstack:witness:Environment"  # noqa: S105 - a type token
     inputs = EnvironmentInputs
     identity = ("witness", "environment")
+    at_create = ("keys",)
     computed = ("environmentId",)
 
     def create(self, inputs: EnvironmentInputs) -> Created:
@@ -44,10 +49,14 @@ class Environment(Kind[EnvironmentInputs]):
 
     def update(self, inputs: EnvironmentInputs) -> Mapping[str, object]:
         witness = open_witness(inputs.witness, inputs.environment)
+        keys = keys_at(inputs.keys, inputs.environment)
         declared = {
-            n: DeclaredWorkload(each.writer, each.acknowledge, each.serves) for n, each in inputs.workloads.items()
+            n: DeclaredWorkload(
+                each.writer, each.acknowledge, each.serves, listed(keys.trust, each.writer) if keys else ()
+            )
+            for n, each in inputs.workloads.items()
         }
-        identity = found_environment(witness, declared, inputs.repositories, inputs.sites, clock=clock, token=token)
+        identity = found_environment(witness, declared, inputs.repositories, inputs.sites, keys)
         return {**_as_given(inputs), "environmentId": identity, DRIFT: []}
 
     def read(self, inputs: EnvironmentInputs) -> Mapping[str, object] | None:

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from drstack.platforms.local.desired import read_desired
 from drstack.platforms.local.folder import SiteFolder, site_folder
+from drstack.platforms.local.keys import site_keys
 from drstack.platforms.local.ownership import read_record
 from drstack.platforms.local.pool import Bounds, ensure_pool, pool_drift, remove_pool
 from drstack.platforms.local.supervisor import Supervisor
@@ -77,5 +78,5 @@ def _writes(folder: SiteFolder) -> set[str]:
     record, desired = read_record(folder), read_desired(folder)
     if record is None or desired is None:
         return set()
-    opens = newest_opens(folder.store.as_uri(), tuple(desired.jobs))
+    opens = newest_opens(folder.store.as_uri(), tuple(desired.jobs), site_keys(folder))
     return {workload for workload, entry in opens.items() if entry.writer == record.site}

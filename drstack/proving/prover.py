@@ -20,7 +20,6 @@ from drstack.proving.prove import Trial, left_over, release
 from drstack.proving.tolerance import learn
 from replicator.errors import DataCorrupt
 from replicator.log.lineage import newest_first
-from replicator.repository.repository import Repository
 from replicator.repository.ruling import is_suspect
 from replicator.repository.select import select
 
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
     from drstack.proving.ports import Standby
     from replicator.log.replay import Accepted
+    from replicator.repository.repository import Repository
 
 _BELOW = ("stored", "decoded")
 _LOOK_S = 1.0
@@ -154,7 +154,7 @@ class Prover:
 
     def _give_way(self, workload: str) -> Callable[[], str | None]:
         """Why all must end now: the standby is wanted, or the workload's log was sealed or opened anew."""
-        log = Repository(self.repository.name, self.repository.store).log(workload)
+        log = self.repository.twin().log(workload)
         lock, before, looked = threading.Lock(), log.view(), time.monotonic()
 
         def why() -> str | None:

@@ -8,30 +8,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from replicator.log.workload import WorkloadLog
-
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from drstack.witness.assignment import Assignment
     from replicator.log.replay import LogView
-    from replicator.stores.store import ObjectStore
+    from replicator.repository.repository import Repository
 
 
-def bring_up_to(
-    assignment: Assignment,
-    workload: str,
-    store: ObjectStore,
-    *,
-    clock: Callable[[], float],
-    token: Callable[[], str],
-) -> LogView:
-    """Seal and open `workload` in the repository in `store` for `assignment`. Returns what its log then says.
+def bring_up_to(assignment: Assignment, workload: str, repository: Repository) -> LogView:
+    """Seal and open `workload` in the repository for `assignment`. Returns what its log then says.
 
     A repository that already knows a later term is left as it is: the assignment given is not the newest. Sealed where
-    it opened this very term otherwise: the witness is not the one that made that term.
+    it opened this very term otherwise: the witness is not the one that made that term. KeyAbsent without the promoter's
+    key, where something is to be written.
     """
-    log = WorkloadLog(store, workload, clock=clock, token=token)
+    log = repository.log(workload)
     opening = assignment.opening(workload)
     view = log.view()
     if view.term < opening.term and view.slots:

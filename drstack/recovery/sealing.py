@@ -176,7 +176,7 @@ def assign(world: World, plan: Doc, workloads: list[Doc], operation: str) -> Ass
             seals=tuple(SealRef.model_validate(ref) for ref in workload["seals"]),
             head=_head(workload, old), heads=workload["heads"],
             counters={t: tuple(map(Run.model_validate, runs)) for t, runs in workload.get("counters", {}).items()},
-            keys=old.keys,
+            keys=world.keys_for(plan["target"]) or old.keys,
         )  # fmt: skip
     for name, part in before.workloads.items():
         if part.serves and name not in {workload["name"] for workload in workloads} and plan["fence"]:
@@ -209,9 +209,7 @@ def open_all(world: World, assignment: Assignment, plan: Doc) -> dict[str, str]:
     for name, repository in world.repositories.items():
         try:
             for workload in plan["workloads"]:
-                bring_up_to(
-                    assignment, workload["name"], repository.store, clock=repository.clock, token=repository.token
-                )
+                bring_up_to(assignment, workload["name"], repository)
             ended[name] = "open"
         except ReplicatorError as error:
             if name == plan["target"]:

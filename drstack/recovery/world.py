@@ -28,6 +28,11 @@ class Reconcile(Protocol):
     def __call__(self, site: str) -> str: ...
 
 
+def _no_keys(site: str) -> tuple[str, ...]:
+    del site
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class World:
     environment: str
@@ -43,3 +48,5 @@ class World:
     """Where the requests of workloads that serve arrive; None where nothing is served, or nobody said where it is."""
     serving: Collection[str] = ()
     """Workloads that serve, as the environment file declares them."""
+    keys_for: Callable[[str], tuple[str, ...]] = _no_keys
+    """Names of the keys whose signatures count in a term that this site writes; none where nothing is signed."""

@@ -97,6 +97,16 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
+class VersionMark:
+    """One thing that a run depends on: as the recovery point was made with (`then`), and as the new site has it (`now`)."""
+
+    about: str
+    match: Literal["same", "differs", "unknown"]
+    then: str
+    now: str
+
+
+@dataclass(frozen=True, slots=True)
 class RecoveryRecord:
     """One recovery of one workload. `sites`: who wrote before, who writes now, then any others.
 
@@ -121,6 +131,7 @@ class RecoveryRecord:
     reference: Reference | None = None
     facts: dict[str, str] = field(default_factory=dict[str, str])
     document: dict[str, object] = field(default_factory=dict[str, object])
+    versions: tuple[VersionMark, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.sites) < 2:  # noqa: PLR2004

@@ -31,6 +31,7 @@ from drstack.spec.quantities import (
 from drstack.spec.urls import STATE_SCHEMES, shown_url, url_fault, witness_fault
 
 LABEL = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+KEY_NAME = r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,62}$"
 
 
 class Declared(BaseModel):
@@ -56,6 +57,16 @@ def _label(text: str) -> str:
             "name",
             "a name of lower-case letters, digits and inner hyphens, at most 63 long",
             {"remedy": f"write {near}" if near else "write a name such as east"},
+        )
+    return text
+
+
+def _key_name(text: str) -> str:
+    if re.fullmatch(KEY_NAME, text) is None:
+        raise PydanticCustomError(
+            "key-name",
+            "a name of letters, digits, dots, dashes, underscores and @, at most 63 long",
+            {"remedy": "write a name such as recovery@acme"},
         )
     return text
 
@@ -97,6 +108,7 @@ def _quantity(pattern: str) -> WithJsonSchema:
 
 
 Name = Annotated[str, AfterValidator(_label), WithJsonSchema({"type": "string", "pattern": LABEL})]
+KeyName = Annotated[str, AfterValidator(_key_name), WithJsonSchema({"type": "string", "pattern": KEY_NAME})]
 Folder = Annotated[str, Field(min_length=1), AfterValidator(_folder)]
 Word = Annotated[str, BeforeValidator(_words), WithJsonSchema({"type": ["string", "number"]})]
 WitnessUrl = Annotated[str, AfterValidator(_witness)]

@@ -1,18 +1,19 @@
 """Replication: which copies a checkpoint has, who must confirm them, and what a recovery point demands.
 
-Decides the defaults of acknowledgement and receipts. Invariant: RPO 0 is acknowledged by a near site unless the file
+Decides the defaults of acknowledgement, receipts and encryption. Invariant: RPO 0 is acknowledged by a near site unless the file
 says otherwise, which `rules` then refuses.
 """
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, StrictInt
 
-from drstack.spec.fields import Declared, Duration, Name, Rate
+from drstack.spec.fields import Declared, Duration, KeyName, Name, Rate, derived
 from drstack.spec.retention import Keep, Kept
 from drstack.spec.workloads import WorkloadClass
 
 Acknowledge = Literal["none", "near"]
+Crypto = Literal["drstack-hybrid-1", "none"]
 ReceiptLevel = Literal["stored", "decoded", "proved"]
 RECEIPTS: tuple[ReceiptLevel, ...] = ("stored", "decoded")
 
@@ -42,10 +43,16 @@ class Replication(Declared):
     keep: Kept = Field(
         default=Keep(last=20), description="Checkpoints that each repository keeps, besides pins.", examples=[20]
     )
-    encrypt_to: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+    encrypt_to: tuple[KeyName, ...] = Field(
         default=(),
         description="Recipients in separate custody, any of whom can decrypt; at least two. Empty: not encrypted.",
         examples=[["recovery@acme", "escrow@acme"]],
+    )
+    crypto: Crypto | None = derived(
+        None,
+        "drstack-hybrid-1 where encrypt_to names recipients, else none",
+        description="Suite by which repositories are encrypted and signed; none: neither.",
+        examples=["drstack-hybrid-1"],
     )
     receipts: dict[WorkloadClass, tuple[ReceiptLevel, ...]] = Field(
         default_factory=dict[WorkloadClass, tuple[ReceiptLevel, ...]],
@@ -58,6 +65,15 @@ class Replication(Declared):
         description="Have idle standbys prove recovery points of training workloads. Default: only `drstack prove` does.",
         examples=[{"every": "10m"}],
     )
+
+    @property
+    def suite(self) -> Crypto:
+        """What the repositories of the environment are made with."""
+        return self.crypto or ("drstack-hybrid-1" if self.encrypt_to else "none")
+
+    @property
+    def encrypted(self) -> bool:
+        return self.suite != "none"
 
     def acknowledgement(self, workload: str, rpo_s: float) -> Acknowledge:
         return self.acknowledge.get(workload, "none" if rpo_s > 0 else "near")

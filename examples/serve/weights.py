@@ -4,12 +4,14 @@ Invariant: torch sees only files that `replicator restore` wrote into this repli
 commit; a trainer's folder is never read. What is being served stays on the disk until something newer serves.
 """
 
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from examples.serve.errors import NotServable
+from replicator.crypto.keyring import ENVIRONMENT, Keyring
 from replicator.errors import ReplicatorError
 from replicator.log.replay import Accepted
 from replicator.repository.repository import Repository, newest_recovery_point
@@ -34,7 +36,10 @@ class Source:
     """Where weights come from. Raises ReplicatorError where the repository cannot be read."""
 
     def __init__(self, repository: str, model: str, receipts: tuple[str, ...], folder: Path) -> None:
-        self._repository = Repository("served", open_store(repository))
+        keys = os.environ.get(ENVIRONMENT)
+        self._repository = Repository(
+            "served", open_store(repository), keys=Keyring(Path(keys)) if keys else None, memory=folder / ".seen"
+        )
         self._model = model
         self._receipts = cast("tuple[Level, ...]", receipts)
         self._folder = folder
@@ -53,7 +58,7 @@ class Source:
     def keep_only(self, found: Found) -> None:
         """Remove what was restored earlier, and what a killed restore left."""
         for path in self._folder.iterdir() if self._folder.is_dir() else ():
-            if path != self._place(found).parent:
+            if path not in (self._place(found).parent, self._folder / ".seen"):
                 shutil.rmtree(path, ignore_errors=True)
 
     def _place(self, found: Found) -> Path:

@@ -77,17 +77,9 @@ def _found(repo: str, folder: Path | None, suite: str | None, protect: str | Non
 
 def _sheets(ring: Keyring, made: Founded) -> list[str]:
     """Write the recovery sheets; what to put where, line by line."""
-    from replicator.crypto.founding import sheet_of
-    from replicator.crypto.sheet import as_html, as_text
-    from replicator.crypto.trust import write_whole
+    from replicator.crypto.founding import write_sheets
 
-    folder = ring.folder / "sheets"
-    for name, seed in made.seeds.items():
-        key = ring.trust.key(name)
-        assert key is not None  # noqa: S101 - founding put it there
-        sheet = sheet_of(ring.trust, key, seed)
-        write_whole(folder / f"{name}.txt", as_text(sheet).encode(), mode=0o600)
-        write_whole(folder / f"{name}.html", as_html(sheet).encode(), mode=0o600)
+    folder = write_sheets(ring.folder, ring.trust, made.seeds)
     where = ring.folder
     sys.stderr.write(f"warning: without a recipient's key nobody can restore. {where} holds the only copies\n")
     return [

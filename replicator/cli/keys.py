@@ -142,13 +142,11 @@ def sheet(
 @app.command()
 def recover(name: Name, keys: Keys = None, protect: Protect = None, *, json: Json = False) -> None:
     """Make a recipient's key file from the four lines of its recovery sheet, read from stdin; trust.json must be there."""
-    from replicator.crypto.keyfile import make_key, write_key
-    from replicator.crypto.keyring import from_machine
-    from replicator.crypto.sheet import LINES, from_lines
-    from replicator.errors import KeyLocked
+    from replicator.crypto.sheet import LINES
+    from replicator.repository.custody import recover_key
 
     ring = _ring(keys)
-    known = _recipient(ring, name)
+    _recipient(ring, name)
     lines: list[str] = []
     while len(lines) < LINES:
         if sys.stdin.isatty():
@@ -159,14 +157,7 @@ def recover(name: Name, keys: Keys = None, protect: Protect = None, *, json: Jso
             break
         if typed.strip():
             lines.append(typed.strip())
-    trust = ring.trust
-    file, public = make_key(
-        name, known.roles, scope=trust.scope, suite=trust.suite, seed=from_lines(lines), how=protection_of(protect),
-        unlocking=from_machine(),
-    )  # fmt: skip
-    if public.public != known.public:
-        raise KeyLocked(f"this is the sheet of another key than {name}", hint="Compare the fingerprint on it.")
-    path = write_key(ring.folder, file)
+    path = recover_key(ring, name, lines, how=protection_of(protect))
     say({"name": name, "path": str(path)}, f"{path} is there: {name} reads again", as_json=json)
 
 

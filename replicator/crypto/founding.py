@@ -3,38 +3,67 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from replicator.crypto.keyfile import KeyFile, make_key, write_key
+from replicator.crypto.keyfile import make_key, write_key
 from replicator.crypto.roles import SIGNERS
-from replicator.crypto.sheet import Sheet, fingerprint, to_lines
+from replicator.crypto.sheet import Sheet, as_html, as_text, fingerprint, to_lines
 from replicator.crypto.suites import DEFAULT, SUITES
 from replicator.crypto.suites.suite import SEED_BYTES
-from replicator.crypto.trust import FILE, checked, write_trust
+from replicator.crypto.trust import FILE, checked, write_trust, write_whole
 from replicator.errors import ReplicatorError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from replicator.crypto.keyfile import KeyFile
     from replicator.crypto.protection import Unlocking
     from replicator.crypto.roles import Role
-    from replicator.crypto.trust import Trust, TrustedKey
+    from replicator.crypto.trust import Trust, TrustedKey, TrustedRepository
 
 RECIPIENTS = ("operator", "escrow")
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """A key to make. `below`: the folder for its private half, relative to the keys' own."""
+
+    name: str
+    role: Role
+    below: str = ""
+    on_paper: bool = False
+    """Whether it is in custody: protected as asked for, and printed on a sheet."""
+
+
+ALONE: tuple[Wanted, ...] = (
+    *(Wanted(role, role) for role in SIGNERS),
+    *(Wanted(name, "recipient", on_paper=True) for name in RECIPIENTS),
+)
+"""The keys of repositories that belong to no environment."""
+
+
+@dataclass(frozen=True, slots=True)
 class Founded:
-    """`files` are the private keys' paths, by name; `seeds` those of the recipients, for their sheets."""
+    """`files` are the private keys' paths, by name; `seeds` those in custody, for their sheets."""
 
     trust: Trust
     files: dict[str, Path]
     seeds: dict[str, bytes]
 
 
-def found(folder: Path, *, scope: str, how: bytes | str | None, unlocking: Unlocking, suite: str = DEFAULT) -> Founded:
-    """Make keys and trust file in `folder`. `how` protects the recipients' keys; signing keys have to work unattended.
+def found(
+    folder: Path,
+    *,
+    scope: str,
+    how: bytes | str | None,
+    unlocking: Unlocking,
+    suite: str = DEFAULT,
+    wanted: Sequence[Wanted] = ALONE,
+    repositories: Sequence[TrustedRepository] = (),
+) -> Founded:
+    """Make keys and trust file in `folder`. `how` protects those in custody; the others have to work unattended.
 
     ReplicatorError if the folder holds keys already: none is ever overwritten.
     """
@@ -42,28 +71,54 @@ def found(folder: Path, *, scope: str, how: bytes | str | None, unlocking: Unloc
         raise ReplicatorError(f"{folder} holds keys already", hint="Name another folder with --keys.")
     if suite not in SUITES:
         raise ReplicatorError(f"{suite!r} is no suite", hint=f"One of: {', '.join(SUITES)}, none.")
-    made: list[tuple[KeyFile, TrustedKey]] = []
-    seeds: dict[str, bytes] = {}
-    wanted: list[tuple[str, Role]] = [(role, role) for role in SIGNERS]
-    for name in RECIPIENTS:
-        wanted.append((name, "recipient"))
-    for name, role in wanted:
-        seed = secrets.token_bytes(SEED_BYTES)
-        reads = role == "recipient"
-        made.append(
-            make_key(
-                name, (role,), scope=scope, suite=suite, seed=seed, how=how if reads else None, unlocking=unlocking
-            )
-        )
-        if reads:
-            seeds[name] = seed
-    trust = checked({"scope": scope, "suite": suite, "keys": [public.model_dump() for _, public in made]})
-    files = {file.name: write_key(folder, file) for file, _ in made}
+    made = make(wanted, scope=scope, suite=suite, how=how, unlocking=unlocking)
+    keys = [each.public.model_dump() for each in made]
+    listed = [each.model_dump() for each in repositories]
+    trust = checked({"scope": scope, "suite": suite, "keys": keys, "repositories": listed})
+    files = {each.file.name: write_key(folder / each.wanted.below, each.file) for each in made}
     write_trust(folder, trust)
-    return Founded(trust, files, seeds)
+    return Founded(trust, files, {each.wanted.name: each.seed for each in made if each.wanted.on_paper})
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A key that lies nowhere yet."""
+
+    wanted: Wanted
+    file: KeyFile
+    public: TrustedKey
+    seed: bytes = field(repr=False)
+
+
+def make(
+    wanted: Sequence[Wanted], *, scope: str, suite: str, how: bytes | str | None, unlocking: Unlocking
+) -> list[Made]:
+    """Draw keys. `how` protects those in custody. Writes nothing."""
+    drawn: list[Made] = []
+    for each in wanted:
+        seed = secrets.token_bytes(SEED_BYTES)
+        protection = how if each.on_paper else None
+        file, public = make_key(
+            each.name, (each.role,), scope=scope, suite=suite, seed=seed, how=protection, unlocking=unlocking
+        )
+        drawn.append(Made(each, file, public, seed))
+    return drawn
 
 
 def sheet_of(trust: Trust, key: TrustedKey, seed: bytes) -> Sheet:
     """The recovery sheet of a recipient."""
     urls = tuple(each.url for each in trust.repositories)
     return Sheet(key.name, trust.scope, trust.suite, urls, fingerprint(key.public), to_lines(seed))
+
+
+def write_sheets(folder: Path, trust: Trust, seeds: Mapping[str, bytes]) -> Path:
+    """Recovery sheets of these recipients, as text and as a page to print, for their owner's eyes alone. Their folder."""
+    sheets = folder / "sheets"
+    for name, seed in seeds.items():
+        key = trust.key(name)
+        if key is None:
+            raise ReplicatorError(f"the trust file knows no recipient {name}")
+        sheet = sheet_of(trust, key, seed)
+        write_whole(sheets / f"{name}.txt", as_text(sheet).encode(), mode=0o600)
+        write_whole(sheets / f"{name}.html", as_html(sheet).encode(), mode=0o600)
+    return sheets

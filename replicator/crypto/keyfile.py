@@ -54,7 +54,7 @@ def make_key(
         return file, TrustedKey(name=name, roles=roles, public=suite_named(suite).public(seed))
     except ValidationError as error:
         raise ReplicatorError(
-            f"{name!r} is no name for a key", hint="Letters, digits, dots, dashes and underscores; at most 63."
+            f"{name!r} is no name for a key", hint="Letters, digits, dots, dashes, underscores and @; at most 127."
         ) from error
 
 

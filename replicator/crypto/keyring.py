@@ -6,9 +6,12 @@ not there is asked for by name, when it is needed.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sys
 import threading
+import time
+from contextlib import contextmanager
 from getpass import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,49 +24,68 @@ from replicator.crypto.trust import FILE, read_trust, write_trust
 from replicator.errors import KeyAbsent, KeyLocked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Generator, Iterable, Sequence
 
     from replicator.crypto.roles import Role
     from replicator.crypto.trust import Trust, TrustedKey, TrustedRepository
 
 ENVIRONMENT = "DRSTACK_KEYS"
 PASSPHRASE_FILE = "DRSTACK_PASSPHRASE_FILE"  # noqa: S105 - names a variable
+_LOCK_S = 10.0
 
 
 class Keyring:
-    """The trust file and private keys of `folder`, each read and unlocked at its first use. Safe for threads."""
+    """The trust file and private keys of `folder`, each read and unlocked at its first use. Safe for threads.
 
-    def __init__(self, folder: Path, *, unlocking: Unlocking | None = None) -> None:
+    `also`: further folders of private keys; whom to trust is said by `folder` alone. A trust file that is replaced
+    counts from then on, for who goes on running too.
+    """
+
+    def __init__(self, folder: Path, *, unlocking: Unlocking | None = None, also: Sequence[Path] = ()) -> None:
         self.folder = folder
-        self.trust: Trust = read_trust(folder)
+        self._folders = (folder, *also)
         self._unlocking = unlocking or from_machine()
         self._seeds: dict[str, bytes] = {}
         self._lock = threading.Lock()
+        self._read = _written(folder)
+        self._trust = read_trust(folder)
+
+    @property
+    def trust(self) -> Trust:
+        """KeyAbsent, Untrusted if it is gone or damaged by now."""
+        written = _written(self.folder)
+        if written != self._read:
+            self._trust, self._read = read_trust(self.folder), written
+        return self._trust
 
     def replace(self, trust: Trust) -> None:
         """Write the trust file anew."""
         write_trust(self.folder, trust)
-        self.trust = trust
 
     def admit(self, repository: TrustedRepository) -> None:
         """List a repository in the trust file."""
-        listed = self.trust.listing(repository)
-        if listed != self.trust:
-            self.replace(listed)
+        with locked(self.folder):
+            before = read_trust(self.folder)
+            listed = before.listing(repository)
+            if listed != before:
+                self.replace(listed)
 
     def names(self) -> list[str]:
         """The private keys at hand, whether the trust file knows them or not."""
-        return keys_in(self.folder)
+        return sorted({name for folder in self._folders for name in keys_in(folder)})
 
     def seed(self, name: str) -> bytes:
         """KeyAbsent, KeyLocked; also where the trust file's public halves are those of another key."""
         with self._lock:
             if name not in self._seeds:
-                file = read_key(self.folder, name)
-                seed = file.seed(self._unlocking)
+                folder = next((each for each in self._folders if name in keys_in(each)), self.folder)
+                seed = read_key(folder, name).seed(self._unlocking)
                 trusted = self.trust.key(name)
                 if trusted is not None and suite_named(self.trust.suite).public(seed) != trusted.public:
-                    raise KeyLocked(f"key {name} in {self.folder} is not the one that {FILE} names so")
+                    raise KeyLocked(
+                        f"key {name} in {folder} is not the one that {self.folder / FILE} names so",
+                        hint="Put the key back from a copy of its own, or the trust file.",
+                    )
                 self._seeds[name] = seed
             return self._seeds[name]
 
@@ -90,6 +112,37 @@ class Keyring:
         """Recipients whose private key is at hand, also revoked ones: they still read what was written for them."""
         here = set(self.names())
         return [key for key in self.trust.keys if "recipient" in key.roles and key.name in here]
+
+
+@contextmanager
+def locked(folder: Path) -> Generator[None]:
+    """Nobody else on this machine changes the folder's trust file meanwhile. KeyLocked after 10 s."""
+    ends_at = time.monotonic() + _LOCK_S
+    handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        while not _taken(handle):
+            if time.monotonic() > ends_at:
+                raise KeyLocked(f"{folder / FILE} is being changed by another process", hint="Run the command again.")
+            time.sleep(0.02)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _taken(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _written(folder: Path) -> tuple[int, int, int] | None:
+    try:
+        found = (folder / FILE).stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def default_folder() -> Path:

@@ -37,7 +37,7 @@ def _to_base64(value: bytes) -> str:
 
 
 Bytes = Annotated[bytes, BeforeValidator(_from_base64), PlainSerializer(_to_base64, return_type=str)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,126}$")]
 
 
 class _Frozen(BaseModel):

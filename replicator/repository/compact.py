@@ -11,6 +11,7 @@ import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from replicator.codec.plain import encode
 from replicator.errors import DataCorrupt, KeyAbsent, KeyLocked, Sealed
 from replicator.log.entries import Commit, Compact
 from replicator.log.naming import names
@@ -126,9 +127,9 @@ class _Group:
         for alike in _by_block_key(olds):
             cipher = self._repository.cipher.anew(alike[0].manifest, self._salt + bytes(4))
             progress = Progress()
-            writer = PackWriter(self._repository.store, cipher, progress)
             try:
-                moved = self._move(alike, writer)
+                with PackWriter(self._repository.store, cipher, progress) as writer:
+                    moved = self._move(alike, writer)
             finally:
                 self._made += [pack_key(noted.pack.digest) for noted in progress.packs]
             self._done.written_bytes += writer.shipped_bytes
@@ -149,7 +150,7 @@ class _Group:
             leaving = [block for block in old.manifest.blocks if _leaves(old, block) and _at(old, block) not in moved]
             for run in _runs(list(dict.fromkeys(leaving))):
                 for block, plain in zip(run, reader.blocks(run), strict=True):
-                    moved[_at(old, block)] = writer.add(block.digest, plain)
+                    moved[_at(old, block)] = writer.add(block.digest, len(plain), *encode(plain))
                     self._count(block.stored_bytes)
         writer.finish()
         return moved

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 
 from replicator.crypto import vault
 from replicator.crypto.keyfile import make_key, read_key, write_key
+from replicator.crypto.keyring import from_machine
+from replicator.crypto.sheet import from_lines
 from replicator.crypto.suites import NONE, suite_named
 from replicator.crypto.suites.suite import SEED_BYTES
 from replicator.crypto.trust import Revocation
-from replicator.errors import KeyAbsent, ReplicatorError
+from replicator.errors import KeyAbsent, KeyLocked, ReplicatorError
 from replicator.repository.encryption import Encrypted, wrap_to
 from replicator.repository.establish import open_at
 
@@ -77,6 +79,26 @@ def create_key(
         write_key(ring.folder, made)
     ring.replace(trust.with_key(public))
     return seed
+
+
+def recover_key(ring: Keyring, name: str, lines: list[str], *, how: bytes | str | None = None) -> Path:
+    """Make a recipient's key file from the lines of its sheet. KeyAbsent, KeyLocked where they are not its own."""
+    known = ring.trust.key(name)
+    if known is None:
+        raise KeyAbsent(f"the trust file knows no recipient {name}", hint="replicator keys list shows them.")
+    trust = ring.trust
+    file, public = make_key(
+        name,
+        known.roles,
+        scope=trust.scope,
+        suite=trust.suite,
+        seed=from_lines(lines),
+        how=how,
+        unlocking=from_machine(),
+    )
+    if public.public != known.public:
+        raise KeyLocked(f"this is the sheet of another key than {name}", hint="Compare the fingerprint on it.")
+    return write_key(ring.folder, file)
 
 
 def rewrap(

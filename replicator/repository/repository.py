@@ -62,16 +62,20 @@ class Repository:
         self.clock = clock
         self.token = token
         self.keys = keys
-        self._memory = memory
+        self.memory = memory
         self._access: Access | None = None
         self._logs: dict[str, WorkloadLog] = {}
         self.receipts = Receipts(store, clock=clock, token=token, record_of=self._record_of, notary=lambda: self.notary)
+
+    def twin(self) -> Repository:
+        """The same repository for another thread."""
+        return Repository(self.name, self.store, clock=self.clock, token=self.token, keys=self.keys, memory=self.memory)
 
     def format(self) -> Format:
         """RepositoryUnknown; KeyAbsent where it needs keys and none are at hand; Untrusted."""
         found = read_format(self.store)
         if self._access is None:
-            self._access = access_to(found, self.store, self.keys, self._memory)
+            self._access = access_to(found, self.store, self.keys, self.memory)
         return found
 
     @property

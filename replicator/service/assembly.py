@@ -83,6 +83,7 @@ def build(config: ServiceConfig, watched: WatchedWorkload, uplink: Uplink, keys:
             config.quiet_s,
             policy=watched.admission.policy(),
             code=Path(watched.code) if watched.code else None,
+            here=watched.trains_here,
         ),
         spool,
         [],

@@ -101,6 +101,8 @@ class WatchedWorkload(Frozen):
     """Which receipts a commit needs to count as received."""
     code: str | None = None
     """A folder of the training program's repository; by default the watched folder lies in it, if anything does."""
+    trains_here: bool = False
+    """Whether the trainer runs on this machine with this service's interpreter: versions then name its packages and GPUs."""
 
 
 class ServiceConfig(Frozen):

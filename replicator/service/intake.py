@@ -81,6 +81,7 @@ class Intake:
     waiting: int = 0
     """Complete checkpoints that are not in the spool yet: they must stand still, or newer ones go first."""
     code: Path | None = None
+    here: bool = False
     """A folder of the training program's repository; None: the watched folder lies in it, if anything does."""
     _versions: WatchedVersions | None = None
     _others: set[str] = field(default_factory=set[str])
@@ -199,7 +200,7 @@ class Intake:
     def _take(self, ready: _Ready, provisional: CommitId, newest: What | None, held: Sequence[What]) -> Entry | None:
         candidate, term = ready.candidate, provisional.term
         if self._versions is None:
-            self._versions = WatchedVersions(self.folder, code=self.code)
+            self._versions = WatchedVersions(self.folder, code=self.code, here=self.here)
         self._versions.ask()
         read = self._read(candidate)
         if read is None:

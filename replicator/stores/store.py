@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _LONGEST_KEY = 900
-_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
+_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]*(/[A-Za-z0-9][A-Za-z0-9._@-]*)*")
 
 
 class ObjectStore(Protocol):
@@ -56,5 +56,5 @@ class ObjectStore(Protocol):
 def check_key(key: str) -> str:
     """The key itself, if it is one that every store takes; StoreError otherwise."""
     if len(key) > _LONGEST_KEY or not _KEY.fullmatch(key):
-        raise StoreError(f"{key!r} is not a key: letters, digits, '.', '_', '-' between single '/'")
+        raise StoreError(f"{key!r} is not a key: letters, digits, '.', '_', '@', '-' between single '/'")
     return key

@@ -23,11 +23,15 @@ class WatchedVersions:
     """Asks anew when what is known is older than half a minute: the tree may change while a run goes on.
 
     `folder`: where the checkpoints lie. `code`: a folder of the training program's repository, else the one around it.
+    `here`: the trainer runs on this machine with this interpreter, which are asked then too.
     """
 
-    def __init__(self, folder: Path, *, code: Path | None = None) -> None:
+    def __init__(self, folder: Path, *, code: Path | None = None, here: bool = False) -> None:
         absolute = folder.absolute()
-        self._source = Source("watch", (code or absolute.parent).absolute(), (absolute,))
+        root, outputs = (code or absolute.parent).absolute(), (absolute,)
+        self._source = (
+            Source.of_this_process("launcher", root, outputs=outputs) if here else Source("watch", root, outputs)
+        )
         self._gathering: Gathering | None = None
         self._asked_at = 0.0
 

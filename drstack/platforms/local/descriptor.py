@@ -49,6 +49,8 @@ class LocalDescriptor(_Part):
     folder: str
     repository: str
     """URL of the site's object store."""
+    keys: str | None = None
+    """Folder of the site's keys; None where its repository is plain. No key is ever in a descriptor."""
     capacity: Capacity
     workloads: dict[str, LocalWorkload]
     serving: dict[str, LocalServing] = Field(default_factory=dict[str, LocalServing])

@@ -31,6 +31,11 @@ class SiteFolder:
         return self.path / "store"
 
     @property
+    def keys(self) -> Path:
+        """The trust file and what private keys this site may hold; not there where nothing is encrypted."""
+        return self.path / "keys"
+
+    @property
     def spool(self) -> Path:
         return self.path / "spool"
 

@@ -28,6 +28,8 @@ class Launch:
 
 
 _MODULES = "PYTHONPATH"
+KEYS = "DRSTACK_KEYS"
+"""Of a rank or replica: the folder of the trust file and keys of its site."""
 ACKNOWLEDGE = "DRSTACK_ACKNOWLEDGE"
 """Of a job's definition: `near` where its saves wait for the near site."""
 ACKNOWLEDGED = "DRSTACK_ACKNOWLEDGED"
@@ -79,11 +81,19 @@ def plan_launch(
         env[ACKNOWLEDGED] = str(folder.spool / workload)
     if modules := [path for path in (job.program.env.get(_MODULES), inherited.get(_MODULES)) if path]:
         env[_MODULES] = os.pathsep.join(modules)
+    set_keys(env, folder)
     env.pop("DRSTACK_RESUME_STEP", None)
     env.pop("PYTHONDONTWRITEBYTECODE", None)  # without bytecode, importing torch takes twice as long at every start
     if resume_step is not None:
         env["DRSTACK_RESUME_STEP"] = str(resume_step)
     return Launch(argv, env)
+
+
+def set_keys(env: dict[str, str], folder: SiteFolder) -> None:
+    """A program of the site uses the site's keys, never those of whoever started it."""
+    env.pop(KEYS, None)
+    if folder.keys.is_dir():
+        env[KEYS] = str(folder.keys)
 
 
 def attempt_id(rdzv_id: str, attempt: int) -> str:

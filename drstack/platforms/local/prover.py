@@ -22,6 +22,7 @@ from drstack.errors import ActuatorFailed, DrstackError
 from drstack.platforms.local.apart import LocalStandby
 from drstack.platforms.local.atomic import read_json, write_json
 from drstack.platforms.local.folder import SiteFolder, site_folder
+from drstack.platforms.local.keys import site_keys
 from drstack.platforms.local.ownership import read_record
 from drstack.platforms.local.tether import die_with
 from drstack.proving.history import History
@@ -63,7 +64,9 @@ def read_config(folder: SiteFolder) -> ProverConfig | None:
 
 def open_prover(folder: SiteFolder, site: str, settings: Settings) -> tuple[Prover, LocalStandby]:
     standby = LocalStandby(folder, site)
-    repository = Repository(site, open_store(folder.store.as_uri()))
+    repository = Repository(
+        site, open_store(folder.store.as_uri()), keys=site_keys(folder), memory=folder.spool / ".prover"
+    )
     return Prover(repository, standby, History(folder.proofs), settings), standby
 
 

@@ -16,7 +16,7 @@ from drstack.errors import ActuatorFailed
 from drstack.platforms.local import jobs
 from drstack.platforms.local.atomic import locked, read_json, write_json
 from drstack.platforms.local.desired import Desired, DesiredJob, change
-from drstack.platforms.local.launch import Launch
+from drstack.platforms.local.launch import Launch, set_keys
 from drstack.platforms.local.ownership import read_record
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def plan_replica(
         "CUDA_VISIBLE_DEVICES": "" if device is None else str(device),
         "DRSTACK_WORKLOAD": workload,
     }
+    set_keys(env, folder)
     env.pop("PYTHONDONTWRITEBYTECODE", None)  # as for ranks: importing torch without bytecode takes twice as long
     return Launch((sys.executable, "-m", job.program.module, *given, *job.program.args), env)
 

@@ -60,6 +60,33 @@ def two_recipients(draft: Draft) -> Iterator[Finding]:
         )
 
 
+def recipients_are_not_sites(draft: Draft) -> Iterator[Finding]:
+    """Keys of a site are named role@site: nobody else may be named so."""
+    for index, name in enumerate(draft.replication.encrypt_to if draft.replication else ()):
+        if (site := name.rpartition("@")[2]) in (draft.sites or {}) and "@" in name:
+            expected = f"a recipient outside of site {site}, whose keys are named so"
+            yield Finding(
+                ("replication", "encrypt_to", index), repr(name), expected, "write recovery, or recovery@acme"
+            )
+
+
+def crypto_has_recipients(draft: Draft) -> Iterator[Finding]:
+    if draft.replication is None:
+        return
+    told, recipients = draft.replication.crypto, draft.replication.encrypt_to
+    if told == "none" and recipients:
+        yield Finding(
+            ("replication", "crypto"), "none, with recipients in encrypt_to", "one of the two", "remove crypto: none"
+        )
+    elif told not in (None, "none") and not recipients:
+        yield Finding(
+            ("replication", "crypto"),
+            f"{told}, with nobody to encrypt to",
+            "two recipients in separate custody",
+            "add encrypt_to: [recovery, escrow]",
+        )
+
+
 def receipts_are_demanded_once(draft: Draft) -> Iterator[Finding]:
     for kind, levels in (draft.replication.receipts if draft.replication else {}).items():
         if not levels or max(Counter(levels).values()) > 1:
@@ -97,6 +124,8 @@ REPLICATION: tuple[Rule, ...] = (
     acknowledge_names_workloads,
     acknowledge_near_has_a_near_site,
     two_recipients,
+    recipients_are_not_sites,
+    crypto_has_recipients,
     receipts_are_demanded_once,
     links_join_sites,
 )

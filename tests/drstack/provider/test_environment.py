@@ -5,6 +5,7 @@ import pytest
 from drstack.errors import WitnessUnreachable, WitnessUnsound
 from drstack.provider.environment import DeclaredWorkload, RepositorySight, decide, found_environment
 from drstack.provider.reach import clock, open_witness, token
+from drstack.provider.repositories import open_with
 from drstack.recovery.admission import bring_up_to
 from drstack.witness.assignment import Assignment, WorkloadAssignment
 from replicator.repository.format import initialise
@@ -59,7 +60,7 @@ def test_a_workload_that_left_the_file_stays_assigned():
 
 
 def found(witness, repositories, declared=DECLARED):
-    return found_environment(witness, declared, repositories, ("east",), clock=clock, token=token)
+    return found_environment(witness, declared, repositories, ("east",))
 
 
 def test_founding_twice_and_from_many_stacks_makes_one_assignment(tmp_path):
@@ -77,7 +78,7 @@ def test_a_witness_folder_is_made_only_for_an_environment_that_nothing_knows(tmp
     repository.mkdir()
     store = LocalStore(repository)
     initialise(store, environment=identity, witness=url, clock=clock, token=token)
-    bring_up_to(open_witness(url, "gpt").current(), "gpt", store, clock=clock, token=token)
+    bring_up_to(open_witness(url, "gpt").current(), "gpt", open_with(store.url, None))
     (tmp_path / "witness").rename(tmp_path / "gone")
     with pytest.raises(WitnessUnreachable):
         found(open_witness(url, "gpt"), [repository.as_uri()])

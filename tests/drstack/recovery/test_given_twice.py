@@ -11,7 +11,7 @@ from drstack.recovery.conduct import plan_only, promote
 from drstack.recovery.plan import Given
 from replicator.errors import HeightTaken, NothingToRestore
 from replicator.model import CommitId
-from replicator.repository.repository import newest_recovery_point, random_token
+from replicator.repository.repository import Repository, newest_recovery_point
 from replicator.repository.select import select
 from replicator.repository.ship import Push, ship
 from replicator.repository.snapshot import take_snapshot
@@ -118,7 +118,7 @@ def test_a_repository_that_was_away_voids_its_own_when_it_is_brought_up_and_coun
     find_again(rig, "east")
     assert steps(rig, "east") == [10, 20, 30]
     east = rig.repository("east")
-    bring_up_to(rig.witness().current(), "gpt", east.store, clock=east.clock, token=east.token)
+    bring_up_to(rig.witness().current(), "gpt", east)
     assert (steps(rig, "east"), steps(rig, "west")) == ([10], [10, 25, 35])
     assert void(rig, "east") == [f"1.2: {OTHER} 1.2", f"1.3: {OTHER} 1.3"]
     east, view = rig.repository("east"), rig.repository("east").log("gpt").view()
@@ -171,7 +171,7 @@ def test_what_a_returned_repository_alone_holds_of_the_same_counter_stands(rig):
     promote(rig.world(), "west", BY)
     find_again(rig, "east")
     east = rig.repository("east")
-    bring_up_to(rig.witness().current(), "gpt", east.store, clock=east.clock, token=east.token)
+    bring_up_to(rig.witness().current(), "gpt", east)
     assert steps(rig, "east") == [10, 20, 30]
     assert void(rig, "east") == ["1.4: the open of term 2 does not cover it"]
 
@@ -214,7 +214,7 @@ def test_killed_at_any_write_and_run_again_the_same_ones_stand(tmp_path):
         end = promote(rig.world(), "west", BY)
         find_again(rig, "east")
         east = rig.repository("east")
-        bring_up_to(rig.witness().current(), "gpt", east.store, clock=east.clock, token=random_token)
+        bring_up_to(rig.witness().current(), "gpt", east)
         assert (steps(rig, "east"), steps(rig, "west")) == ([10], [10, 25, 35]), n
         assert end["workloads"][0]["step"] == 35
         assert len(rig.sites["west"].starts) == 1
@@ -244,7 +244,7 @@ def test_a_term_that_was_assigned_and_opened_before_counters_is_the_same_one_for
     assert "counters" not in first.opened_by("gpt")["workload"]
     for name in ("east", "west"):
         before = rig.repository(name).log("gpt").view().slots
-        bring_up_to(first, "gpt", rig.stores[name], clock=lambda: 0.0, token=random_token)
+        bring_up_to(first, "gpt", Repository(name, rig.stores[name], clock=lambda: 0.0))
         assert rig.repository(name).log("gpt").view().slots == before
 
 

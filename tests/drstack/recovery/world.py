@@ -138,7 +138,7 @@ class Rig:
         part = WorkloadAssignment(writer="east", term=1)
         first = witness.assign(Assignment(number=1, workloads={"gpt": part}, cause="create"))
         for name in ("east", "west"):
-            bring_up_to(first, "gpt", self.stores[name], clock=time.time, token=random_token)
+            bring_up_to(first, "gpt", Repository(name, self.stores[name]))
 
     def witness(self) -> Witness:
         return Witness(self.wrap("witness", self.stores["witness"]), "e", clock=time.time, token=random_token)

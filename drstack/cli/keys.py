@@ -1,0 +1,79 @@
+"""`drstack keys …`: who may sign and decrypt in an environment."""
+
+from __future__ import annotations
+
+import json as json_
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from drstack.custody.make import Made
+    from drstack.spec import Environment
+
+app = typer.Typer(help="Keys of an environment: who may sign, and who may decrypt.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="The environment's name.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+
+
+@app.command()
+def make(
+    environment: Name,
+    *,
+    protect: Annotated[
+        str | None,
+        typer.Option("--protect", help="How recipients' keys lie: passphrase-file:FILE, aws-kms:ARN or gcp-kms:NAME."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Make the environment's keys where there are none, and those of sites declared since. Again: makes nothing new."""
+    from drstack.assembly import load, local_root, project_root
+    from drstack.errors import DrstackError
+    from replicator.cli.options import protection_of
+
+    declared = load(environment)
+    made = make_keys(declared, local_root(project_root()), protection_of(protect))
+    if made is None:
+        raise DrstackError(
+            f"environment {environment} is neither encrypted nor signed: its file names no recipients",
+            hint="Write encrypt_to: [recovery, escrow] under replication, before the environment is made.",
+        )
+    if json:
+        document = {"environment": environment, "folder": str(made.folder), "made": list(made.names)}
+        sys.stdout.write(json_.dumps(document) + "\n")
+    elif not made.names:
+        sys.stdout.write(f"the keys of {environment} are in {made.folder}; nothing was made\n")
+
+
+def make_keys(declared: Environment, root: Path, how: bytes | str | None = None) -> Made | None:
+    """Have the keys, and say on stderr what was made and what to do with it; None where nothing is encrypted."""
+    from drstack.assembly import open_witness
+    from drstack.custody.make import ensure_keys, told
+    from drstack.errors import WitnessUnreachable
+
+    def stands() -> bool:
+        try:
+            return open_witness(declared, root).current() is not None
+        except WitnessUnreachable:
+            if declared.witness.startswith("file:"):  # its folder is made with the environment
+                return False
+            raise
+
+    made = ensure_keys(declared, root, stands=stands, how=how)
+    if made is None:
+        sys.stderr.write(f"warning: {plain(declared.environment)}\n")
+    elif made.names:
+        sys.stderr.write("".join(f"{line}\n" for line in told(made)))
+    return made
+
+
+def plain(environment: str) -> str:
+    """What is said wherever an environment without keys is worked on."""
+    return (
+        f"environment {environment} is NOT encrypted and NOT signed (crypto: none): whoever reaches a store reads its "
+        "checkpoints, and whoever writes there can forge them"
+    )
