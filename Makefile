@@ -10,7 +10,7 @@ pythons := python3 python3.14 python3.13 python3.12 python3.11
 PYTHON ?= $(shell for p in $(pythons); do $$p $(new_enough) 2>/dev/null && { echo $$p; break; }; done)
 venv := .venv/bin
 WORKERS ?= 2
-pytest := $(venv)/python -m pytest -n $(WORKERS) --dist loadfile
+pytest := $(venv)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 help: ## lists the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18

@@ -8,6 +8,12 @@ from replicator.crypto.keyring import default_folder
 pytest_plugins = ["tools.notrun", "tools.cases"]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take minutes begin first, so that at the end no worker waits for the other."""
+    long = {item.path for item in items if item.get_closest_marker("engine")}
+    items.sort(key=lambda item: item.path not in long)
+
+
 @pytest.fixture(autouse=True)
 def _the_users_own_keys_are_left_alone():
     """A test that makes keys where the user has theirs would change what the tests after it do."""

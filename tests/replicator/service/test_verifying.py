@@ -60,7 +60,7 @@ def test_a_damaged_block_is_found_and_put_back_from_the_peer_unattended(tmp_path
     assert pack.read_bytes() == bytes(wrong) != right
     settings = told(tmp_path, "west", scrub=OFTEN, verify_own=False)
     with running(settings):
-        until(lambda: pack.read_bytes() == right)
+        until(lambda: pack.exists() and pack.read_bytes() == right)  # taken away, then put back
         until(lambda: said(tmp_path, "west")["repair"]["repaired"] == 1)
         until(lambda: said(tmp_path, "west")["scrub"]["damaged"] == {})
         until(lambda: said(tmp_path, "west")["scrub"]["round"] > 2)
