@@ -34,7 +34,9 @@ def test_nothing_torn_is_ever_seen_and_nothing_committed_is_lost(tmp_path, cases
             killed += KILLS
             before_commit += sky.counts().lost
     assert late > 0, "no write outlived its sender: the test shows less than it says"
-    cases.found(f"{killed} SIGKILLs; {late} writes took effect after their sender had died; {before_commit} answers lost")
+    cases.found(
+        f"{killed} SIGKILLs; {late} writes took effect after their sender had died; {before_commit} answers lost"
+    )
 
 
 def kills(site, dice, seed):
