@@ -1,7 +1,7 @@
 """SIGKILL of the real replicator at random moments, before stores that put writes off, reorder them and lose answers.
 
 What was under way when it died may take effect seconds later, after a seal too. A seed is a site that is killed ten
-times (five in CI), with promotions between. What waits in the spool when its term ends is refused by design: it belongs to no term
+times (five in CI), with promotions between. What waits in the spool when its term ends is refused by design: it is of no term
 that is open; what was committed stands.
 """
 
