@@ -147,7 +147,9 @@ _LISTING: pytest.StashKey[_Listing] = pytest.StashKey()
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("drstack")
     group.addoption("--faults", default="", help="families of faults, with commas: their tests alone")
-    group.addoption("--go-on", action="store_true", help="at length: leave out what passed for this state of the checkout")
+    group.addoption(
+        "--go-on", action="store_true", help="at length: leave out what passed for this state of the checkout"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

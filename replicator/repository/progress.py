@@ -11,14 +11,19 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from replicator.disk import is_full
 from replicator.model import PackRef
 from replicator.repository.manifest import Block, PackKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
+
+
+_log = structlog.get_logger("replicator")
 
 
 class _Line(BaseModel):
@@ -53,7 +58,7 @@ class Progress:
 
 
 class KeptProgress(Progress):
-    """In a file too, a line for each pack. A line that a crash cut short is none."""
+    """In a file too, a line for each pack. A line that a crash cut short is none; a full disk holds no push up."""
 
     __slots__ = ("_file",)
 
@@ -74,5 +79,12 @@ class KeptProgress(Progress):
         super().note(pack, blocks, key)
         rows = [(b.digest, b.size_bytes, b.offset, b.stored_bytes, b.coder) for b in blocks]
         line = json.dumps({"digest": pack.digest, "size_bytes": pack.size_bytes, "blocks": rows, "key": key})
-        with self._file.open("a") as file:
-            file.write(f"\n{line}\n")
+        try:
+            with self._file.open("a") as file:
+                file.write(f"\n{line}\n")
+        except OSError as error:
+            if not is_full(error):
+                raise
+            _log.warning(
+                "a kill now would cost more: not noted what was sent", file=str(self._file), why=error.strerror
+            )

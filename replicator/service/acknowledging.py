@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from replicator.disk import is_full
 from replicator.model import CommitId
 from replicator.service.acknowledged import Word, Words
 
@@ -51,6 +52,8 @@ class Acknowledging:
     """Why nothing can be acknowledged as things are."""
     _done: set[str] = field(default_factory=set[str])
     _sets: dict[int, tuple[str, ...]] = field(default_factory=dict[int, tuple[str, ...]])
+    _unsaid: dict[str, Word] = field(default_factory=dict[str, Word])
+    """Words for which the disk had no room, of entries that nobody must wait for."""
 
     def wanted(self, view: LogView, term: int) -> tuple[str, ...]:
         """The set of a term. The writer's own store never acknowledges."""
@@ -67,12 +70,23 @@ class Acknowledging:
             if shipper.attestation is not None:
                 shipper.attestation.urgent = name in now
         words = Words(self.spool.folder)
+        self._say_again(words)
         for entry in self.spool.entries():
             if entry.signature in self._done or words.told(entry.signature) is not None:
                 self._done.add(entry.signature)
                 continue
             over = ended if entry.push.term >= view.term else f"term {entry.push.term} is over"
             self._tell(words, entry, self.wanted(view, entry.push.term), here, over)
+
+    def _say_again(self, words: Words) -> None:
+        for signature, word in list(self._unsaid.items()):
+            try:
+                words.tell(signature, word)
+            except OSError as error:
+                if not is_full(error):
+                    raise
+                return
+            del self._unsaid[signature]
 
     def owed(self, entry: Entry) -> bool:
         """Whether somebody may wait to hear of it."""
@@ -103,7 +117,15 @@ class Acknowledging:
                 "by": tuple(wanted) if why is None else (), "why": why, "findings": findings,
             }
         )  # fmt: skip
-        words.tell(entry.signature, word)
+        try:
+            words.tell(entry.signature, word)
+        except OSError as error:
+            if not is_full(error):
+                raise
+            self.trouble = f"step {push.step} cannot be acknowledged: {error}"
+            if wanted:  # the entry stays: a save may wait for the word
+                return
+            self._unsaid[entry.signature] = word  # the entry can go: what it holds may be what fills the disk
         self._done.add(entry.signature)
         if wanted:
             say, what = (_log.info, "acknowledged") if why is None else (_log.error, "NOT acknowledged")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import secrets
@@ -23,11 +24,22 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 def write_durably(path: Path, body: bytes) -> None:
     staged = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    with staged.open("wb") as file:
-        file.write(body)
-        file.flush()
-        os.fsync(file.fileno())
-    staged.replace(path)
+    try:
+        with staged.open("wb") as file:
+            file.write(body)
+            file.flush()
+            os.fsync(file.fileno())
+        staged.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            staged.unlink(missing_ok=True)
+        raise
+    sync(path.parent)
+
+
+def touch_durably(path: Path) -> None:
+    """An empty file, for which also a full disk has room."""
+    path.touch()
     sync(path.parent)
 
 

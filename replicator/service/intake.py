@@ -198,7 +198,7 @@ class Intake:
             self._others.add(ready.signature)
 
     def _take(self, ready: _Ready, provisional: CommitId, newest: What | None, held: Sequence[What]) -> Entry | None:
-        candidate, term = ready.candidate, provisional.term
+        candidate = ready.candidate
         if self._versions is None:
             self._versions = WatchedVersions(self.folder, code=self.code, here=self.here)
         self._versions.ask()
@@ -210,8 +210,19 @@ class Intake:
             self.spool.discard(making)
             self.spool.note(ready.signature)
             return None
+        try:
+            return self._admit(ready, provisional, newest, making, snapshot, self._versions)
+        except OSError:
+            self.spool.discard(making)
+            raise
+
+    def _admit(
+        self, ready: _Ready, provisional: CommitId, newest: What | None, making: Path, snapshot: Snapshot,
+        versions: WatchedVersions,
+    ) -> Entry:  # fmt: skip
+        candidate, term = ready.candidate, provisional.term
         findings = self._judge(provisional, snapshot)
-        gathered = self._versions.of(snapshot, candidate.layout)
+        gathered = versions.of(snapshot, candidate.layout)
         snapshot = self.spool.keep_beside(making, snapshot, gathered.files)
         with self.spool.lock:
             height = self.spool.reserve(term, [ready.signature], _height_in(term, newest))[ready.signature]

@@ -27,6 +27,7 @@ from replicator.model import CommitId
 from replicator.repository.packs import PACK_BYTES
 from replicator.repository.progress import KeptProgress
 from replicator.repository.ship import ship
+from replicator.service.spool import COMMITTED
 from replicator.stores.meter import Meter
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ class Shipping:
         name = self.repository.name
         for entry in self.spool.entries():
             commit = CommitId(entry.push.term, entry.push.height)
-            if commit not in attestation.attested and entry.marks().get(name) == "committed":
+            if commit not in attestation.attested and entry.marks().get(name) == COMMITTED:
                 accepted = self.repository.log(entry.push.workload).view().accepted.get(commit)
                 if accepted is not None:
                     attestation.expect(accepted)
@@ -171,15 +172,15 @@ class Shipping:
         wanted, late = choose(self.spool.pending(name))
         if not wanted:
             self.status.trouble = None
-        for entry in late:
-            entry.mark(name, "skipped: newer checkpoints were waiting")
-            self.status.skipped += 1
-            _log.warning("checkpoint skipped", destination=name, step=entry.push.step, why="newer ones were waiting")
         for entry in wanted:
             if name in entry.marks():
                 continue
             if stop.is_set() or not self._ship(entry):
-                return
+                break
+        for entry in late:
+            entry.mark(name, "skipped: newer checkpoints were waiting")
+            self.status.skipped += 1
+            _log.warning("checkpoint skipped", destination=name, step=entry.push.step, why="newer ones were waiting")
 
     def _ship(self, entry: Entry) -> bool:
         self.sending_saved_at, self.sent_before = entry.push.saved_at, self.meter.sent_bytes
@@ -246,7 +247,7 @@ class Shipping:
         push, status, shipped_bytes = entry.push, self.status, accepted.where.shipped_bytes
         if self.attestation is not None:
             self.attestation.expect(accepted)
-        entry.mark(self.repository.name, "committed")
+        entry.mark(self.repository.name, COMMITTED)
         status.committed += 1
         status.trouble = None
         status.raw_bytes += accepted.what.size_bytes

@@ -18,6 +18,7 @@ import threading
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
+from replicator.disk import is_full
 from replicator.errors import ReplicatorError, SourceChanged
 from replicator.formats.tree import empty_folders, kept_link
 from replicator.model import CommitId, Finding, Point, Versions
@@ -26,12 +27,13 @@ from replicator.repository.beside import take_beside, write_beside
 from replicator.repository.names import to_disk
 from replicator.repository.ship import Push
 from replicator.repository.snapshot import Snapshot, take_snapshot
-from replicator.service.durable import link_or_copy, sync, sync_tree, write_durably
+from replicator.service.durable import link_or_copy, sync, sync_tree, touch_durably, write_durably
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
+COMMITTED = "committed"
 _PUSH = "push.json"
 _FILES = "files"
 _REMEMBERED = 4096
@@ -59,12 +61,18 @@ class Entry:
 
     def marks(self) -> dict[str, str]:
         """Per destination how it ended: `committed` or the reason why it never will be."""
-        return {path.name.removeprefix("mark-"): path.read_text() for path in self.folder.glob("mark-*")}
+        return {path.name.removeprefix("mark-"): path.read_text() or COMMITTED for path in self.folder.glob("mark-*")}
 
     def mark(self, destination: str, outcome: str) -> None:
-        """Nothing if the entry went meanwhile."""
+        """Nothing if the entry went meanwhile. An empty mark says `committed`: a full disk has room for that."""
+        mark = self.folder / f"mark-{destination}"
         with contextlib.suppress(FileNotFoundError):
-            write_durably(self.folder / f"mark-{destination}", outcome.encode())
+            try:
+                write_durably(mark, outcome.encode())
+            except OSError as error:
+                if outcome != COMMITTED or not is_full(error):
+                    raise
+                touch_durably(mark)
 
 
 class Spool:

@@ -15,6 +15,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from replicator.disk import is_full
 from replicator.errors import KeyExists, KeyMissing, StoreError, StoreUnavailable
 from replicator.stores.aged import Aged
 from replicator.stores.store import check_key
@@ -168,7 +169,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _translate(error: OSError, key: str, url: str) -> StoreError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if is_full(error):
         return StoreError(f"{url}: no space left for {key}", hint="Free space there, then run the command again.")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return StoreError(f"{url}: not allowed to touch {key}: {error.strerror}")

@@ -18,9 +18,9 @@ from drstack.reconcile.processes import RUN_ID, command, processes, variables
 from drstack.reconcile.survivors import is_engine
 from drstack.reconcile.update import bring_up
 from tests.engine.fleet import CALLER, STACK, Fleet, usable
+from tools.cases import Cases, chosen
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
-SEEDS = range(24 if os.environ.get("DRSTACK_SOAK") else 2)
 DISKS = ("a", "b", "c", "d")
 VICTIMS = ("engine", "caller", "leash", "all")
 
@@ -55,8 +55,10 @@ def kill(pids: list[int]) -> None:
             continue
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_killed_at_random_again_and_again_it_converges(fleet: Fleet, seed: int):
+@pytest.mark.faults("killed updates", 2, 24)
+@pytest.mark.parametrize("seed", chosen(2, 24))
+def test_killed_at_random_again_and_again_it_converges(fleet: Fleet, seed: int, cases: Cases):
+    cases.one(seed)
     chance = random.Random(seed)
     fleet.declare(**{name: {} for name in DISKS})
     for _ in range(2):

@@ -177,9 +177,7 @@ def is_sound(site: Site, reader: Reader) -> list[str]:
     for name in NAMES:
         there = site.here(name)
         accepted = there.log("gpt").view().accepted
-        found += [
-            f"{name}: {key} was committed and is gone" for key in reader.seen[name] if key not in accepted
-        ]
+        found += [f"{name}: {key} was committed and is gone" for key in reader.seen[name] if key not in accepted]
         for key, each in accepted.items():
             roots.setdefault(key, set()).add(each.what.root)
             if not check_decoded(there, each).ok:
@@ -198,5 +196,3 @@ def until(condition, within_s: float) -> bool:
             return True
         time.sleep(0.05)
     return False
-
-

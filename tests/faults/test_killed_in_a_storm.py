@@ -1,7 +1,7 @@
 """SIGKILL of the real replicator at random moments, before stores that put writes off, reorder them and lose answers.
 
 What was under way when it died may take effect seconds later, after a seal too. A seed is a site that is killed ten
-times (five in CI), with promotions between. What waits in the spool when its term ends is refused by design: it belongs to no term
+times (five in CI), with promotions between. What waits in the spool when its term ends is refused by design: it is of no term
 that is open; what was committed stands.
 """
 
@@ -34,7 +34,9 @@ def test_nothing_torn_is_ever_seen_and_nothing_committed_is_lost(tmp_path, cases
             killed += KILLS
             before_commit += sky.counts().lost
     assert late > 0, "no write outlived its sender: the test shows less than it says"
-    cases.found(f"{killed} SIGKILLs; {late} writes took effect after their sender had died; {before_commit} answers lost")
+    cases.found(
+        f"{killed} SIGKILLs; {late} writes took effect after their sender had died; {before_commit} answers lost"
+    )
 
 
 def kills(site, dice, seed):

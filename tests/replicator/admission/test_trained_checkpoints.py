@@ -18,7 +18,9 @@ from tools.cases import at_length, chosen, only_seed
 
 pytestmark = pytest.mark.slow
 RUNS = chosen(8, 125)
-FAULTY = [each for each in RUNS if RECIPES[each % len(RECIPES)] in {"plain", "momentum", "fp8"}][: None if at_length() else 1]
+FAULTY = [each for each in RUNS if RECIPES[each % len(RECIPES)] in {"plain", "momentum", "fp8"}][
+    : None if at_length() else 1
+]
 
 
 @pytest.fixture(scope="module")
