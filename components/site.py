@@ -7,7 +7,7 @@ and the descriptor is published when all of them are there.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NotRequired, TypedDict, cast
 
 import pulumi
 
@@ -16,7 +16,15 @@ from drstack.components.environment import AssignedWorkload, Environment
 from drstack.components.gpu_cluster import ClusterJob, ClusterReplicas, GpuCluster
 from drstack.components.local import resources
 from drstack.components.plan import local
-from drstack.components.replicator_service import Admission, Proving, ReplicatorService, Retention, WatchedWorkload
+from drstack.components.replicator_service import (
+    Admission,
+    Drill,
+    Proving,
+    ReplicatorService,
+    Retention,
+    Scrub,
+    WatchedWorkload,
+)
 from drstack.components.traffic import Traffic
 from drstack.spec.objectives import objectives
 from drstack.spec.standby import standby_slots
@@ -26,6 +34,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from drstack.spec.environment import Environment as Declared
+
+
+class _Verified(TypedDict):
+    scrub: NotRequired[Scrub]
+    drill: NotRequired[Drill]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +96,8 @@ class Site(pulumi.ComponentResource):
                     for each in local.destinations(declared, site, args.root)
                 ],
                 "workloads": _watched(declared),
+                "anchor": {"url": witness, "environment": declared.environment},
+                **_verified(declared),
                 "prover": _proving(declared),
             },
             after_store,
@@ -172,6 +187,10 @@ def _watched(declared: Declared) -> list[WatchedWorkload]:
 def _kept(declared: Declared) -> Retention:
     told = declared.replication.keep.policy()
     return {"last": told} if isinstance(told, int) else cast("Retention", told)
+
+
+def _verified(declared: Declared) -> _Verified:
+    return cast("_Verified", local.verification(declared))
 
 
 def _proving(declared: Declared) -> Proving | None:

@@ -170,10 +170,28 @@ def receipts(environment: Environment, workload: Workload) -> list[str]:
     return [level for level in demanded if level != "proved"] or ["stored"]
 
 
+def verification(environment: Environment) -> dict[str, dict[str, object]]:
+    """What a site's replicator is told of `replication.verify`: `scrub` and `drill`, where they are wanted."""
+    wanted = environment.replication.verify
+    found: dict[str, dict[str, object]] = {}
+    if wanted.scrub > 0:
+        found["scrub"] = {"every_s": wanted.scrub, "bytes_per_s": wanted.rate / 8, "repair": wanted.repair}
+    if wanted.drill > 0:
+        found["drill"] = {"every_s": wanted.drill}
+    return found
+
+
 def replicator_config(
-    site: str, folder: str, destinations: Sequence[Mapping[str, str]], workloads: Sequence[Mapping[str, object]]
+    site: str,
+    folder: str,
+    destinations: Sequence[Mapping[str, str]],
+    workloads: Sequence[Mapping[str, object]],
+    told: Mapping[str, object] | None = None,
 ) -> dict[str, object]:
-    """`replicator.service.config.ServiceConfig` of a site in `folder`; each workload's `checkpoints` is below that."""
+    """`replicator.service.config.ServiceConfig` of a site in `folder`; each workload's `checkpoints` is below that.
+
+    `told`: further fields of it, as they are: `anchor`, `scrub`, `drill`.
+    """
     here = PurePosixPath(folder)
     return {
         "site": site,
@@ -186,6 +204,7 @@ def replicator_config(
         ],
         "spool": str(here / "spool"),
         "status_file": str(here / "run" / "replicator-status.json"),
+        **(told or {}),
     }
 
 
