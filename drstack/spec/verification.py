@@ -2,7 +2,7 @@
 
 from pydantic import Field, StrictBool
 
-from drstack.spec.fields import Declared, Duration, Rate
+from drstack.spec.fields import Declared, Duration, Rate, derived
 
 _DAY_S = 86_400.0
 
@@ -15,8 +15,12 @@ class Verify(Declared):
         description="Each site reads all of its repository once in so long. 0: never.",
         examples=["7d"],
     )
-    rate: Rate = Field(
-        default=400_000_000, ge=1, description="Bits per second at which it is read at most.", examples=["400Mbit/s"]
+    rate: Rate = derived(
+        400_000_000,
+        "400Mbit/s",
+        ge=1,
+        description="Bits per second at which it is read at most.",
+        examples=["400Mbit/s"],
     )
     repair: StrictBool = Field(
         default=True, description="Whether what is damaged is put back from the other sites unasked.", examples=[True]
