@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from replicator.errors import (
+    BaseGone,
     CheckpointTorn,
     DataCorrupt,
     KeyAbsent,
@@ -282,7 +283,15 @@ def _commit(push: Push, parts: list[Part], repository: Repository) -> Accepted:
         manifest=ref, packs=manifest.packs, base=base, shipped_bytes=sum(part.shipped_bytes for part in parts),
         keys=manifest.keys(),
     )  # fmt: skip
-    return repository.log(push.workload).commit(what, lambda _: where, term=push.term)
+
+    def placed(view: LogView) -> Where:
+        """An entry names one base; the ranks' may be several, and all of them have to stand below the slot."""
+        for each in sorted(set(bases)):
+            if each not in view.accepted:
+                raise BaseGone(f"{what.id()} leans on {each}, which does not stand any more")
+        return where
+
+    return repository.log(push.workload).commit(what, placed, term=push.term)
 
 
 def merge(parts: list[Manifest], push: str) -> Manifest:
