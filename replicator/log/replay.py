@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from replicator.log.covering import uncovered
-from replicator.log.entries import Commit, Compact, Drop, Entry, Open, Pin, Seal, Unpin
+from replicator.log.entries import Commit, Compact, Drop, Entry, Open, Pin, Seal, Unpin, Upgrade
+from replicator.log.level import FIRST, Needs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -54,6 +55,8 @@ class LogView:
     void: tuple[Void, ...]
     seals: tuple[tuple[int, int], ...]
     """(slot, term) of each seal."""
+    needs: Needs = FIRST
+    """What reading and writing the log takes."""
 
     @property
     def writable(self) -> bool:
@@ -92,6 +95,7 @@ class _State:
     pins: dict[str, CommitId] = field(default_factory=dict)
     void: list[Void] = field(default_factory=list)
     seals: list[tuple[int, int]] = field(default_factory=list)
+    needs: Needs = FIRST
 
 
 def replay(entries: Iterable[Entry]) -> LogView:
@@ -108,6 +112,7 @@ def replay(entries: Iterable[Entry]) -> LogView:
     return LogView(
         slots=slot, term=state.term, sealed=state.sealed, opened=state.opened, accepted=state.accepted,
         dropped=state.dropped, pins=state.pins, void=tuple(state.void), seals=tuple(state.seals),
+        needs=state.needs,
     )  # fmt: skip
 
 
@@ -129,7 +134,7 @@ def _refusal(state: _State, entry: Entry) -> str | None:  # noqa: PLR0911 - one 
             return _drop_refusal(state, entry)
         case Compact():
             return _compact_refusal(state, entry)
-        case Unpin():
+        case Unpin() | Upgrade():
             return None
 
 
@@ -190,12 +195,18 @@ def _apply(state: _State, slot: int, entry: Entry) -> None:
         case Unpin():
             state.pins.pop(entry.name, None)
         case Drop():
-            for commit in entry.commits:
-                if (gone := state.accepted.pop(commit.key(), None)) is not None:
-                    state.dropped[commit.key()] = (gone, entry.bytes_after)
+            _drop(state, entry)
         case Compact():
             old = state.accepted[entry.commit.key()]
             state.accepted[entry.commit.key()] = Accepted(old.slot, old.what, entry.where, old.signatures)
+        case Upgrade():
+            state.needs = state.needs.raised(entry.reader, entry.writer, entry.release)
+
+
+def _drop(state: _State, entry: Drop) -> None:
+    for commit in entry.commits:
+        if (gone := state.accepted.pop(commit.key(), None)) is not None:
+            state.dropped[commit.key()] = (gone, entry.bytes_after)
 
 
 def _void_uncovered(state: _State, entry: Open) -> None:

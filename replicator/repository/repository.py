@@ -65,7 +65,10 @@ class Repository:
         self._memory = memory
         self._access: Access | None = None
         self._logs: dict[str, WorkloadLog] = {}
-        self.receipts = Receipts(store, clock=clock, token=token, record_of=self._record_of, notary=lambda: self.notary)
+        self.receipts = Receipts(
+            store, clock=clock, token=token, record_of=self._record_of, notary=lambda: self.notary,
+            admit=lambda workload: self.log(workload).require_writer(),
+        )  # fmt: skip
 
     def format(self) -> Format:
         """RepositoryUnknown; KeyAbsent where it needs keys and none are at hand; Untrusted."""

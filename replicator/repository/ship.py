@@ -83,6 +83,7 @@ def ship(push: Push, snapshot: Snapshot, repository: Repository, progress: Progr
     """
     log = repository.log(push.workload)
     view = log.view()
+    view.needs.require_writer(f"{repository.store.url}: log of {push.workload}")
     there = _already(push, view)
     if there is not None:
         if there.what.id() in view.accepted:
