@@ -81,6 +81,33 @@ class Proving(TypedDict):
     """Seconds after which a proof is given up."""
 
 
+class Anchor(TypedDict):
+    """Where it is kept how far each log reached."""
+
+    url: pulumi.Input[str]
+    """URL of the witness."""
+    environment: pulumi.Input[str]
+    """Name of the environment."""
+
+
+class Scrub(TypedDict):
+    """How the site's repository is read back."""
+
+    every_s: pulumi.Input[float]
+    """Seconds in which all of it is read once."""
+    bytes_per_s: NotRequired[pulumi.Input[float]]
+    """The most that is read; 50 MB/s if it is left out."""
+    repair: NotRequired[pulumi.Input[bool]]
+    """Whether what is damaged is put back from the other destinations; yes if it is left out."""
+
+
+class Drill(TypedDict):
+    """How restores are practised."""
+
+    every_s: pulumi.Input[float]
+    """Seconds from one drill to the next."""
+
+
 class ReplicatorServiceArgs(TypedDict):
     folder: pulumi.Input[str]
     """Folder of the site, absolute."""
@@ -92,6 +119,12 @@ class ReplicatorServiceArgs(TypedDict):
     """What is shipped."""
     keys: NotRequired[pulumi.Input[str]]
     """Folder of this site's trust file and keys; if it is left out, its repositories are plain."""
+    anchor: NotRequired[pulumi.Input[Anchor]]
+    """Nothing is anchored if it is left out: a machine that never looked cannot tell that a log was rolled back."""
+    scrub: NotRequired[pulumi.Input[Scrub]]
+    """Nothing is read back but what arrives if it is left out."""
+    drill: NotRequired[pulumi.Input[Drill]]
+    """No restore is practised here if it is left out."""
     prover: NotRequired[Proving | None]
     """Nothing is proved here if it is left out."""
 
@@ -107,6 +140,9 @@ class ReplicatorService(pulumi.ComponentResource):
             destinations=args["destinations"],
             workloads=args["workloads"],
             keys=args.get("keys"),
+            anchor=args.get("anchor"),
+            scrub=args.get("scrub"),
+            drill=args.get("drill"),
         )
         resources.Replicator(
             name,
@@ -119,7 +155,8 @@ class ReplicatorService(pulumi.ComponentResource):
 
 
 def _config(told: dict[str, Any]) -> dict[str, object]:
-    return local.replicator_config(**told)
+    more = {name: told.pop(name) for name in ("keys", "anchor", "scrub", "drill")}
+    return local.replicator_config(**told, told={name: value for name, value in more.items() if value is not None})
 
 
 def _prover(wanted: Proving | None) -> dict[str, object] | None:

@@ -7,7 +7,7 @@ and the descriptor is published when all of them are there.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NotRequired, TypedDict, cast
 
 import pulumi
 
@@ -18,10 +18,12 @@ from drstack.components.local import resources
 from drstack.components.plan import local
 from drstack.components.replicator_service import (
     Admission,
+    Drill,
     Proving,
     ReplicatorService,
     ReplicatorServiceArgs,
     Retention,
+    Scrub,
     WatchedWorkload,
 )
 from drstack.components.traffic import Traffic
@@ -33,6 +35,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from drstack.spec.environment import Environment as Declared
+
+
+class _Verified(TypedDict):
+    scrub: NotRequired[Scrub]
+    drill: NotRequired[Drill]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +164,8 @@ def _service(declared: Declared, site: str, args: SiteArgs) -> ReplicatorService
             {"name": each.site, "url": each.repository} for each in local.destinations(declared, site, root)
         ],
         "workloads": _watched(declared, site, project),
+        "anchor": {"url": local.witness_url(declared, root), "environment": declared.environment},
+        **_verified(declared),
         "prover": _proving(declared),
     }
     if (keys := local.site_keys_folder(declared, site, root)) is not None:
@@ -185,6 +194,10 @@ def _watched(declared: Declared, site: str, project: Path) -> list[WatchedWorklo
 def _kept(declared: Declared) -> Retention:
     told = declared.replication.keep.policy()
     return {"last": told} if isinstance(told, int) else cast("Retention", told)
+
+
+def _verified(declared: Declared) -> _Verified:
+    return cast("_Verified", local.verification(declared))
 
 
 def _proving(declared: Declared) -> Proving | None:

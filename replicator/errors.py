@@ -2,6 +2,7 @@
 
 ReplicatorError             40  anything not told apart below
 ├── RepositoryUnknown       41  no repository at this URL, or a format that this version cannot read
+│   └── TooNew              41  it can be read, or written, by newer versions only
 ├── NothingToRestore        42  no commit matches the selector
 ├── PartRefused             66  the part asked for (files, tensors, ranks) cannot be had from this checkpoint
 ├── CheckpointTorn          43  the checkpoint is incomplete and was not committed
@@ -63,6 +64,10 @@ class ReplicatorError(Exception):
 class RepositoryUnknown(ReplicatorError):
     exit_code = 41
     hint = "Create one with: replicator init --repo URL"
+
+
+class TooNew(RepositoryUnknown):
+    hint = "Use a newer drstack for it, at every site."
 
 
 class NothingToRestore(ReplicatorError):

@@ -182,14 +182,28 @@ def site_keys_folder(environment: Environment, site: str, root: Path) -> str | N
     return str(place(environment, site, root).folder / "keys") if environment.replication.encrypted else None
 
 
+def verification(environment: Environment) -> dict[str, dict[str, object]]:
+    """What a site's replicator is told of `replication.verify`: `scrub` and `drill`, where they are wanted."""
+    wanted = environment.replication.verify
+    found: dict[str, dict[str, object]] = {}
+    if wanted.scrub > 0:
+        found["scrub"] = {"every_s": wanted.scrub, "bytes_per_s": wanted.rate / 8, "repair": wanted.repair}
+    if wanted.drill > 0:
+        found["drill"] = {"every_s": wanted.drill}
+    return found
+
+
 def replicator_config(
     site: str,
     folder: str,
     destinations: Sequence[Mapping[str, str]],
     workloads: Sequence[Mapping[str, object]],
-    keys: str | None = None,
+    told: Mapping[str, object] | None = None,
 ) -> dict[str, object]:
-    """`replicator.service.config.ServiceConfig` of a site in `folder`; each workload's `checkpoints` is below that."""
+    """`replicator.service.config.ServiceConfig` of a site in `folder`; each workload's `checkpoints` is below that.
+
+    `told`: further fields of it, as they are: `keys`, `anchor`, `scrub`, `drill`.
+    """
     here = PurePosixPath(folder)
     return {
         "site": site,
@@ -206,7 +220,7 @@ def replicator_config(
         ],
         "spool": str(here / "spool"),
         "status_file": str(here / "run" / "replicator-status.json"),
-        **({} if keys is None else {"keys": keys}),
+        **(told or {}),
     }
 
 

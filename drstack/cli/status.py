@@ -56,7 +56,7 @@ class _Silent:
 
 
 def _render(document: dict[str, Any]) -> str:
-    from drstack.recovery.status import spell
+    from drstack.recovery.status import spell, verified_in_words
 
     lines: list[str] = [each["sentence"] for each in document["workloads"].values()]
     if document["operation"]:
@@ -86,4 +86,7 @@ def _render(document: dict[str, Any]) -> str:
             else f"out of sight: {site['why']}"
         )
         lines.append(f"{name:<12} {state}")
+        if site["verified"]:
+            lines.append(f"  {verified_in_words(site['verified'])}")
+            lines += [f"  to test next: {each}" for each in site["verified"]["next"][:1]]
     return "\n".join(lines) + "\n"

@@ -35,6 +35,23 @@ class JobObservation:
 
 
 @dataclass(frozen=True, slots=True)
+class Verified:
+    """What a site's replicator says of its own repository; times are unix seconds, None: never."""
+
+    drilled_at: float | None = None
+    drilled: str | None = None
+    """What the last drill restored, in words."""
+    drill_ok: bool = True
+    scrubbed_at: float | None = None
+    """When all of it had last been read."""
+    damaged: int = 0
+    overdue: tuple[str, ...] = ()
+    """Of `scrub` and `drill`."""
+    next: tuple[str, ...] = ()
+    """What to test next."""
+
+
+@dataclass(frozen=True, slots=True)
 class SiteObservation:
     """What a site looks like now. `reachable` False says that it could not be seen, not that it died (rule 8)."""
 
@@ -49,6 +66,8 @@ class SiteObservation:
     jobs: Mapping[str, JobObservation] = field(default_factory=dict[str, JobObservation])
     proving: Mapping[str, str] = field(default_factory=dict[str, str])
     """Per workload what the site's prover last said, in one line; nothing where none runs."""
+    verified: Verified | None = None
+    """How its repository was last tried; None where nobody says."""
 
 
 @dataclass(frozen=True, slots=True)

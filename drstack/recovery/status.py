@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from drstack.recovery.facts import CommitFact, Facts, WorkloadFact
     from drstack.recovery.plan import Need
     from drstack.recovery.points import Choice
+    from drstack.recovery.ports import Verified
     from replicator.repository.anchors import Anchored
 
 Doc = dict[str, Any]
@@ -32,11 +33,34 @@ def status(environment: str, facts: Facts, needs: Mapping[str, Need], running: s
             name: {
                 "reachable": site.reachable, "why": site.why, "capacity": site.capacity,
                 "capacity_bound": site.capacity_bound, "replicator": site.replicator_running,
+                "verified": None if site.verified is None else _verified(site.verified, facts.at),
             }
             for name, site in facts.sites.items()
         },
         "workloads": {name: _workload(each, facts, needs[name]) for name, each in facts.workloads.items()},
     }  # fmt: skip
+
+
+def _verified(said: Verified, now: float) -> Doc:
+    def age(at: float | None) -> float | None:
+        return None if at is None else now - at
+
+    return {
+        "drill": said.drilled, "drill_ok": said.drill_ok, "drill_age_s": age(said.drilled_at),
+        "scrub_age_s": age(said.scrubbed_at), "damaged": said.damaged, "overdue": list(said.overdue),
+        "next": list(said.next),
+    }  # fmt: skip
+
+
+def verified_in_words(said: Doc) -> str:
+    """Drilled 3 h ago (step 40 of gpt in 2.1 s); all read back 2.0 days ago. What is late, or damaged, is said loudly."""
+    drilled = "no drill yet"
+    if said["drill"] is not None:
+        drilled = f"drilled {spell(said['drill_age_s'])} ago ({said['drill']})"
+    age = said["scrub_age_s"]
+    read = "not yet all read back" if age is None else f"all read back {spell(age)} ago"
+    late = "".join(f"; {name} OVERDUE" for name in said["overdue"])
+    return f"{drilled}; {read}{late}" + (f"; {said['damaged']} objects DAMAGED" if said["damaged"] else "")
 
 
 def _workload(each: WorkloadFact, facts: Facts, need: Need) -> Doc:

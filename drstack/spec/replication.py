@@ -10,6 +10,7 @@ from pydantic import Field, StrictInt
 
 from drstack.spec.fields import Declared, Duration, KeyName, Name, Rate, derived
 from drstack.spec.retention import Keep, Kept
+from drstack.spec.verification import Verify
 from drstack.spec.workloads import WorkloadClass
 
 Acknowledge = Literal["none", "near"]
@@ -64,6 +65,12 @@ class Replication(Declared):
         default=None,
         description="Have idle standbys prove recovery points of training workloads. Default: only `drstack prove` does.",
         examples=[{"every": "10m"}],
+    )
+
+    verify: Verify = Field(
+        default=Verify(),
+        description="How each site finds out unattended that its repository comes back.",
+        examples=[{"scrub": "7d", "drill": "1d"}],
     )
 
     @property

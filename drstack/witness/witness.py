@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from replicator.stores.store import ObjectStore
 
 
+FORMAT = 1
+"""Of a witness, in its `format.json`."""
+
+
 class Witness:
     """The part of a witness store that belongs to one environment. Not for use by two threads at once."""
 
@@ -37,6 +41,7 @@ class Witness:
         self._clock = clock
         self._token = token
         self._assignments = self._log("assignments")
+        self._admitted = False
 
     @property
     def url(self) -> str:
@@ -54,19 +59,32 @@ class Witness:
             return None
         except StoreError as error:
             raise WitnessUnreachable(f"witness {self.url}: {error}") from error
-        return str(open_envelope(stored, f"{self.environment}/format.json")["environment_id"])
+        return self._id_in(stored)
+
+    def _id_in(self, stored: bytes) -> str:
+        try:
+            told = open_envelope(stored, f"{self.environment}/format.json")
+        except RecordCorrupt as error:
+            raise WitnessUnsound(str(error), hint="Put it back: docs/operations/witness.md") from error
+        if told.get("format") != FORMAT:
+            raise WitnessUnsound(
+                f"witness {self.url} is of format {told.get('format')}; this version knows {FORMAT}, and wrote nothing there",
+                hint=f"Use drstack {told.get('release') or 'of a newer version'} for this environment, everywhere.",
+            )
+        return str(told["environment_id"])
 
     def found(self) -> str:
         """The environment's id, made now if the witness is empty."""
         known = self.environment_id()
         if known is not None:
             return known
-        body = {"format": 1, "environment": self.environment, "environment_id": self._token(), "suite": "none"}
+        body = {"format": FORMAT, "environment": self.environment, "environment_id": self._token(), "suite": "none"}
         outcome = claim(self._store, f"{self.environment}/format.json", seal_envelope(body))
-        return str(open_envelope(outcome.found, "format.json")["environment_id"])
+        return self._id_in(outcome.found)
 
     def assignments(self) -> tuple[Assignment, ...]:
-        """Every assignment, in order. WitnessUnreachable; WitnessUnsound if one cannot be read."""
+        """Every assignment, in order. WitnessUnreachable; WitnessUnsound if one cannot be read, or is of a newer format."""
+        self._require_known()
         try:
             records = self._assignments.read()
         except RecordCorrupt as error:
@@ -75,6 +93,12 @@ class Witness:
             raise WitnessUnreachable(f"witness {self.url}: {error}") from error
         return tuple(_assignment(record.n, record.body) for record in records)
 
+    def _require_known(self) -> None:
+        """WitnessUnsound, before anything is read or written, where the witness is of a newer format."""
+        if not self._admitted:
+            self.environment_id()
+            self._admitted = True
+
     def current(self) -> Assignment | None:
         """The newest assignment."""
         every = self.assignments()
@@ -82,6 +106,7 @@ class Witness:
 
     def assign(self, assignment: Assignment) -> Assignment:
         """Take slot `assignment.number`. Returns what stands there: ours, or whoever won it."""
+        self._require_known()
         body = assignment.model_dump(mode="json")
 
         def decide(records: tuple[Any, ...]) -> tuple[str, Mapping[str, Any]] | None:
@@ -111,6 +136,7 @@ class Witness:
 
     def publish(self, site: str, descriptor: Mapping[str, Any]) -> int:
         """Publish a site's descriptor if it differs from the last one. Returns its number."""
+        self._require_known()
         log = self._log(f"descriptors/{site}")
 
         def decide(records: tuple[Any, ...]) -> tuple[str, Mapping[str, Any]] | None:

@@ -23,6 +23,7 @@ from replicator.cli.retain import retain
 from replicator.cli.ruling import condemn, release
 from replicator.cli.run import run as run_service
 from replicator.cli.scrub import scrub
+from replicator.cli.upgrade import upgrade
 from replicator.cli.verify import verify
 from replicator.cli.wait import wait
 from replicator.cli.watch import watch
@@ -54,6 +55,7 @@ app.command()(compact)
 app.command()(hold)
 app.command()(unhold)
 app.command()(lock)
+app.command()(upgrade)
 app.command("run")(run_service)
 app.add_typer(keys, name="keys")
 

@@ -25,6 +25,7 @@ _ROLES: dict[str, tuple[Role, ...]] = {
     "unpin": ("promoter", "keeper"),
     "drop": ("keeper",),
     "compact": ("keeper",),
+    "upgrade": ("promoter", "keeper"),
     "receipt": ("verifier",),
     RESTORED: ("recipient",),
     ANCHOR: ("keeper", "verifier"),

@@ -102,7 +102,21 @@ class Compact(Frozen):
     reason: str | None = Field(default=None, exclude_if=lambda reason: reason is None)
 
 
-Entry = Annotated[Commit | Open | Seal | Pin | Unpin | Drop | Compact, Field(discriminator="kind")]
+class Upgrade(Frozen):
+    """From here on the log is read by programs of level `reader` and written by those of level `writer` only."""
+
+    kind: Literal["upgrade"] = "upgrade"
+    term: int = Field(ge=1)
+    reader: int = Field(ge=1)
+    writer: int = Field(ge=1)
+    release: str
+    """The first that has both, for people."""
+    reason: str
+
+
+Entry = Annotated[Commit | Open | Seal | Pin | Unpin | Drop | Compact | Upgrade, Field(discriminator="kind")]
+_NEWER = ("union_tag_invalid", "extra_forbidden")
+"""How pydantic names a kind, and a field, that are not known here."""
 _ENTRY: TypeAdapter[Entry] = TypeAdapter(Entry)
 
 
@@ -120,7 +134,11 @@ def from_record(record: Record, log: str) -> Entry:
     except ValidationError as error:
         problem = error.errors()[0]
         field = ".".join(str(part) for part in problem["loc"])
-        raise RecordCorrupt(f"{log}/{record.n}: {field}: {problem['msg']}") from error
+        newer = problem["type"] in _NEWER
+        raise RecordCorrupt(
+            f"{log}/{record.n}: {field}: {problem['msg']}" + ("; a newer version may have written it" if newer else ""),
+            hint="Use the newest drstack that writes there, or put the record back from a peer." if newer else None,
+        ) from error
     except (ValueError, RecursionError) as error:
         raise RecordCorrupt(f"{log}/{record.n}: {error}") from error
     if isinstance(entry, Commit) and f"log/{entry.what.workload}" != log:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from replicator.log.covering import uncovered
-from replicator.log.entries import Commit, Compact, Drop, Entry, Open, Pin, Seal, Unpin
+from replicator.log.entries import Commit, Compact, Drop, Entry, Open, Pin, Seal, Unpin, Upgrade
+from replicator.log.level import FIRST, Needs
 from replicator.log.naming import Naming
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ class LogView:
     replaced: tuple[Replaced, ...] = ()
     let_go: frozenset[str] = frozenset()
     """Digests of packs and manifests that may be gone: no entry may name them again."""
+    needs: Needs = FIRST
+    """What reading and writing the log takes."""
 
     @property
     def writable(self) -> bool:
@@ -108,6 +111,7 @@ class _State:
     pins: dict[str, CommitId] = field(default_factory=dict)
     void: list[Void] = field(default_factory=list)
     seals: list[tuple[int, int]] = field(default_factory=list)
+    needs: Needs = FIRST
     replaced: list[Replaced] = field(default_factory=list)
     voided: list[Where] = field(default_factory=list)
     """Encodings of checkpoints that an `open` made void."""
@@ -134,7 +138,7 @@ def replay(entries: Iterable[Entry]) -> LogView:
     return LogView(
         slots=slot, term=state.term, sealed=state.sealed, opened=state.opened, accepted=state.accepted,
         dropped=state.dropped, pins=state.pins, void=tuple(state.void), seals=tuple(state.seals),
-        replaced=tuple(state.replaced), let_go=state.naming.let_go if state.naming else frozenset(),
+        replaced=tuple(state.replaced), let_go=state.naming.let_go if state.naming else frozenset(), needs=state.needs,
     )  # fmt: skip
 
 
@@ -157,7 +161,7 @@ def _refusal(state: _State, entry: Entry) -> str | None:  # noqa: PLR0911 - one 
         case Compact():
             state.judge_names()
             return _compact_refusal(state, entry)
-        case Unpin():
+        case Unpin() | Upgrade():
             return None
 
 
@@ -225,11 +229,17 @@ def _apply(state: _State, slot: int, entry: Entry) -> None:
         case Unpin():
             state.pins.pop(entry.name, None)
         case Drop():
-            for commit in entry.commits:
-                if (gone := _fall(state, commit.key())) is not None:
-                    state.dropped[commit.key()] = (gone, entry.bytes_after)
+            _drop(state, entry)
         case Compact():
             _encode_anew(state, entry)
+        case Upgrade():
+            state.needs = state.needs.raised(entry.reader, entry.writer, entry.release)
+
+
+def _drop(state: _State, entry: Drop) -> None:
+    for commit in entry.commits:
+        if (gone := _fall(state, commit.key())) is not None:
+            state.dropped[commit.key()] = (gone, entry.bytes_after)
 
 
 def _encode_anew(state: _State, entry: Compact) -> None:

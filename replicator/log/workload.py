@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from replicator.errors import BaseGone, HeightTaken, NothingToRestore, NotOpen, ReplicatorError, Sealed, TermRegressed
 from replicator.log.authority import Authority
-from replicator.log.entries import Commit, Entry, Open, Pin, Seal, Unpin, from_record, to_record
+from replicator.log.entries import Commit, Entry, Open, Pin, Seal, Unpin, Upgrade, from_record, to_record
 from replicator.log.naming import names
 from replicator.log.notary import UNSIGNED
 from replicator.log.replay import Accepted, LogView, replay
@@ -62,6 +62,21 @@ class WorkloadLog:
         self._on_seen = on_seen
         self._seen_term = 0
         self._seen_slots = 0
+
+    def require_writer(self) -> None:
+        """TooNew if whoever writes here has to know more than this version does."""
+        self.view().needs.require_writer(f"log of {self.workload}")
+
+    def upgrade(self, reader: int, writer: int, *, release: str, reason: str) -> bool:
+        """Have programs below these levels refuse the log from now on. False if they do already. NotOpen, Sealed."""
+
+        def decide(view: LogView) -> Entry | None:
+            if view.needs.reader >= reader and view.needs.writer >= writer:
+                return None
+            _require_open(view, view.term)
+            return Upgrade(term=view.term, reader=reader, writer=writer, release=release, reason=reason)
+
+        return self._append(decide) is not None
 
     def entries(self) -> tuple[Entry, ...]:
         return self._parse(self._slots.read())
@@ -149,7 +164,9 @@ class WorkloadLog:
     def _append(self, decide: Callable[[LogView], Entry | None]) -> Record | None:
         def on_records(records: tuple[Record, ...]) -> tuple[str, Mapping[str, Any]] | None:
             entries = self._parse(records)
-            entry = decide(self._watch(replay(entries)))
+            view = self._watch(replay(entries))
+            view.needs.require_writer(f"log of {self.workload}")
+            entry = decide(view)
             if entry is None:
                 return None
             self._require_effect(entries, entry)
@@ -170,6 +187,8 @@ class WorkloadLog:
             entry = from_record(record, self._slots.name)
             self._authority.require(record, entry, self._slots.name)
             self._entries.append(entry)
+            if isinstance(entry, Upgrade):
+                replay(self._entries).needs.require_reader(f"log of {self.workload} from entry {record.n} on")
         return tuple(self._entries)
 
     def _watch(self, view: LogView) -> LogView:

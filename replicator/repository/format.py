@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pydantic import ConfigDict, ValidationError
 
 from replicator.crypto.suites import NONE, SUITES
-from replicator.errors import KeyMissing, RepositoryUnknown
+from replicator.errors import KeyMissing, RepositoryUnknown, TooNew
 from replicator.log.claim import claim
 from replicator.log.records import canonical
 from replicator.model import Frozen
@@ -72,7 +72,7 @@ def initialise(
 
 
 def read_format(store: ObjectStore) -> Format:
-    """RepositoryUnknown if there is none, or one of a later version."""
+    """RepositoryUnknown if there is none; TooNew if it is one of a later version."""
     try:
         stored = store.get(KEY)
     except KeyMissing as error:
@@ -82,17 +82,19 @@ def read_format(store: ObjectStore) -> Format:
 
 def _parse(stored: bytes, url: str) -> Format:
     try:
-        version = json.loads(stored)["format"]
+        told = json.loads(stored)
+        version, release = told["format"], str(told.get("release", ""))
         if version != VERSION:
-            raise RepositoryUnknown(
-                f"{url} has format {version}; this version reads {VERSION}", hint="Use a newer drstack for it."
+            raise TooNew(
+                f"{url} has format {version}; this version reads {VERSION}, and wrote nothing there",
+                hint=f"Use drstack {release} or newer for it." if release else "Use a newer drstack for it.",
             )
         found = Format.model_validate_json(stored)
     except (ValueError, KeyError, TypeError, ValidationError, RecursionError) as error:
         raise RepositoryUnknown(f"{url}: {KEY} cannot be read: {error}", hint="Put it back from a peer.") from error
     known = found.suites.crypto in (NONE, *SUITES) and found.suites.digest == "blake3"
     if not known or found.suites.crypto != found.suites.signature:
-        raise RepositoryUnknown(
+        raise TooNew(
             f"{url} uses suites that this version does not know: {found.suites}", hint="Use a newer drstack for it."
         )
     return found

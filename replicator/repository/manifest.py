@@ -15,7 +15,7 @@ import zstandard
 from blake3 import blake3
 from pydantic import Field, ValidationError
 
-from replicator.errors import DataCorrupt
+from replicator.errors import DataCorrupt, TooNew
 from replicator.log.records import canonical, digest
 from replicator.model import Frozen, PackRef
 from replicator.repository.names import is_text
@@ -23,6 +23,7 @@ from replicator.repository.names import is_text
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+FORMAT = 1
 _MAX_BYTES = 1 << 30
 
 
@@ -115,7 +116,7 @@ class Encryption(Frozen):
 
 
 class Manifest(Frozen):
-    format: int = 1
+    format: int = FORMAT
     push: str
     """Salt of the push, as hex: two pushes of one content have manifests of their own, and letting go of one of them
     takes nothing from the other."""
@@ -166,10 +167,22 @@ def encode(manifest: Manifest) -> bytes:
 
 
 def decode(stored: bytes, where: str) -> Manifest:
-    """DataCorrupt, naming `where`, if it is not a manifest whose parts fit together."""
+    """DataCorrupt, naming `where`, if it is not a manifest whose parts fit together; TooNew if it says more than is known.
+
+    What is too new is not damaged: no verifier says a word about it.
+    """
     try:
-        manifest = Manifest.model_validate(_tuples(json.loads(_decompressed(stored))))
-    except (zstandard.ZstdError, ValueError, KeyError, TypeError, ValidationError, RecursionError) as error:
+        told = _tuples(json.loads(_decompressed(stored)))
+        manifest = Manifest.model_validate(told)
+        if manifest.format != FORMAT:
+            raise TooNew(f"{where}: is of format {manifest.format}; this version reads {FORMAT}")
+    except ValidationError as error:
+        unknown = [each for each in error.errors() if each["type"] == "extra_forbidden"]
+        if unknown and len(unknown) == error.error_count():
+            named = ", ".join(".".join(map(str, each["loc"])) for each in unknown[:3])
+            raise TooNew(f"{where}: has fields that this version does not know: {named}") from error
+        raise DataCorrupt(f"{where}: not a manifest: {error}") from error
+    except (zstandard.ZstdError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataCorrupt(f"{where}: not a manifest: {error}") from error
     for fault in _faults(manifest):
         raise DataCorrupt(f"{where}: {fault}")

@@ -55,7 +55,10 @@ def _read_said(value: object) -> list[Said]:
 
 
 class Receipts:
-    """`record_of` gives the digest of the record that (workload, slot) holds now, None if it holds none."""
+    """`record_of` gives the digest of the record that (workload, slot) holds now, None if it holds none.
+
+    `admit` raises where nothing may be written about a workload.
+    """
 
     def __init__(
         self,
@@ -64,12 +67,14 @@ class Receipts:
         clock: Callable[[], float],
         token: Callable[[], str],
         record_of: Callable[[str, int], str | None],
+        admit: Callable[[str], None] = lambda _: None,
         notary: Callable[[], Notary] = lambda: UNSIGNED,
     ) -> None:
         self._store = store
         self._clock = clock
         self._token = token
         self._record_of = record_of
+        self._admit = admit
         self._notary = notary
 
     def write(
@@ -90,6 +95,7 @@ class Receipts:
         `drill`: what a restore that led to the word took (`seconds`, `bytes`); such a word is always said. `takes_back`:
         failed words that are true no more, since what they found was repaired; only an ok at `decoded` may name any.
         """
+        self._admit(workload)
         log = self._log(workload, slot, level, verifier)
         body: dict[str, Any] = {"ok": ok, "reason": reason, "record": record}
         if drill is not None:

@@ -65,7 +65,10 @@ class Repository:
         self.memory = memory
         self._access: Access | None = None
         self._logs: dict[str, WorkloadLog] = {}
-        self.receipts = Receipts(store, clock=clock, token=token, record_of=self._record_of, notary=lambda: self.notary)
+        self.receipts = Receipts(
+            store, clock=clock, token=token, record_of=self._record_of, notary=lambda: self.notary,
+            admit=lambda workload: self.log(workload).require_writer(),
+        )  # fmt: skip
 
     def twin(self) -> Repository:
         """The same repository for another thread."""

@@ -93,6 +93,7 @@ def ship(push: Push, snapshot: Snapshot, repository: Repository, progress: Progr
     dropped meanwhile, and again while it was sent without that one.
     """
     view = repository.log(push.workload).view()
+    view.needs.require_writer(f"{repository.store.url}: log of {push.workload}")
     for each in (push, push.anew()) if push.world == 1 else (push,):
         there = _already(each, view)
         if there is not None:
@@ -331,7 +332,15 @@ def _commit(push: Push, parts: list[Part], repository: Repository) -> Accepted:
         manifest=ref, packs=manifest.packs, base=base, shipped_bytes=sum(part.shipped_bytes for part in parts),
         keys=manifest.keys(),
     )  # fmt: skip
-    return repository.log(push.workload).commit(what, lambda _: where, term=push.term)
+
+    def placed(view: LogView) -> Where:
+        """An entry names one base; the ranks' may be several, and all of them have to stand below the slot."""
+        for each in sorted(set(bases)):
+            if each not in view.accepted:
+                raise BaseGone(f"{what.id()} leans on {each}, which does not stand any more")
+        return where
+
+    return repository.log(push.workload).commit(what, placed, term=push.term)
 
 
 def merge(parts: list[Manifest], push: str) -> Manifest:

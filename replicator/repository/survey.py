@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from replicator.errors import ReplicatorError, RolledBack, StoreUnavailable
+from replicator.errors import ReplicatorError, RolledBack, StoreUnavailable, TooNew
 from replicator.log.covering import uncovered
 from replicator.log.lineage import best_first, lineage
 from replicator.repository.heads import why_rolled_back
@@ -81,8 +81,9 @@ class Survey:
 
 
 def survey(repositories: Sequence[Repository], workload: str, memory: HeadMemory | None = None) -> Survey:
-    """Look at each log once. StoreUnavailable if none can be read, RolledBack if each that can be was."""
+    """Look at each log once. StoreUnavailable if none can be read, TooNew if all are too new."""
     found = Survey(workload, [])
+    too_new: list[TooNew] = []
     for repository in repositories:
         try:
             view = repository.log(workload).view()
@@ -92,9 +93,12 @@ def survey(repositories: Sequence[Repository], workload: str, memory: HeadMemory
                 memory.remember(repository, workload)
         except ReplicatorError as error:
             found.away[repository.store.url] = str(error)
+            too_new += [error] if isinstance(error, TooNew) else []
             continue
         found.seen.append(Seen(repository, view, why))
     if not found.seen:
+        if len(too_new) == len(repositories):
+            raise too_new[0]
         raise StoreUnavailable(f"{workload}: no repository can be read: {'; '.join(found.away.values())}")
     return found
 

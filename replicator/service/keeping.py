@@ -72,6 +72,7 @@ class Keeping:
                 self.trouble = f"{self.repository.store.url} was rolled back: {why}"
                 continue
             try:
+                self.repository.log(self.workload).require_writer()
                 self.verify_new(stop)
                 self.let_go()
                 self.sweep()

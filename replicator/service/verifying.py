@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 _log = structlog.get_logger("replicator")
 _SLICE_BYTES = 64 * 1024 * 1024
 """After so much it is noted where scrubbing is."""
+_TURN_S = 20.0
+"""After so long a scrub lets a drill or a repair have its turn, however much is due."""
+_BREATH_S = 0.05
 _AGAIN_S = 3600.0
 """What no peer could put back is tried again so often."""
 _ROOM = 2
@@ -100,12 +103,14 @@ class Verifying:
     _stop: threading.Event = field(default_factory=threading.Event)
     _repair_at: float = float("-inf")
     _damage_handled: int = 0
+    _more: bool = False
+    """Whether more of the scrub is due than one turn took."""
     _drill_at: float = float("-inf")
     """Not before then (monotonic) is a drill tried that could not be made."""
 
     def run(self, stop: threading.Event) -> None:
         self._stop = stop
-        while not stop.wait(self.pause_s):
+        while not stop.wait(_BREATH_S if self._more else self.pause_s):
             with suppress(Preempted):
                 self.round()
 
@@ -160,6 +165,8 @@ class Verifying:
         if wanted is None or self._place is None:
             return
         self.total_bytes = needed_bytes(self.repository)
+        ends = time.monotonic() + _TURN_S
+        self._more = False
         while self.total_bytes:
             due = scrub_due_bytes(self._place, self.total_bytes, now=self.repository.clock(), every_s=wanted.every_s)
             if due <= 0:
@@ -176,6 +183,9 @@ class Verifying:
             self.read_bytes += done.read_bytes
             for key in sorted(found):
                 _log.error("object damaged", repository=self.repository.name, why=self._place.damaged[key])
+            self._more = bool(done.left) and time.monotonic() >= ends
+            if self._more or not done.left:
+                return
 
     def _drill(self) -> None:
         wanted = self.drilling

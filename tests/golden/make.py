@@ -18,6 +18,7 @@ from replicator.crypto.trust import TrustedRepository
 from replicator.log.counters import Run
 from replicator.log.entries import Commit, Drop, Open, to_record
 from replicator.model import CommitId, Finding, Id
+from replicator.repository.anchors import Anchor, Anchors, head_to_anchor
 from replicator.repository.compact import compact, usage_of
 from replicator.repository.format import initialise
 from replicator.repository.packs import manifest_key, pack_key
@@ -149,6 +150,26 @@ def make_encrypted(target: Path, sources: Path) -> None:
     make(target / "repository", sources, Keyring(target / "keys"))
 
 
+def make_anchors(target: Path, *repositories: Repository) -> None:
+    """A witness with two anchors of each repository's log: in its fourth slot, and in its last."""
+    target.mkdir(parents=True)
+    for environment, made in zip(("plain", "encrypted"), repositories, strict=True):
+        kept = Anchors(LocalStore(target), environment, clock=lambda: 2000.0, token=lambda: "a" * 32)
+        log = made.log("gpt")
+        last = head_to_anchor(made, "gpt", log.view())
+        assert last is not None
+        kept.note(made, "gpt", Anchor(slot=4, digest=log.slot(4).digest, term=1, height=2))
+        kept.note(made, "gpt", last)
+
+
+def made_before(folder: Path) -> tuple[Repository, Repository]:
+    """The plain and the encrypted one, as they are in the tree."""
+    keys = Keyring(folder / "encrypted" / "keys")
+    signed = LocalStore(folder / "encrypted" / "repository")
+    plain = Repository("west", LocalStore(folder / "repository"))
+    return plain, Repository("west", signed, keys=keys, memory=folder / "memory")
+
+
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     make(folder / "repository", folder / "sources")
@@ -160,3 +181,4 @@ if __name__ == "__main__":
         folder / "compacted-encrypted" / "repository", folder / "compacted-encrypted-sources",
         Keyring(folder / "compacted-encrypted" / "keys"),
     )  # fmt: skip
+    make_anchors(folder / "witness", *made_before(folder))

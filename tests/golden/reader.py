@@ -1,9 +1,9 @@
 """A second reader, written from docs/format.md alone: it imports nothing of the replicator.
 
-    python tests/golden/reader.py REPOSITORY WORKLOAD FOLDER [KEYS RECIPIENT]
+    python tests/golden/reader.py REPOSITORY WORKLOAD FOLDER [KEYS RECIPIENT] [WITNESS/ENVIRONMENT/heads/SITE]
 
 Restores the newest checkpoint that stands and is not suspect; from an encrypted repository with the private key of a
-recipient, by the word of a trust file.
+recipient, by the word of a trust file. With a witness, only if the log reaches as far as its anchor says.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ SUITE = "drstack-hybrid-1"
 ROLES = {
     "commit": {"writer"}, "seal": {"promoter"}, "open": {"promoter"}, "pin": {"promoter", "keeper"},
     "unpin": {"promoter", "keeper"}, "drop": {"keeper"}, "compact": {"keeper"},
+    "anchor": {"keeper", "verifier"},
 }  # fmt: skip
 
 
@@ -176,6 +177,21 @@ def entries(repository: Repository, workload: str) -> list[tuple[str, dict]]:
         found.append((kind, {**said, "slot": n, "record": digest(body)}))
         previous, n = digest(body), n + 1
     return found
+
+
+def require_anchored(repository: Repository, workload: str, heads: Path) -> None:
+    """The log holds the record that the last anchor names; anchors never go back."""
+    slot, previous, n = 0, None, 1
+    while (path := heads / workload / repository.id / f"{n:020d}").exists():
+        record = repository.envelope(path.read_bytes())
+        log = f"{heads.parent.parent.name}/heads/{heads.name}/{workload}/{repository.id}"
+        assert (record["log"], record["n"], record["previous"], record["kind"]) == (log, n, previous, "anchor")
+        said = record["body"]
+        assert said["slot"] > slot
+        slot, previous, n = said["slot"], digest(path.read_bytes()), n + 1
+    held = repository.path / "log" / workload / f"{slot:020d}"
+    if slot and not (held.exists() and digest(held.read_bytes()) == said["digest"]):
+        raise SystemExit(f"rolled back: slot {slot} of {workload} is not what is anchored")
 
 
 def key(identity: dict) -> tuple[int, int]:
@@ -337,5 +353,9 @@ def on_disk(name: str) -> str:
 
 if __name__ == "__main__":
     where, name, to, *more = sys.argv[1:]
+    heads = Path(more.pop()) if len(more) % 2 else None
     held = (Path(more[0]), more[1]) if more else (None, "")
-    print(restore(opened(Path(where), *held), name, Path(to))["step"])
+    there = opened(Path(where), *held)
+    if heads is not None:
+        require_anchored(there, name, heads)
+    print(restore(there, name, Path(to))["step"])

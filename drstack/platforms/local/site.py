@@ -23,6 +23,7 @@ from drstack.platforms.local.prover import read_status
 from drstack.platforms.local.renewal import RENEW_S, renew_programs
 from drstack.platforms.local.replicator import start_replicator
 from drstack.platforms.local.supervisor import Supervisor
+from drstack.platforms.local.verified import read_verified
 from drstack.platforms.local.waiting import Deadline
 from drstack.recovery.ports import Fence, JobObservation, SiteObservation
 
@@ -61,6 +62,7 @@ class LocalSite:
             replicator_running=replicator is not None and replicator.state == "RUNNING",
             jobs={name: self._job(name, desired.jobs.get(name)) for name in self._descriptor.workloads},
             proving=read_status(self._folder),
+            verified=read_verified(self._folder.replicator_status),
         )
 
     def _job(self, workload: str, job: DesiredJob | None) -> JobObservation:

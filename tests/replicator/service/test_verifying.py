@@ -60,10 +60,10 @@ def test_a_damaged_block_is_found_and_put_back_from_the_peer_unattended(tmp_path
     assert pack.read_bytes() == bytes(wrong) != right
     settings = told(tmp_path, "west", scrub=OFTEN, verify_own=False)
     with running(settings):
-        until(lambda: pack.exists() and pack.read_bytes() == right)  # taken away, then put back
-        until(lambda: said(tmp_path, "west")["repair"]["repaired"] == 1)
+        until(lambda: (said(tmp_path, "west") or {"repair": {"repaired": 0}})["repair"]["repaired"] == 1)
         until(lambda: said(tmp_path, "west")["scrub"]["damaged"] == {})
         until(lambda: said(tmp_path, "west")["scrub"]["round"] > 2)
+    assert pack.read_bytes() == right
     there = repository(tmp_path / "stores" / "west", "west")
     for accepted in there.log("gpt").view().in_order():
         assert not there.receipts.damaged("gpt", accepted.slot)
@@ -247,3 +247,12 @@ def test_a_site_without_a_recipients_key_scrubs_and_says_that_it_cannot_drill(tm
         assert verifying.drilled.ok
     else:
         assert "no recipient's key is at hand" in verifying.trouble
+
+
+def test_a_scrub_that_never_catches_up_leaves_drills_their_turn(tmp_path, stores, monkeypatch):
+    shipped(tmp_path, 10, 20)
+    monkeypatch.setattr("replicator.service.verifying._TURN_S", 0.0)
+    settings = told(tmp_path, "west", scrub=Scrub(every_s=1e-3), drill=Drill(every_s=0.1), verify_own=False)
+    with running(settings):
+        until(lambda: (said(tmp_path, "west") or {"drill": {}})["drill"].get("last"))
+        until(lambda: said(tmp_path, "west")["scrub"]["overdue"] or said(tmp_path, "west")["scrub"]["round"] > 1)

@@ -1,0 +1,66 @@
+"""Anchors of this format stay readable, by us and by another program, which both refuse a log that ends before."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from replicator.log.slots import slot_key
+from replicator.repository.anchors import Anchors, head_to_anchor, why_behind
+from replicator.repository.repository import random_token
+from replicator.stores.local import LocalStore
+from tests.golden.make import made_before
+
+HERE = Path(__file__).parent
+KINDS = ("plain", "encrypted")
+
+
+@pytest.fixture
+def golden(tmp_path):
+    for name in ("repository", "encrypted", "witness"):
+        shutil.copytree(HERE / name, tmp_path / name)
+    for path in (tmp_path / "encrypted" / "keys").glob("*.key"):
+        path.chmod(0o600)  # a checkout does not keep it
+    return tmp_path
+
+
+def opened(golden, kind):
+    return made_before(golden)[KINDS.index(kind)]
+
+
+def second(golden, kind):
+    keys = [] if kind == "plain" else [str(golden / "encrypted" / "keys"), "operator"]
+    place = golden / "repository" if kind == "plain" else golden / "encrypted" / "repository"
+    return subprocess.run(
+        [sys.executable, str(HERE / "reader.py"), str(place), "gpt", str(golden / "out"), *keys,
+         str(golden / "witness" / kind / "heads" / "west")],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_both_readers_find_the_last_anchor_and_a_log_that_reaches_it(golden, kind):
+    there = opened(golden, kind)
+    kept = Anchors(LocalStore(golden / "witness"), kind, clock=time.time, token=random_token)
+    found = kept.last(there, "gpt")
+    assert found is not None
+    assert found.anchor == head_to_anchor(there, "gpt", there.log("gpt").view())
+    assert (found.anchor.slot, found.anchor.term, found.anchor.height) == (10, 2, 2)
+    assert second(golden, kind).stdout.strip() == "40"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_both_readers_refuse_a_log_that_ends_before_its_anchor(golden, kind):
+    there = opened(golden, kind)
+    kept = Anchors(LocalStore(golden / "witness"), kind, clock=time.time, token=random_token)
+    anchor = kept.last(there, "gpt").anchor
+    there.store.delete(slot_key("log/gpt", 10))
+    assert "it ends before slot 10" in why_behind(there.store, "gpt", anchor)
+    done = second(golden, kind)
+    assert done.returncode != 0
+    assert "rolled back: slot 10" in done.stderr
