@@ -82,7 +82,8 @@ def compact(
 ) -> Compacted:
     """Carry out what was planned on `view`. Sealed where the term ended meanwhile; StoreUnavailable.
 
-    What cannot be read, or is not read back as it was written, keeps its encoding. `grace_s`: how long the old bytes stay, longer than the longest push and restore.
+    What cannot be read, or is not read back as it was written, keeps its encoding. `grace_s`: how long the old bytes
+    stay, longer than the longest push and restore.
     """
     if repository.cipher is not PLAIN and repository.keys is not None:
         repository.keys.signer(("keeper",), "a compaction")
