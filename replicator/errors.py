@@ -42,6 +42,7 @@ ReplicatorError             40  anything not told apart below
 └── StoreError              51  an object store did not do what it was asked
     ├── KeyExists           51  a create found another object there (replicator.stores handles it)
     ├── KeyMissing          51  no such object
+    ├── ObjectArchived      79  an object lies in an archive and must be asked for before it can be read
     ├── OutcomeUnknown      52  a write was sent and nobody knows whether it took effect
     └── StoreUnavailable    53  the store did not answer
 """
@@ -211,6 +212,11 @@ class KeyExists(StoreError):
 
 class KeyMissing(StoreError):
     pass
+
+
+class ObjectArchived(StoreError):
+    exit_code = 79
+    hint = "Ask for it: replicator thaw SELECTOR --repo URL"
 
 
 class OutcomeUnknown(StoreError):

@@ -20,7 +20,7 @@ _TELL_EVERY_S = 2.0
 
 def lock(
     repo: Repo,
-    days: Annotated[float, typer.Option("--days", min=0.001, help="For how long, from now.")],
+    days: Annotated[float, typer.Option("--days", min=0.001, help="For how long, from now.")] = 30.0,
     workload: Workload = None,
     keys: Keys = None,
     selector: Annotated[str, typer.Option("--checkpoint", help="latest, step:N, TERM.HEIGHT, or all.")] = "all",
@@ -29,10 +29,19 @@ def lock(
         typer.Option("--mode", help="governance: some identities may lift it; compliance: nobody, not even the owner."),
     ] = "governance",
     *,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check", help="Lock nothing: try what this bucket and these credentials hold, on an own object."
+        ),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say it and lock nothing.")] = False,
     json: Json = False,
 ) -> None:
     """Lock every object that the checkpoints need, by S3 object lock. Locks are only made longer."""
+    if check:
+        _check(repo, mode, as_json=json)
+        return
     from replicator.repository.select import select
     from replicator.retention.locks import covered, plan_locks
     from replicator.stores.lock import open_locks
@@ -59,6 +68,16 @@ def lock(
     }  # fmt: skip
     what = f"{len(plan)} of {len(needed)} objects {'would be locked' if dry_run else 'locked'}"
     say(document, f"{name}: {len(chosen)} checkpoints, {what} for {days:g} days ({mode})", as_json=json)
+
+
+def _check(repo: str, mode: Mode, *, as_json: bool) -> None:
+    from replicator.stores.lock_check import look, require
+    from replicator.stores.s3_control import s3_control
+
+    findings = look(s3_control(repo), mode, clock=time.time)
+    document: dict[str, object] = {"mode": mode, "findings": [each.document() for each in findings]}
+    say(document, "\n".join(each.text() for each in findings), as_json=as_json)
+    require(findings)
 
 
 def _held(locks: ObjectLocks, keys: list[str]) -> dict[str, float]:

@@ -81,9 +81,10 @@ def compact(
     grace_s: float,
     progress: Callable[[int], None] | None = None,
 ) -> Compacted:
-    """Carry out what was planned on `view`. Sealed where the term ended meanwhile; StoreUnavailable, DataCorrupt.
+    """Carry out what was planned on `view`. Sealed where the term ended meanwhile; StoreUnavailable.
 
-    `grace_s`: how long the old bytes stay, longer than the longest push and restore.
+    What cannot be read, or is not read back as it was written, keeps its encoding. `grace_s`: how long the old bytes
+    stay, longer than the longest push and restore.
     """
     if repository.cipher is not PLAIN and repository.keys is not None:
         repository.keys.signer(("keeper",), "a compaction")
@@ -123,6 +124,14 @@ class _Group:
         self._read_back: set[tuple[str, int]] = set()
 
     def carry_out(self, rewrites: Sequence[Rewrite], view: LogView, grace_s: float) -> None:
+        try:
+            self._carry_out(rewrites, view, grace_s)
+        except DataCorrupt as error:
+            settled = {*map(str, self._done.done), *self._done.left}
+            self._done.left |= {str(each.commit): str(error) for each in rewrites if str(each.commit) not in settled}
+        self._tidy()
+
+    def _carry_out(self, rewrites: Sequence[Rewrite], view: LogView, grace_s: float) -> None:
         olds = [self._old(rewrite, view) for rewrite in reversed(rewrites)]
         for alike in _by_block_key(olds):
             cipher = self._repository.cipher.anew(alike[0].manifest, self._salt + bytes(4))
@@ -136,7 +145,6 @@ class _Group:
             planned = [(old, self._place(old, cipher, moved, writer.packs)) for old in alike]
             for old, where in planned:
                 self._take_effect(old, where, grace_s)
-        self._tidy()
 
     def _old(self, rewrite: Rewrite, view: LogView) -> _Old:
         accepted = view.accepted[rewrite.commit]

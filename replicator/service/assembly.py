@@ -15,6 +15,7 @@ from replicator.repository.repository import Repository, random_token
 from replicator.service.acknowledging import Acknowledging
 from replicator.service.anchoring import Anchoring
 from replicator.service.attestation import Attestation
+from replicator.service.immutable import Extending, locks_of, open_destination
 from replicator.service.intake import Intake
 from replicator.service.keeping import Keeping
 from replicator.service.pace import Pace
@@ -26,7 +27,6 @@ from replicator.service.verifying import Verifying
 from replicator.service.workload import Workload
 from replicator.service.yielding import PeerWatch
 from replicator.stores.meter import Meter, MeteredStore
-from replicator.stores.url import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -177,7 +177,7 @@ def _shipper(
         rpo_s = workload.watched.rpo_s
         return math.inf if rpo_s is None else since + rpo_s
 
-    metered = MeteredStore(open_store(destination.url), meter, time.monotonic)
+    metered = MeteredStore(open_destination(destination), meter, time.monotonic)
     shaped = ShapedStore(metered, uplink, destination.name, deadline_at)
     there = Repository(destination.name, shaped, keys=keys, memory=memory)
     made = Shipping(
@@ -185,4 +185,6 @@ def _shipper(
         pack_bytes=lambda: pack_bytes(uplink.lanes[destination.name]),
         attestation=Attestation(there, watched.name, watched.receipts, time.monotonic),
     )  # fmt: skip
+    if destination.immutable is not None and (locks := locks_of(destination)) is not None:
+        made.extend = Extending(there, watched.name, destination.immutable, locks).extend
     return made

@@ -7,7 +7,7 @@ repository (DESIGN, rule 10). The file is JSON; every field is named in docs/rep
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -25,6 +25,13 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Immutable(Frozen):
+    """Everything is put under object lock there, and stays locked while a checkpoint that stands needs it."""
+
+    days: float = Field(gt=0)
+    mode: Literal["governance", "compliance"] = "compliance"
+
+
 class Destination(Frozen):
     """A repository: the name of its site and its URL."""
 
@@ -34,6 +41,11 @@ class Destination(Frozen):
     """What it gets before others do, and below which it is never slowed."""
     ceiling_bytes_per_s: float | None = Field(default=None, gt=0)
     """The most that is sent to it; below, the rate follows the link. None: as fast as it goes."""
+
+    immutable: Immutable | None = None
+    """A bucket of another account; refused where these credentials could shorten or delete, or nobody can tell."""
+    storage_class: str | None = Field(default=None, pattern=r"^[A-Z_]+$")
+    """Of packs, in S3: STANDARD_IA, GLACIER_IR. None: the bucket's own."""
 
     @model_validator(mode="after")
     def _floor_below_ceiling(self) -> Destination:

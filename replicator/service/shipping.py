@@ -89,6 +89,8 @@ class Shipping:
     """Why nothing may be written there."""
     pack_bytes: Callable[[], int] | None = None
     """How large the next pack may be; None: as usual."""
+    extend: Callable[[], None] | None = None
+    """Makes locks longer, where what lies there is locked."""
     sending: CommitId | None = None
     """What is on its way now."""
     sending_saved_at: float = 0.0
@@ -105,6 +107,8 @@ class Shipping:
                 self.ship_pending(stop)
                 self._attest()
                 self._probe()
+                if self.extend is not None:
+                    self.extend()
             except (ReplicatorError, OSError) as error:
                 self._trouble(error)
                 _log.error("shipping failed", destination=self.repository.name, why=str(error))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import parse_qsl, urlsplit
 
@@ -20,7 +21,7 @@ Vendor = Literal["s3", "gs", "az"]
 
 VENDORS: dict[str, Vendor] = {"s3": "s3", "gs": "gs", "az": "az", "azblob": "az"}
 _OPTIONS: dict[Vendor, dict[str, str]] = {
-    "s3": {"region": "region", "endpoint": "endpoint"},
+    "s3": {"region": "region", "endpoint": "endpoint", "versions": "versions", "before": "before"},
     "gs": {"endpoint": "endpoint"},
     "az": {"account": "account", "storage_account": "account", "endpoint": "endpoint"},
 }
@@ -50,6 +51,18 @@ class BucketAddress:
     region: str = ""
     account: str = ""
     endpoint: str = ""
+    versions: str = ""
+    """`locked`: the first version of each key that was put under lock, whatever lies over it."""
+    before: str = ""
+    """With it: only what was put before that time (ISO 8601; UTC unless it says otherwise)."""
+
+    @property
+    def before_s(self) -> float | None:
+        """The time in `before` (unix seconds)."""
+        if not self.before:
+            return None
+        at = datetime.fromisoformat(self.before)
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
 
     @property
     def plain_http(self) -> bool:
@@ -88,6 +101,9 @@ def bucket_faults(url: str) -> tuple[list[str], bool]:
         wrong.append("an option stands twice or without a value")
     if parts.fragment:
         wrong.append("a URL of a bucket has no #")
+    if dict(given).get("versions", "locked") != "locked":
+        wrong.append("versions is nothing but locked")
+    wrong += _before_faults(dict(given))
     wrong += _endpoint_faults(vendor, dict(given).get("endpoint", ""))
     return wrong, credentials
 
@@ -109,6 +125,16 @@ def without_secrets(url: str) -> str:
 def _shown_name(name: str, value: str) -> str:
     """A name without a value may be a value without a name."""
     return name if value and re.fullmatch(r"[\w.-]{1,40}", name) else "something without a name"
+
+
+def _before_faults(given: dict[str, str]) -> list[str]:
+    if "before" not in given:
+        return []
+    try:
+        datetime.fromisoformat(given["before"])
+    except ValueError:
+        return ["before is no time like 2026-11-20T03:00"]
+    return [] if "versions" in given else ["before goes with versions=locked"]
 
 
 def _endpoint_faults(vendor: Vendor, endpoint: str) -> list[str]:

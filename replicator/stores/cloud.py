@@ -21,6 +21,7 @@ from obstore.store import MemoryStore
 
 from replicator.errors import KeyExists, KeyMissing, OutcomeUnknown, StoreError, StoreUnavailable
 from replicator.stores.aged import Aged
+from replicator.stores.archived import archived_error
 from replicator.stores.clients import Clients, Patience
 from replicator.stores.store import check_key
 
@@ -141,8 +142,10 @@ class CloudStore:
                 return self._bucket_gone(error)
             return KeyMissing(f"{key} is not in {self._url}")
         if isinstance(error, _REFUSED):
+            if (archived := archived_error(self._url, key, error)) is not None:
+                return archived
             return StoreError(f"{self._url}: not allowed to read {key}: {_first_line(error)}")
-        return StoreUnavailable(f"{self._url}: {key}: {_first_line(error)}")
+        return archived_error(self._url, key, error) or StoreUnavailable(f"{self._url}: {key}: {_first_line(error)}")
 
 
 def memory_store() -> CloudStore:

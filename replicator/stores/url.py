@@ -67,6 +67,11 @@ def _bucket(address: BucketAddress) -> ObjectStore:
         from replicator.stores.azure import azure_store  # noqa: PLC0415
 
         return azure_store(address, _PATIENCE)
+    if address.versions:
+        from replicator.stores.locked_versions import LockedVersions  # noqa: PLC0415
+        from replicator.stores.s3_control import S3Control  # noqa: PLC0415
+
+        return LockedVersions(S3Control(address))
     from replicator.stores.s3 import s3_store  # noqa: PLC0415
 
     return s3_store(address, _PATIENCE)

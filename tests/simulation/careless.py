@@ -49,6 +49,32 @@ def zombie(world: World, name: str, heights: tuple[int, ...]) -> Callable[[Actor
     return live
 
 
+def sleeper(world: World, name: str) -> Callable[[Actor], None]:
+    """A push of the open term, on the oldest that stood, that wakes when something was encoded anew; nobody waits for it."""
+
+    def live(actor: Actor) -> None:
+        actor.wait("look for a base", lambda: len(world.view(name).accepted) > 1)
+        try:
+            view = world.log(actor, name).view()
+        except TROUBLE:
+            return
+        if not view.accepted or not view.term:
+            return
+        oldest, writer = view.in_order()[0], view.opened[view.term].writer
+        for height in (61, 62):
+            actor.wait("sleep", lambda: bool(world.view(name).replaced))
+            what = What(
+                workload=WORKLOAD, name="c", term=view.term, height=height, step=height, attempt=f"{writer}-{actor.name}",
+                root=f"{actor.name}-{height}", size_bytes=1, files=1, saved_at=0.0,
+            )  # fmt: skip
+            base = Id(term=oldest.what.term, height=oldest.what.height)
+            where = Where(manifest=_manifest(what), packs=oldest.where.packs, base=base, shipped_bytes=1)
+            if not _push_in(world, actor, name, Commit(term=view.term, what=what, where=where)):
+                return
+
+    return live
+
+
 def stale_keeper(world: World, name: str) -> Callable[[Actor], None]:
     """Decides once, and takes whatever slot it gets with that."""
 

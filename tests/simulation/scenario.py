@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from unittest import mock
 
 from replicator.log.naming import Naming
-from tests.simulation.careless import copier, stale_compactor, stale_keeper, zombie
+from tests.simulation.careless import copier, sleeper, stale_compactor, stale_keeper, zombie
 from tests.simulation.choosers import Seeded
 from tests.simulation.compactor import compactor
 from tests.simulation.features import reached
@@ -132,15 +132,15 @@ def _compactors(chance: random.Random, world: World, scheduler: Scheduler) -> No
         scheduler.add("stale-compactor", stale_compactor(world, "N"))
     if (planted or chance.random() < 0.5) and "restorer" not in scheduler.actors:
         scheduler.add("restorer", restorer(world, "N"))
-    if planted and "zombie" not in scheduler.actors:
-        scheduler.add("zombie", zombie(world, "N", (51, 52, 53)))
+    if planted or chance.random() < 0.5:
+        scheduler.add("sleeper", sleeper(world, "N"))
 
 
 @contextlib.contextmanager
 def _careless_replay() -> Iterator[None]:
     """The planted bug: whoever reads a log takes it that what was let go of is there."""
     with (
-        mock.patch.object(Naming, "lost", lambda _self, _where: None),
+        mock.patch.object(Naming, "lost", return_value=None),
         mock.patch.object(Naming, "let_go", frozenset[str]()),
     ):
         yield

@@ -9,6 +9,7 @@ from replicator.model import CommitId
 from tests.replicator.log.builders import commit, compact, drop, ids, opened, pin, seal, unpin, where
 
 if TYPE_CHECKING:
+    from replicator.log.entries import Commit
     from replicator.log.replay import LogView
 
 
@@ -210,3 +211,33 @@ def test_compaction_cannot_make_checkpoints_lean_on_each_other_in_a_circle() -> 
     view = replay([*entries, compact(1, 1, 1, base=(1, 3)), compact(1, 1, 1, base=(1, 1))])
     assert set(voids(view)) == {5, 6}
     assert view.accepted[CommitId(1, 1)].where.base is None
+
+
+def test_compaction_of_what_is_pinned_is_void_until_it_is_let_go_of() -> None:
+    entries = [opened(1), commit(1, 1), pin(1, "restore", 1, 1), compact(1, 1, 1, name="x")]
+    view = replay([*entries, unpin(1, "restore"), compact(1, 1, 1, name="y")])
+    assert voids(view) == {4: "1.1 was pinned before it"}
+    assert view.accepted[CommitId(1, 1)].where == where(name="y")
+    assert [each.where for each in view.replaced] == [commit(1, 1).where]
+
+
+def test_what_was_let_go_of_is_not_named_again_from_the_first_compaction_on() -> None:
+    def named(height: int, name: str) -> Commit:
+        return commit(1, height).model_copy(update={"where": where(name=name)})
+
+    before = [opened(1), named(1, "a"), drop(1, (1, 1)), named(2, "a")]
+    assert not replay(before).void
+    entries = [opened(1), named(1, "a"), named(2, "b"), named(3, "b"), drop(1, (1, 1))]
+    view = replay([*entries, compact(1, 1, 2, name="a"), compact(1, 1, 2, name="c"), named(4, "a"), named(5, "b")])
+    assert voids(view) == {6: "a was let go of before it", 8: "a was let go of before it"}
+    assert view.let_go == {"a"}
+    assert replay([*entries, compact(1, 1, 2, name="c"), compact(1, 1, 3, name="d"), named(5, "b")]).let_go == {
+        "a",
+        "b",
+    }
+
+
+def test_what_an_open_made_void_before_the_first_compaction_was_let_go_of_too() -> None:
+    first = commit(1, 2).model_copy(update={"where": where(name="gone")})
+    entries = [opened(1), commit(1, 1), first, seal(1), opened(2, t1=1), compact(2, 1, 1, name="gone")]
+    assert voids(replay(entries)) == {3: "the open of term 2 does not cover it", 6: "gone was let go of before it"}

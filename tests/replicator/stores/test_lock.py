@@ -27,6 +27,7 @@ from replicator.repository.snapshot import take_snapshot
 from replicator.retention.locks import covered, plan_locks
 from replicator.stores.address import BucketAddress
 from replicator.stores.lock import S3Locks, open_locks
+from replicator.stores.s3_control import S3Control
 from replicator.stores.url import open_store
 from tests.replicator.repository.rig import push, repository
 from tests.replicator.retention.logs import commit, opening
@@ -142,6 +143,6 @@ def test_a_bucket_without_object_lock_and_other_stores_are_refused_with_the_reme
 
 def test_a_server_that_is_away_is_told_as_that(server):
     address = BucketAddress("s3", "b", region=REGION, endpoint=server.endpoint)
-    away = S3Locks(replace(address, endpoint=f"http://127.0.0.1:{free_port()}"))
+    away = S3Locks(S3Control(replace(address, endpoint=f"http://127.0.0.1:{free_port()}")))
     with pytest.raises(StoreUnavailable):
         away.require()
