@@ -13,6 +13,7 @@ from drstack.recovery.facts import gather
 from drstack.recovery.operation import abandon, begin, join, maker, unfinished
 from drstack.recovery.plan import plan_promotion, stranded
 from drstack.recovery.promote import Promotion
+from replicator.errors import KeyAbsent
 
 if TYPE_CHECKING:
     from drstack.recovery.facts import Facts
@@ -42,6 +43,7 @@ def promote(world: World, target: str, given: Given, *, agreed: Doc | None = Non
     Returns the operation's end record; with `already` true where nothing was left to do.
     """
     _require_site(world, target)
+    _require_keys(world, target)
     why = ""
     for _ in range(_TRIES):
         journal = _running(world, target, given, agreed)
@@ -171,6 +173,19 @@ def _done(world: World, target: str) -> Doc | None:
         if ended is not None and ended["result"] == "promoted":
             return {**ended, "already": True}
     return {"result": "nothing to do", "number": current.number, "already": True}
+
+
+def _require_keys(world: World, target: str) -> None:
+    """KeyAbsent, before anything is touched, if nobody here could sign what a promotion writes or read what it restores."""
+    if world.keys is None:
+        return
+    world.keys.signer(("promoter",), f"a promotion to {target}")
+    if not world.keys.recipients():
+        names = ", ".join(key.name for key in world.keys.trust.recipients())
+        raise KeyAbsent(
+            f"what {target} would restore is encrypted, and {world.keys.folder} has the private key of no recipient ({names})",
+            hint=f"From a sheet of paper: replicator keys recover NAME --keys {world.keys.folder}; then the same command.",
+        )
 
 
 def _require_site(world: World, target: str) -> None:
