@@ -49,7 +49,7 @@ def promote(world: World, target: str, given: Given, *, agreed: Doc | None = Non
         journal = _running(world, target, given, agreed)
         try:
             if journal is None:
-                done = _done(world, target)
+                done = None if given.reopen else _done(world, target)
                 if done is not None:
                     return done
                 journal = _begin(world, target, given, agreed)
@@ -103,10 +103,11 @@ def _begin(world: World, target: str, given: Given, agreed: Doc | None) -> Journ
     for workload in document["workloads"]:
         need = world.needs[workload["name"]]
         workload.update({"rpo_s": need.rpo_s, "rto_s": need.rto_s})
+    kind = "keys" if given.reopen else "promote"
     journal, ours = begin(
         world.witness,
         {
-            **document, "kind": "promote", "by": given.by, "reason": given.reason, "failed_at": given.failed_at,
+            **document, "kind": kind, "by": given.by, "reason": given.reason, "failed_at": given.failed_at,
             "began_at": began_at, "facts_at": facts_at, "planned_at": planned_at,
         },
     )  # fmt: skip
