@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from drstack.errors import EnvironmentUnknown, WitnessUnsound
 from drstack.witness.assignment import lineage_of
-from replicator.errors import ReplicatorError
+from replicator.errors import ReplicatorError, TermRegressed
 from replicator.log.covering import uncovered
 from replicator.log.lineage import Lineage
 from replicator.repository.ruling import ruling
@@ -216,6 +216,8 @@ def repository_fact(
         covered = [each for each in reversed(view.in_order()) if uncovered(opening, each.what) is None]
         newest = _newest(repository, workload, covered, tuple(demanded), behind)
         rolled_back = _rolled_back(repository, workload, view.slots, assignment)
+    except TermRegressed as error:
+        return RepositoryFact(name, url, None, rolled_back=str(error))
     except ReplicatorError as error:
         return RepositoryFact(name, url, why=str(error))
     if rolled_back is None and name in opened and view.term < part.term:

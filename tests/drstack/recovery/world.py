@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from replicator.model import Finding, Versions
     from replicator.stores.store import ObjectStore
 
+SOAK = bool(os.environ.get("DRSTACK_SOAK"))
 CUSTODY = ("recovery", "escrow")
 NEED = Need(rpo_s=60.0, rto_s=60.0, demanded=("stored", "decoded"), ranks=2)
 
@@ -125,14 +126,14 @@ class Away:
         return body
 
 
-def found_keys(folder: Path, sites: tuple[str, ...]) -> Keyring:
-    """Keys of an environment of these sites, as `drstack keys make` makes them."""
+def found_keys(folder: Path, sites: tuple[str, ...], hands: tuple[str, ...] = ()) -> Keyring:
+    """Keys of an environment of these sites, as `drstack keys make` makes them; with those of `hands` at hand too."""
     wanted = [Wanted("promoter", "promoter"), *(Wanted(each, "recipient", on_paper=True) for each in CUSTODY)]
     roles = {"writer": "writer", "keeper": "keeper", "verifier": "verifier", "reader": "recipient"}
     for site in sites:
         wanted += [Wanted(key_name(name, site), role, f"sites/{site}") for name, role in roles.items()]
     found(folder, scope=random_token(), how=None, unlocking=from_machine(), wanted=wanted)
-    return Keyring(folder)
+    return Keyring(folder, also=[folder / "sites" / site for site in hands])
 
 
 @dataclass
@@ -147,11 +148,12 @@ class Rig:
     wrap: Callable[[str, ObjectStore], ObjectStore] = lambda _, store: store
     encrypted: bool = False
     keys: Keyring | None = None
-    """The operator's; made where the rig is `encrypted`."""
+    """The operator's; made where the rig is `encrypted`. At length (DRSTACK_SOAK) all are, and who tests has every key."""
 
     def __post_init__(self) -> None:
-        if self.encrypted:
-            self.keys = found_keys(self.folder / "keys", ("east", "west"))
+        if self.encrypted or SOAK:
+            hands = () if self.encrypted else ("east", "west")
+            self.keys = found_keys(self.folder / "keys", ("east", "west"), hands)
         self.sites = {name: RememberedSite(name, self.folder / name) for name in ("east", "west")}
         witness = self.witness()
         witness.found()
@@ -180,7 +182,8 @@ class Rig:
         if self.keys is None:
             return None
         folder = self.folder / f"keys-of-{site}"
-        folder.mkdir(exist_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
         write_trust(folder, self.keys.trust)
         for path in (self.keys.folder / "sites" / site).glob("*.key"):
             shutil.copy2(path, folder / path.name)
