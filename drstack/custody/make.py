@@ -133,7 +133,7 @@ def _completed(environment: Environment, folder: Path) -> Made:
     ]
     if not missing:
         return Made(folder, ())
-    if not any(role in SIGNING for role, _ in held):
+    if not any(role in SIGNING and site is not None for role, site in held):
         raise KeyAbsent(
             f"{folder / FILE} knows no key of any site of {environment.environment}: it is of other repositories",
             hint="Name the environment's own folder in DRSTACK_KEYS, or unset it.",
