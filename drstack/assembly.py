@@ -75,7 +75,7 @@ def assemble(
         environment=environment.environment, witness=witness, sites=sites, repositories=repositories,
         needs=needs(environment, target), clock=time.time, sleep=sleep, progress=progress, reconcile=reconcile,
         router=router, serving=served(environment),
-        keys_for=lambda site: listed(keys.trust, site) if keys is not None else (),
+        keys=keys, keys_for=lambda site: listed(keys.trust, site) if keys is not None else (),
     )  # fmt: skip
 
 

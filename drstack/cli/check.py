@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from drstack.spec import Fault
+    from drstack.spec import Environment, Fault
 
 
 def check(
@@ -32,16 +32,32 @@ def check(
         if json:
             sys.stdout.write(_document(environment, file, error.faults))
         raise
+    warnings = _warnings(declared)
     if json:
-        sys.stdout.write(_document(environment, file, ()))
+        sys.stdout.write(_document(environment, file, (), warnings))
     else:
+        sys.stderr.write("".join(f"warning: {each}\n" for each in warnings))
         sites, workloads = len(declared.sites), len(declared.workloads)
         plural = "" if workloads == 1 else "s"
         sys.stdout.write(f"{file}: no faults; {declared.strategy}, {sites} sites, {workloads} workload{plural}\n")
 
 
-def _document(environment: str, file: Path, faults: tuple[Fault, ...]) -> str:
+def _warnings(declared: Environment) -> tuple[str, ...]:
+    """What holds and is worth a second thought."""
+    from drstack.cli.keys import plain
+
+    told = declared.replication
+    if told.encrypted:
+        return ()
+    remedy = "" if told.crypto == "none" else "; write encrypt_to: [recovery, escrow], or crypto: none if it is meant"
+    return (plain(declared.environment) + remedy,)
+
+
+def _document(environment: str, file: Path, faults: tuple[Fault, ...], warnings: tuple[str, ...] = ()) -> str:
     from dataclasses import asdict
 
-    document = {"environment": environment, "file": str(file), "faults": [asdict(fault) for fault in faults]}
+    document = {
+        "environment": environment, "file": str(file), "faults": [asdict(fault) for fault in faults],
+        "warnings": list(warnings),
+    }  # fmt: skip
     return json_.dumps(document) + "\n"

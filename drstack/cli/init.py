@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_
 import sys
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +15,11 @@ import typer
 class Ci(StrEnum):
     GITHUB = "github"
     GITLAB = "gitlab"
+    NONE = "none"
+
+
+class Crypto(StrEnum):
+    HYBRID = "drstack-hybrid-1"
     NONE = "none"
 
 
@@ -76,9 +82,13 @@ def init(
     name: Annotated[
         str | None, typer.Option("--name", help="Pulumi's name for the project; else the folder's.")
     ] = None,
+    crypto: Annotated[
+        Crypto,
+        typer.Option("--crypto", help="How repositories are encrypted and signed; none: neither."),
+    ] = Crypto.HYBRID,
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
-    """Write a project that goes up: environment, stacks, policies, CI. Asks at a terminal for what flags leave open."""
+    """Write a project that goes up: environment, stacks, policies, CI, and its keys. Asks for what flags leave open."""
     from drstack.project.answers import lacking, read_flags, require_all, with_example
     from drstack.project.content import compose, project_name
     from drstack.project.place import place
@@ -94,12 +104,25 @@ def init(
 
         answers, example = ask(answers)
     require_all(answers)
+    answers = replace(answers, encrypted=crypto is Crypto.HYBRID)
     goal = folder.absolute()
     files = compose(answers, name=name or project_name(goal), ci=ci.value, example=example)
     made = place(files, goal)
+    keys = _keys(goal, str(answers.environment))
     if json:
-        document = {"folder": str(goal), "environment": answers.environment, "made": list(made)}
+        document = {"folder": str(goal), "environment": answers.environment, "made": list(made), "keys": keys}
         sys.stdout.write(json_.dumps(document) + "\n")
         return
     sys.stdout.write("".join(f"{goal / path}\n" for path in made) or f"{goal}: all files are there already\n")
     sys.stdout.write(f"  next: read {goal / 'README.md'}, then: drstack check {answers.environment}\n")
+
+
+def _keys(project: Path, environment: str) -> str | None:
+    """Where the environment's keys lie now; None where nothing is encrypted."""
+    from drstack.cli.keys import make_keys
+    from drstack.reconcile.project import local_root
+    from drstack.spec import find_environment, load_environment
+
+    declared = load_environment(find_environment(environment, project), name=environment)
+    made = make_keys(declared, local_root(project))
+    return None if made is None else str(made.folder)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json as json_
 import sys
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from drstack.custody.make import Made
@@ -47,6 +49,42 @@ def make(
         sys.stdout.write(json_.dumps(document) + "\n")
     elif not made.names:
         sys.stdout.write(f"the keys of {environment} are in {made.folder}; nothing was made\n")
+
+
+@app.command()
+def rotate(
+    environment: Name,
+    site: Annotated[str, typer.Argument(help="The site whose keys are replaced, because they may have been stolen.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; recorded in the trust file and on the witness.")],
+    *,
+    json: Json = False,
+) -> None:
+    """Give a site new keys: by an assignment that lists the new and not the old, which are revoked then. Again: goes on."""
+    from drstack.assembly import assemble, load, local_root, project_root
+    from drstack.cli.progress import Tree
+    from drstack.cli.promote import operator
+    from drstack.custody.rotating import rotate_keys
+    from drstack.recovery.conduct import promote
+    from drstack.recovery.plan import Given
+
+    declared, root = load(environment), local_root(project_root())
+
+    def reopen(writer: str, keys_for: Callable[[str], tuple[str, ...]]) -> int:
+        tree = Tree(f"new terms of what {writer} writes in {environment}")
+        world = replace(assemble(declared, root, writer, progress=tree), keys_for=keys_for)
+        return int(promote(world, writer, Given(by=operator(), reason=reason, reopen=True))["number"])
+
+    done = rotate_keys(declared, root, site, reason, reopen)
+    if json:
+        sys.stdout.write(json_.dumps({"environment": environment, **asdict(done)}) + "\n")
+        return
+    lines = [
+        f"{', '.join(done.new)} count since assignment {done.assignment}; revoked: {', '.join(done.revoked) or 'none'}"
+    ]
+    lines += [f"  LEFT: {each}" for each in done.left]
+    if done.left:
+        lines.append("  next: the same command, once that is within reach")
+    sys.stdout.write("\n".join(lines) + "\n")
 
 
 def make_keys(declared: Environment, root: Path, how: bytes | str | None = None) -> Made | None:

@@ -71,15 +71,18 @@ def promote(
 
 
 def _given(reason: str | None, accept: str | None, failed_at: float | None) -> Given:
-    import getpass
-
     from drstack.recovery.plan import Given
     from drstack.spec import parse_duration
 
     loss = None if accept is None else float("inf") if accept == "unknown" else parse_duration(accept)
-    return Given(
-        by=os.environ.get("DRSTACK_OPERATOR") or getpass.getuser(), reason=reason, data_loss_s=loss, failed_at=failed_at
-    )
+    return Given(by=operator(), reason=reason, data_loss_s=loss, failed_at=failed_at)
+
+
+def operator() -> str:
+    """Who is at the keyboard, for the record."""
+    import getpass
+
+    return os.environ.get("DRSTACK_OPERATOR") or getpass.getuser()
 
 
 def _reconcile(declared: Environment) -> Reconciler:

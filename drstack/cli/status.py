@@ -22,6 +22,7 @@ def status(
     """Show each workload: writer, term, replication lag, newest recovery point, and what would be lost now."""
     from drstack.assembly import assemble, load, local_root, project_root
     from drstack.cli.traffic import render
+    from drstack.custody.readiness import readiness
     from drstack.recovery.conduct import look
     from drstack.recovery.history import promotions
     from drstack.recovery.operation import unfinished
@@ -39,6 +40,8 @@ def status(
             told = told if told[0] == standing else (standing, promotions(world.witness))
             document["promotions"] = told[1]
         document["serving"] = describe_shares(world)
+        writers = {name: each["writer"] for name, each in document["workloads"].items()}
+        document["protection"] = readiness(world.keys, world.repositories, writers).document()
         shown = _render(document) + (render(document["serving"]) if document["serving"] else "")
         sys.stdout.write(json_.dumps(document) + "\n" if json else shown)
         sys.stdout.flush()
@@ -59,6 +62,7 @@ def _render(document: dict[str, Any]) -> str:
     from drstack.recovery.status import spell, verified_in_words
 
     lines: list[str] = [each["sentence"] for each in document["workloads"].values()]
+    lines += _protection(document)
     if document["operation"]:
         lines.append(f"Operation {document['operation']} has not ended: run its promote again.")
     for name, each in document["workloads"].items():
@@ -90,3 +94,17 @@ def _render(document: dict[str, Any]) -> str:
             lines.append(f"  {verified_in_words(site['verified'])}")
             lines += [f"  to test next: {each}" for each in site["verified"]["next"][:1]]
     return "\n".join(lines) + "\n"
+
+
+def _protection(document: dict[str, Any]) -> list[str]:
+    from drstack.cli.keys import plain
+
+    told = document["protection"]
+    if told["suite"] == "none":
+        return [f"WARNING: {plain(document['environment'])}."]
+    if not told["ready"]:
+        return [
+            "NOT READY: no recipient in custody has restored anything yet, so nobody knows that its key works.",
+            f"  next: {told['command']}",
+        ]
+    return [f"Encrypted and signed ({told['suite']}); {', '.join(told['restored_by'])} restored from it."]

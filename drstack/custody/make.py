@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from drstack.custody.ring import SITES
-from drstack.spec.keys import PROMOTER, SIGNING, key_name, keys_folder, site_of, site_roles
+from drstack.spec.keys import PROMOTER, SIGNING, key_name, keys_folder, number_of, site_of, site_roles
 from drstack.spec.sites import LocalSite
 from replicator.crypto.founding import Wanted, found, make, write_sheets
 from replicator.crypto.keyfile import make_key, read_key, write_key
@@ -23,7 +23,7 @@ from replicator.repository.repository import random_token
 from replicator.stores.url import open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from drstack.spec import Environment
@@ -125,25 +125,36 @@ def _completed(environment: Environment, folder: Path) -> Made:
     for name in ring.names():
         read_key(folder, name)
     held = {(_role_of(name), site_of(name)) for name, key in known.items() if key.revoked is None}
-    wanted = [each for each in wanted_keys(environment) if site_of(each.name) is not None]
-    missing = [each for each in wanted if (_role_of(each.name), site_of(each.name)) not in held]
+    missing = [
+        Wanted(key_name(role, site, _number(known, site)), _role(role), f"{SITES}/{site}")
+        for site in environment.sites
+        for role in site_roles(environment, site)
+        if (role, site) not in held
+    ]
     if not missing:
         return Made(folder, ())
-    if not any(role in SIGNING for role, _ in held):
+    if not any(role in SIGNING and site is not None for role, site in held):
         raise KeyAbsent(
             f"{folder / FILE} knows no key of any site of {environment.environment}: it is of other repositories",
             hint="Name the environment's own folder in DRSTACK_KEYS, or unset it.",
         )
-    return _extended(ring, missing)
+    return extend(ring, missing)
+
+
+def _number(known: Iterable[str], site: str) -> int:
+    """The keys of a site are rotated together, and carry one number."""
+    return max((number_of(name) for name in known if site_of(name) == site), default=1)
 
 
 def _role_of(name: str) -> str:
     return name.partition("@")[0]
 
 
-def _extended(ring: Keyring, missing: list[Wanted]) -> Made:
+def extend(ring: Keyring, missing: Sequence[Wanted]) -> Made:
+    """Make these keys in an operator's folder, but those that are there."""
     with locked(ring.folder):
         trust = ring.trust
+        missing = [each for each in missing if trust.key(each.name) is None]
         for each in missing:
             trust = trust.with_key(_taken_up(ring.folder, trust, each) or _new(ring.folder, trust, each))
         ring.replace(trust)

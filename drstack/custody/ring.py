@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from drstack.spec.keys import keys_folder, site_of
+from replicator.crypto.keyfile import SUFFIX, read_key
 from replicator.crypto.keyring import Keyring
 from replicator.crypto.trust import FILE
 from replicator.errors import KeyAbsent
@@ -49,3 +50,11 @@ def listed(trust: Trust, writer: str) -> tuple[str, ...]:
 
 def _counts(key: TrustedKey, writer: str) -> bool:
     return ("writer" in key.roles and site_of(key.name) == writer) or bool({"keeper", "verifier"} & set(key.roles))
+
+
+def private_parts(keys: Keyring | None) -> frozenset[str]:
+    """What stands in the private keys' files of an operator's folder, to be looked for where it must not be."""
+    if keys is None:
+        return frozenset()
+    found = [read_key(path.parent, path.name.removesuffix(SUFFIX)) for path in keys.folder.rglob(f"*{SUFFIX}")]
+    return frozenset(each.secret for each in found)

@@ -40,6 +40,18 @@ def runbook(told: Manifest, declared: Environment, descriptors: Mapping[str, Map
         training=told.training.why,
         engine=told.engine.why,
         keys=told.keys.why,
+        keys_needed=_keys_needed(told),
+    )
+
+
+def _keys_needed(told: Manifest) -> str:
+    if not told.keys.included:
+        return ""
+    return (
+        f"Repositories are encrypted and signed. Keys are looked for in `{told.root}/keys/{told.environment}`, in the folder "
+        "that DRSTACK_KEYS names,\nelse in `ready/keys`, which has the trust file already: bring `promoter.key` there. If the "
+        "site's own reader key is lost,\nbring a recipient back from its sheet:\n\n"
+        "    ready/drstack checkpoints keys recover NAME --keys ready/keys\n"
     )
 
 

@@ -147,6 +147,7 @@ def make_ready(kit: Path, into: Path, manifest: dict[str, Any]) -> str:
             stamp.unlink(missing_ok=True)
             _environment(kit, into)
             _project(kit, into, manifest)
+            _keys(kit, into)
             _command(into, manifest)
             stamp.write_text(json.dumps(made))
     return shlex.join([str(into / "drstack"), "promote", manifest["environment"], "--to", manifest["site"]])
@@ -224,12 +225,22 @@ def _project(kit: Path, into: Path, manifest: dict[str, Any]) -> None:
     record.write_text(json.dumps(told, indent=2) + "\n")
 
 
+def _keys(kit: Path, into: Path) -> None:
+    """A folder for the operator's private keys, with the trust file; what lies in it stays."""
+    trust = kit / "keys" / "trust.json"
+    if trust.is_file():
+        folder = into / "keys"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        shutil.copyfile(trust, folder / trust.name)
+
+
 def _command(into: Path, manifest: dict[str, Any]) -> None:
     """A script that sets what drstack needs to know, and nothing else."""
     lines = [
         "#!/bin/sh",
         "# drstack out of the recovery kit; the folder of sites, witness and state can be overruled by DRSTACK_ROOT.",
         f'[ -n "$DRSTACK_ROOT" ] || DRSTACK_ROOT={shlex.quote(manifest["root"])}',
+        *_keys_lines(into, manifest),
         f"VIRTUAL_ENV={shlex.quote(str(into / 'venv'))}",
         'PATH="$VIRTUAL_ENV/bin:${PATH:-/usr/bin:/bin}"',
         "export DRSTACK_ROOT VIRTUAL_ENV PATH",
@@ -241,6 +252,15 @@ def _command(into: Path, manifest: dict[str, Any]) -> None:
     script = into / "drstack"
     script.write_text("\n".join(lines))
     script.chmod(0o755)
+
+
+def _keys_lines(into: Path, manifest: dict[str, Any]) -> list[str]:
+    """Whoever promotes has their keys where the environment's lie, or in a folder that they name, or beside the kit."""
+    if not (into / "keys" / "trust.json").is_file():
+        return []
+    usual = f'"$DRSTACK_ROOT"/keys/{shlex.quote(manifest["environment"])}/trust.json'
+    beside = shlex.quote(str(into / "keys"))
+    return [f'[ -n "$DRSTACK_KEYS" ] || [ -f {usual} ] || {{ DRSTACK_KEYS={beside}; export DRSTACK_KEYS; }}']
 
 
 def _stamped(stamp: Path) -> Any:

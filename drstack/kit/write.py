@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import drstack.provider
+from drstack.custody.ring import open_keys, private_parts
 from drstack.errors import EngineFailed, EnvironmentUnknown, KitNotMade
 from drstack.kit import closure, manifest, project, runbook, shelf, start, wheels
 from drstack.kit.check import digest_of
@@ -22,6 +23,7 @@ from drstack.kit.own import checkout, own_wheel
 from drstack.reconcile.engine import find_engine
 from drstack.reconcile.settings import PASSPHRASE_FILE, passphrase_file
 from drstack.spec import find_environment, resolve_url
+from replicator.crypto.trust import write_trust
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,7 +36,11 @@ if TYPE_CHECKING:
 
 LOCK = "requirements.lock"
 _HOSTS = ("pulumi", "pulumi-language-python", "pulumi-language-python-exec", "pulumi-resource-pulumi-python")
-_NO_KEYS = "Repositories are neither encrypted nor signed in this version, so there are no public keys to hold."
+_NO_KEYS = "Repositories of this environment are neither encrypted nor signed: there are no keys to hold."
+_KEYS = (
+    "Repositories are encrypted and signed. The kit holds the trust file (keys/trust.json, public halves only) and no private "
+    "key: a promotion needs promoter.key, and a recipient's (the site's own reader, or one from its sheet)."
+)
 _NO_ENGINE = (
     "The Pulumi engine was left out (--no-engine): a promotion ends, and Pulumi's part is left to `drstack up`."
 )
@@ -67,7 +73,7 @@ def write_kit(
     declared: Environment, folder: Path, root: Path, witness: Witness, asked: Asked, say: Callable[[str], None]
 ) -> tuple[Path, Manifest]:
     """The kit and its manifest; `folder` is the project's. KitNotMade, WitnessUnreachable, EngineFailed."""
-    known = _read_witness(declared, witness)
+    known, keys = _read_witness(declared, witness), open_keys(declared, root)
     site = _site(declared, known.assignment, asked.site)
     where = asked.to.absolute() if asked.to else _shelf_of(site, known.descriptors[site])
     engine = _engine(folder) if asked.engine else None
@@ -88,14 +94,16 @@ def write_kit(
             _put_engine(engine, kit / "engine")
         project.copy_project(folder, declared.environment, _provider(), kit)
         _put_witness(kit / "witness", known)
+        if keys is not None:
+            write_trust(kit / "keys", keys.trust)
         (kit / "start.py").write_bytes(Path(start.__file__).read_bytes())
         made = _manifest(declared, folder, root, site, known, asked, engine, kit, lock, witness)
         (kit / "RUNBOOK.md").write_text(
             runbook.runbook(made, declared, known.descriptors, resolve_url(declared.witness, root))
         )
         files = [passphrase_file(root), Path(os.environ.get(PASSPHRASE_FILE) or os.devnull)]
-        secrets = project.known_secrets(os.environ, files)
-        project.refuse_secrets((kit / "project", kit / "witness"), secrets)
+        secrets = project.known_secrets(os.environ, files) | private_parts(keys)
+        project.refuse_secrets((kit / "project", kit / "witness", kit / "keys"), secrets)
         manifest.write(kit, made.model_copy(update={"files": manifest.list_files(kit)}))
 
     placed = shelf.place(where, fill, say)
@@ -199,7 +207,7 @@ def _manifest(
     declared: Environment, folder: Path, root: Path, site: str, known: _Known, asked: Asked, engine: EngineTools | None,
     kit: Path, lock: Path, witness: Witness,
 ) -> Manifest:  # fmt: skip
-    here = start.this_platform()
+    here, encrypted = start.this_platform(), declared.replication.encrypted
     names = [path.name for path in (kit / "wheels").iterdir()]
     return manifest.Manifest(
         environment=declared.environment, environment_id=known.environment_id, site=site,
@@ -214,7 +222,7 @@ def _manifest(
             why=f"Pulumi {engine.version} is in the kit; plugins of clouds are not." if engine else _NO_ENGINE,
         ),
         training=manifest.Included(included=asked.training, why=_WITH_TRAINING if asked.training else _TRAINING),
-        keys=manifest.Included(included=False, why=_NO_KEYS),
+        keys=manifest.Included(included=encrypted, why=_KEYS if encrypted else _NO_KEYS),
         sources=manifest.Sources(
             environment=digest_of(find_environment(declared.environment, folder)) or "", lock=digest_of(lock)
         ),

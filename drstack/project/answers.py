@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Mapped = dict[str, object]
 EXAMPLE = "gpt"
+RECIPIENTS = ("recovery", "escrow")
 _ARGUMENTS = ["--every", 10, "--step-floor-s", 0.3, "--keep", 4]
 
 
@@ -36,6 +37,7 @@ class Answers:
     state: str | None = None
     sites: Mapping[str, Mapped] = field(default_factory=dict[str, Mapped])
     workloads: Mapping[str, Mapped] = field(default_factory=dict[str, Mapped])
+    encrypted: bool = True
 
     @property
     def local(self) -> bool:
@@ -51,6 +53,7 @@ class Answers:
             "state": self.state or "file:state",
             "sites": dict(self.sites),
             "workloads": dict(self.workloads),
+            "replication": {"encrypt_to": list(RECIPIENTS)} if self.encrypted else {"crypto": "none"},
         }
 
 

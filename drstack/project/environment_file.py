@@ -38,13 +38,24 @@ workloads:
 replication:
   # Checkpoints that each site's repository keeps, besides pinned ones.
   keep: 20
+{protection}
 """
+_ENCRYPTED = """\
+  # Whoever may decrypt, in custodies apart from each other. Keys are made by `drstack keys make {name}`, or the first `up`;
+  # docs/operations/keys.md says who keeps which. It cannot be changed once the environment stands.
+  encrypt_to: {recipients}"""
+_PLAIN_TEXT = """\
+  # Neither encrypted nor signed: whoever reaches a store reads the checkpoints, whoever writes there can forge them.
+  # For keys instead, before the environment stands: encrypt_to: [recovery, escrow]
+  crypto: none"""
 
 
 def environment_text(document: Mapping[str, object]) -> str:
     """The file; sites stand on one line each, workloads on one line for each field."""
     sites = cast("dict[str, object]", document["sites"])
     workloads = cast("dict[str, dict[str, object]]", document["workloads"])
+    recipients = cast("dict[str, object]", document["replication"]).get("encrypt_to")
+    protection = _ENCRYPTED if recipients else _PLAIN_TEXT
     return _TOP.format(
         name=_flow(document["environment"]),
         strategy=_flow(document["strategy"]),
@@ -55,6 +66,7 @@ def environment_text(document: Mapping[str, object]) -> str:
             "\n".join((f"  {_flow(name)}:", *(f"    {_flow(field)}: {_flow(value)}" for field, value in each.items())))
             for name, each in workloads.items()
         ),
+        protection=protection.format(name=_flow(document["environment"]), recipients=_flow(recipients or [])),
     )
 
 

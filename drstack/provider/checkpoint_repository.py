@@ -75,8 +75,10 @@ class CheckpointRepository(Kind[CheckpointRepositoryInputs]):
             require_ours(repository)
         except RepositoryUnknown as error:
             return None if "holds no repository" in str(error) else self._outputs(inputs, [str(error)])
-        except (KeyAbsent, Untrusted) as error:
+        except Untrusted as error:
             return self._outputs(inputs, [str(error)])
+        except KeyAbsent:  # who has no keys cannot say how it is
+            return self._outputs(inputs, [])
         try:
             assignment, _ = _current(inputs)
         except WitnessUnreachable:

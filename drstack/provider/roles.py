@@ -15,6 +15,7 @@ from drstack.provider.opens import newest_opens
 from drstack.provider.reach import open_witness
 from drstack.provider.repositories import keys_at
 from drstack.provider.sites import Name  # noqa: TC001 - pydantic reads it when it runs
+from replicator.errors import KeyAbsent, Untrusted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -51,12 +52,21 @@ class Roles:
 
 
 def get_roles(arguments: RolesArguments) -> Roles:
-    opens = newest_opens(arguments.repository, arguments.workloads, keys_at(arguments.keys, arguments.environment))
+    opens = _opens(arguments)
     try:
         assignment, reachable = open_witness(arguments.witness, arguments.environment).current(), True
     except WitnessUnreachable:
         assignment, reachable = None, False
     return decide_roles(arguments.site, arguments.primary, arguments.workloads, assignment, opens, reachable=reachable)
+
+
+def _opens(arguments: RolesArguments) -> dict[str, Open]:
+    """None where this machine has no trust file, as in a CI that previews: the witness alone is heard then."""
+    try:
+        keys = keys_at(arguments.keys, arguments.environment)
+    except (KeyAbsent, Untrusted):
+        return {}
+    return newest_opens(arguments.repository, arguments.workloads, keys)
 
 
 def decide_roles(

@@ -13,6 +13,7 @@ from drstack.recovery.facts import gather
 from drstack.recovery.operation import abandon, begin, join, maker, unfinished
 from drstack.recovery.plan import plan_promotion, stranded
 from drstack.recovery.promote import Promotion
+from replicator.errors import KeyAbsent
 
 if TYPE_CHECKING:
     from drstack.recovery.facts import Facts
@@ -42,12 +43,13 @@ def promote(world: World, target: str, given: Given, *, agreed: Doc | None = Non
     Returns the operation's end record; with `already` true where nothing was left to do.
     """
     _require_site(world, target)
+    _require_keys(world, target)
     why = ""
     for _ in range(_TRIES):
         journal = _running(world, target, given, agreed)
         try:
             if journal is None:
-                done = _done(world, target)
+                done = None if given.reopen else _done(world, target)
                 if done is not None:
                     return done
                 journal = _begin(world, target, given, agreed)
@@ -101,10 +103,11 @@ def _begin(world: World, target: str, given: Given, agreed: Doc | None) -> Journ
     for workload in document["workloads"]:
         need = world.needs[workload["name"]]
         workload.update({"rpo_s": need.rpo_s, "rto_s": need.rto_s})
+    kind = "keys" if given.reopen else "promote"
     journal, ours = begin(
         world.witness,
         {
-            **document, "kind": "promote", "by": given.by, "reason": given.reason, "failed_at": given.failed_at,
+            **document, "kind": kind, "by": given.by, "reason": given.reason, "failed_at": given.failed_at,
             "began_at": began_at, "facts_at": facts_at, "planned_at": planned_at,
         },
     )  # fmt: skip
@@ -171,6 +174,19 @@ def _done(world: World, target: str) -> Doc | None:
         if ended is not None and ended["result"] == "promoted":
             return {**ended, "already": True}
     return {"result": "nothing to do", "number": current.number, "already": True}
+
+
+def _require_keys(world: World, target: str) -> None:
+    """KeyAbsent, before anything is touched, if nobody here could sign what a promotion writes or read what it restores."""
+    if world.keys is None:
+        return
+    world.keys.signer(("promoter",), f"a promotion to {target}")
+    if not world.keys.recipients():
+        names = ", ".join(key.name for key in world.keys.trust.recipients())
+        raise KeyAbsent(
+            f"what {target} would restore is encrypted, and {world.keys.folder} has the private key of no recipient ({names})",
+            hint=f"From a sheet of paper: replicator keys recover NAME --keys {world.keys.folder}; then the same command.",
+        )
 
 
 def _require_site(world: World, target: str) -> None:

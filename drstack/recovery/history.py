@@ -61,8 +61,13 @@ def past_operations(witness: Witness) -> list[Past]:
     """Every operation of the environment, in the order in which they began. WitnessUnreachable, WitnessUnsound."""
     found: list[Past] = []
     for base in range(len(witness.assignments()) + 1):
-        found += [past(journal) for journal in witness.journals(base)]
+        found += [past(journal) for journal in witness.journals(base) if _recovers(journal)]
     return sorted(found, key=lambda each: each.began_at)
+
+
+def _recovers(journal: Journal) -> bool:
+    """A change of keys opens terms by the same steps and brings nothing back."""
+    return (journal.plan() or {}).get("kind", "promote") == "promote"
 
 
 def past(journal: Journal) -> Past:
@@ -138,7 +143,9 @@ def document(environment: str, operations: Sequence[Past]) -> Doc:
 
 def promotions(witness: Witness, *, most: int = MOST) -> list[Doc]:
     """Newest first, those that ended; fields as docs/cli.md names them. WitnessUnreachable, WitnessUnsound."""
-    made = [each for each in reversed(witness.assignments()) if each.operation is not None][:most]
+    made = [each for each in reversed(witness.assignments()) if each.operation is not None and each.cause == "promote"][
+        :most
+    ]
     found: list[Doc] = []
     for assignment in made:
         end = witness.journal(*parse(str(assignment.operation))).ended()

@@ -56,6 +56,8 @@ class Given:
     """Take the newest recovery point, though an older one is proved."""
     failed_proof: bool = False
     """Take a checkpoint whose proof failed, if it is the newest."""
+    reopen: bool = False
+    """Open a new term of all that the target writes, and move nothing: for other keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,7 @@ def plan_promotion(environment: str, facts: Facts, target: str, needs: Mapping[s
 
     NotReady, PromotionRefused, ConsentRequired; OperationConflict if there is nothing left to do.
     """
-    moving = [each for each in facts.workloads.values() if each.writer != target or stranded(each)]
+    moving = [each for each in facts.workloads.values() if _moves(each, target, reopen=given.reopen)]
     if not moving:
         raise OperationConflict(f"{target} writes every workload already: nothing to promote")
     capacity = _require_ready(facts, target, moving, needs)
@@ -141,6 +143,10 @@ def plan_promotion(environment: str, facts: Facts, target: str, needs: Mapping[s
         fence=tuple(sorted({each.writer for each in moving} - {target})), capacity=capacity,
         consents=_consents(plans, needs, given),
     )  # fmt: skip
+
+
+def _moves(each: WorkloadFact, target: str, *, reopen: bool) -> bool:
+    return each.writer == target if reopen else each.writer != target or stranded(each)
 
 
 def stranded(each: WorkloadFact) -> bool:

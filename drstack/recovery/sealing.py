@@ -184,9 +184,11 @@ def assign(world: World, plan: Doc, workloads: list[Doc], operation: str) -> Ass
             made[name] = part.model_copy(update={"writer": plan["target"], "term": number, "serves": serves})
     by, reason = str(plan.get("by", "")), plan.get("reason") or ""
     consents = tuple(Consent(kind=kind, value=value, reason=reason, by=by) for kind, value in plan["consents"])
-    stands = world.witness.assign(
-        Assignment(number=number, workloads=made, cause="promote", operation=operation, consents=consents)
-    )
+    offered = Assignment(
+        number=number, workloads=made, cause="keys" if plan.get("kind") == "keys" else "promote", operation=operation,
+        consents=consents,
+    )  # fmt: skip
+    stands = world.witness.assign(offered)
     if stands.operation != operation:
         raise OperationConflict(f"assignment {number} was made by operation {stands.operation}: facts changed")
     return stands

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from drstack.recovery.plan import Need
     from drstack.recovery.ports import Router, Site
     from drstack.witness.witness import Witness
+    from replicator.crypto.keyring import Keyring
     from replicator.repository.repository import Repository
 
 
@@ -48,5 +49,7 @@ class World:
     """Where the requests of workloads that serve arrive; None where nothing is served, or nobody said where it is."""
     serving: Collection[str] = ()
     """Workloads that serve, as the environment file declares them."""
+    keys: Keyring | None = None
+    """The operator's; None where nothing is encrypted or signed."""
     keys_for: Callable[[str], tuple[str, ...]] = _no_keys
     """Names of the keys whose signatures count in a term that this site writes; none where nothing is signed."""

@@ -46,6 +46,12 @@ def site_of(key: str) -> str | None:
     return rest.partition(".")[0] if at and role in (*SIGNING, READER) else None
 
 
+def number_of(key: str) -> int:
+    """How many keys had its place up to it."""
+    number = key.partition("@")[2].partition(".")[2]
+    return int(number) if number.isdigit() else 1
+
+
 def site_roles(environment: Environment, site: str) -> tuple[str, ...]:
     """The roles that a site has a key for; `reader` only where it has to read without anybody's help."""
     return (*SIGNING, READER) if reads(environment, site) else SIGNING

@@ -56,7 +56,7 @@ class Consent(Frozen):
 class Assignment(Frozen):
     number: int = Field(ge=1)
     workloads: dict[str, WorkloadAssignment]
-    cause: Literal["create", "extend", "promote", "traffic"]
+    cause: Literal["create", "extend", "promote", "traffic", "keys"]
     operation: str | None = None
     consents: tuple[Consent, ...] = ()
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from replicator.crypto.keyring import Keyring
     from replicator.crypto.protection import Unlocking
     from replicator.crypto.roles import Role
+    from replicator.crypto.trust import TrustedKey
     from replicator.repository.repository import Repository
 
 
@@ -142,5 +143,19 @@ def revoke(ring: Keyring, name: str, reason: str, repositories: Sequence[Reposit
         identity = repository.format().repository
         for workload in repository.workloads():
             through[f"{identity}/log/{workload}"] = repository.log(workload).view().slots
+        for log, slots in _small_logs(repository, key).items():
+            through[f"{identity}/{log}"] = slots
     ended = Revocation(at=time.time(), reason=reason, through=through)
     ring.replace(ring.trust.with_key(key.model_copy(update={"revoked": ended})))
+
+
+def _small_logs(repository: Repository, key: TrustedKey) -> dict[str, int]:
+    """How far receipts and restores reach that a key of these roles may have signed, by their logs' names."""
+    below = [kind for kind, role in (("receipts", "verifier"), ("restores", "recipient")) if role in key.roles]
+    found: dict[str, int] = {}
+    for kind in below:
+        for each in repository.store.list(kind):
+            log, _, n = each.rpartition("/")
+            if n.isdigit():
+                found[log] = max(found.get(log, 0), int(n))
+    return found

@@ -14,10 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from drstack.custody.ring import private_parts
 from drstack.kit import shelf
 from drstack.kit.wheels import cache_folder
 from drstack.platforms.local import processes
 from drstack.platforms.local.waiting import Deadline
+from replicator.crypto.keyring import Keyring
 from tests.engine.local_project import CHECKOUT, Project
 from tools.notrun import not_run
 
@@ -37,6 +39,7 @@ workloads:
     job: {{command: [python, {program}], ranks: 2}}
     checkpoints: {{path: checkpoints/gpt, every: 3s}}
     rpo: 1h
+replication: {{encrypt_to: [recovery, escrow]}}
 """
 LOOPBACK_UP = "import fcntl,socket,struct;fcntl.ioctl(socket.socket(),0x8914,struct.pack('16sH22x',b'lo',0x41))"
 NO_ROUTE = """\
@@ -109,6 +112,10 @@ def drstack(project, *arguments):
     return done.stdout
 
 
+def keys(project):
+    return Keyring(project.root / "keys" / "local")
+
+
 def attested(project):
     """Whether the standby holds a recovery point with its own receipt."""
     store = project.site("west").store
@@ -129,8 +136,15 @@ def test_a_standby_is_promoted_from_the_kit_alone(project, tmp_path):
     assert kit == project.site("west").path / "kit" / "1"
     assert drstack(project, "kit", "--check", str(kit.parent)).startswith(f"{kit}: whole")
     assert "ready/drstack promote local --to west\n" in (kit / "RUNBOOK.md").read_text()
-    secret = (project.root / "passphrase").read_bytes().strip()
-    assert [path for path in kit.rglob("*") if path.is_file() and secret in path.read_bytes()] == []
+    secrets = [
+        (project.root / "passphrase").read_bytes().strip(),
+        *(each.encode() for each in private_parts(keys(project))),
+    ]
+    assert len(secrets) == 1 + 11
+    held = [path for path in kit.rglob("*") if path.is_file() and any(each in path.read_bytes() for each in secrets)]
+    assert held == []
+    assert told["keys"]["included"] is True
+    assert (kit / "keys" / "trust.json").read_bytes() == (project.root / "keys" / "local" / "trust.json").read_bytes()
 
     for path in (*(kit / "engine").iterdir(), *(kit / "project" / "provider").iterdir()):
         path.chmod(0o644)  # an object store keeps no run bits
@@ -140,9 +154,16 @@ def test_a_standby_is_promoted_from_the_kit_alone(project, tmp_path):
     project.site("east").path.rename(tmp_path / "lost")
     assert project.site("west").interpreter.read_text() == f"{tmp_path}/operator/bin/python\n"
     shutil.rmtree(tmp_path / "operator")
+    (project.root / "keys").rename(tmp_path / "safe")  # the operator's machine is gone too, and so are both recipients
 
     command = shlex.split(isolated.run("python3", kit / "start.py").splitlines()[-1])
     assert command == [str(kit / "ready" / "drstack"), "promote", "local", "--to", "west"]
+    before = len(project.witness.assignments())
+    isolated.run(*command, "--json", code=56)
+    assert f"{kit}/ready/keys has no key that may sign a promotion to west" in isolated.told
+    assert "next: Copy promoter.key there." in isolated.told
+    assert len(project.witness.assignments()) == before
+    shutil.copy2(tmp_path / "safe" / "local" / "promoter.key", kit / "ready" / "keys")
     end = json.loads(isolated.run(*command, "--json"))
     assert end["result"] == "promoted"
     assert "local.west: " in isolated.told

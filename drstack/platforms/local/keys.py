@@ -12,20 +12,24 @@ from urllib.parse import unquote, urlsplit
 
 from drstack.custody.ring import SITES
 from drstack.platforms.local.folder import SiteFolder
-from drstack.spec.keys import site_of
+from drstack.spec.keys import number_of, site_of
 from replicator.crypto.keyfile import SUFFIX, read_key
 from replicator.crypto.keyring import Keyring
 from replicator.crypto.trust import FILE, read_trust, write_trust, write_whole
 from replicator.errors import KeyAbsent
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from replicator.crypto.trust import Trust
 
 
 def place_keys(folder: SiteFolder, custody: Path, site: str) -> Keyring:
     """Have the site's keys in its folder, each tried. KeyAbsent, KeyLocked, Untrusted, with what to do."""
     trust = read_trust(custody)
-    mine = [key.name for key in trust.keys if site_of(key.name) == site and key.revoked is None]
+    known = [key.name for key in trust.keys if site_of(key.name) == site and key.revoked is None]
+    last = max(map(number_of, known), default=1)
+    mine = [name for name in known if number_of(name) == last]  # others are being replaced
     if not mine:
         raise KeyAbsent(
             f"{custody / FILE} knows no key of site {site}", hint="drstack keys make ENV makes those that are missing."
@@ -39,6 +43,12 @@ def place_keys(folder: SiteFolder, custody: Path, site: str) -> Keyring:
     for name in mine:
         ring.seed(name)
     return ring
+
+
+def forget_keys(folder: SiteFolder, names: Iterable[str]) -> None:
+    """Remove private keys that the site is not to use any more; its services notice."""
+    for name in names:
+        (folder.keys / f"{name}{SUFFIX}").unlink(missing_ok=True)
 
 
 def update_trust(folder: SiteFolder, trust: Trust) -> None:

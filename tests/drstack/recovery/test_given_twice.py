@@ -244,7 +244,7 @@ def test_a_term_that_was_assigned_and_opened_before_counters_is_the_same_one_for
     assert "counters" not in first.opened_by("gpt")["workload"]
     for name in ("east", "west"):
         before = rig.repository(name).log("gpt").view().slots
-        bring_up_to(first, "gpt", Repository(name, rig.stores[name], clock=lambda: 0.0))
+        bring_up_to(first, "gpt", Repository(name, rig.stores[name], clock=lambda: 0.0, keys=rig.keys))
         assert rig.repository(name).log("gpt").view().slots == before
 
 

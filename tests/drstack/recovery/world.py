@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from drstack.custody.ring import listed
 from drstack.recovery.admission import bring_up_to
 from drstack.recovery.plan import Need
 from drstack.recovery.ports import Fence, JobObservation, SiteObservation
 from drstack.recovery.world import World
+from drstack.spec.keys import key_name
 from drstack.witness.assignment import Assignment, WorkloadAssignment
 from drstack.witness.witness import Witness
+from replicator.crypto.founding import Wanted, found
+from replicator.crypto.keyring import Keyring, from_machine
+from replicator.crypto.trust import TrustedRepository, write_trust
 from replicator.errors import StoreUnavailable
 from replicator.repository.format import initialise
 from replicator.repository.repository import Repository, random_token
@@ -29,6 +35,8 @@ if TYPE_CHECKING:
     from replicator.model import Finding, Versions
     from replicator.stores.store import ObjectStore
 
+SOAK = bool(os.environ.get("DRSTACK_SOAK"))
+CUSTODY = ("recovery", "escrow")
 NEED = Need(rpo_s=60.0, rto_s=60.0, demanded=("stored", "decoded"), ranks=2)
 
 
@@ -118,6 +126,16 @@ class Away:
         return body
 
 
+def found_keys(folder: Path, sites: tuple[str, ...], hands: tuple[str, ...] = ()) -> Keyring:
+    """Keys of an environment of these sites, as `drstack keys make` makes them; with those of `hands` at hand too."""
+    wanted = [Wanted("promoter", "promoter"), *(Wanted(each, "recipient", on_paper=True) for each in CUSTODY)]
+    roles = {"writer": "writer", "keeper": "keeper", "verifier": "verifier", "reader": "recipient"}
+    for site in sites:
+        wanted += [Wanted(key_name(name, site), role, f"sites/{site}") for name, role in roles.items()]
+    found(folder, scope=random_token(), how=None, unlocking=from_machine(), wanted=wanted)
+    return Keyring(folder, also=[folder / "sites" / site for site in hands])
+
+
 @dataclass
 class Rig:
     """East writes gpt in term 1; west stands by. `stores` are what both repositories and the witness lie on."""
@@ -128,29 +146,66 @@ class Rig:
     )
     sites: dict[str, RememberedSite] = field(default_factory=dict)
     wrap: Callable[[str, ObjectStore], ObjectStore] = lambda _, store: store
+    encrypted: bool = False
+    keys: Keyring | None = None
+    """The operator's; made where the rig is `encrypted`. At length (DRSTACK_SOAK) all are, and who tests has every key."""
 
     def __post_init__(self) -> None:
+        if self.encrypted or SOAK:
+            hands = () if self.encrypted else ("east", "west")
+            self.keys = found_keys(self.folder / "keys", ("east", "west"), hands)
         self.sites = {name: RememberedSite(name, self.folder / name) for name in ("east", "west")}
         witness = self.witness()
         witness.found()
         for name in ("east", "west"):
-            initialise(self.stores[name], environment="e", witness="memory://", clock=time.time, token=random_token)
-        part = WorkloadAssignment(writer="east", term=1)
+            suite = "none" if self.keys is None else self.keys.trust.suite
+            made = initialise(
+                self.stores[name],
+                environment="e",
+                witness="memory://",
+                clock=time.time,
+                token=random_token,
+                suite=suite,
+            )
+            if self.keys is not None:
+                self.keys.admit(TrustedRepository(id=made.repository, url=self.stores[name].url, suite=suite))
+        part = WorkloadAssignment(writer="east", term=1, keys=self.keys_for("east"))
         first = witness.assign(Assignment(number=1, workloads={"gpt": part}, cause="create"))
         for name in ("east", "west"):
-            bring_up_to(first, "gpt", Repository(name, self.stores[name]))
+            bring_up_to(first, "gpt", self.repository(name))
+
+    def keys_for(self, writer: str) -> tuple[str, ...]:
+        return listed(self.keys.trust, writer) if self.keys is not None else ()
+
+    def keys_of(self, site: str) -> Keyring | None:
+        """What the site itself holds: the trust file and its own keys."""
+        if self.keys is None:
+            return None
+        folder = self.folder / f"keys-of-{site}"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        write_trust(folder, self.keys.trust)
+        for path in (self.keys.folder / "sites" / site).glob("*.key"):
+            shutil.copy2(path, folder / path.name)
+        return Keyring(folder)
 
     def witness(self) -> Witness:
         return Witness(self.wrap("witness", self.stores["witness"]), "e", clock=time.time, token=random_token)
 
     def repository(self, name: str) -> Repository:
-        return Repository(name, self.wrap(name, self.stores[name]))
+        memory = self.folder / "seen" / "operator" if self.keys is not None else None
+        return Repository(name, self.wrap(name, self.stores[name]), keys=self.keys, memory=memory)
+
+    def at(self, site: str, name: str) -> Repository:
+        """The repository `name` as the programs of `site` have it."""
+        return Repository(name, self.stores[name], keys=self.keys_of(site), memory=self.folder / "seen" / site)
 
     def world(self, need: Need = NEED, *, reconcile: object = None) -> World:
         return World(
             environment="e", witness=self.witness(), sites=self.sites,
             repositories={name: self.repository(name) for name in ("east", "west")}, needs={"gpt": need},
-            clock=time.time, sleep=lambda _: None, progress=Quiet(), reconcile=reconcile,
+            clock=time.time, sleep=lambda _: None, progress=Quiet(), reconcile=reconcile, keys=self.keys,
+            keys_for=self.keys_for,
         )  # fmt: skip
 
     def save(
@@ -175,15 +230,15 @@ class Rig:
             "gpt", source.name, term, step // 10, step, random_token(), b"s" * 16, snapshot.saved_at,
             findings=findings, versions=versions,
         )  # fmt: skip
+        writer = self.witness().assignments()[term - 1].writer("gpt")
         for name in to:
-            repository = Repository(name, self.stores[name])
-            accepted = ship(push, snapshot, repository)
+            accepted = ship(push, snapshot, self.at(writer, name))
             if receipts:
-                verify(repository, "gpt", accepted, name)
+                verify(self.at(name, name), "gpt", accepted, name)
 
     def prove(self, step: int, *, ok: bool = True, at: str = "west", reason: str = "bit for bit") -> None:
         """The word of `at`'s prover about the checkpoint of `step` in its own repository."""
-        repository = self.repository(at)
+        repository = self.at(at, at)
         slot = next(a.slot for a in repository.log("gpt").view().in_order() if a.what.step == step)
         record = repository.log("gpt").slot(slot).digest
         repository.receipts.write("gpt", slot, "proved", at, record=record, ok=ok, reason=reason)

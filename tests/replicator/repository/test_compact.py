@@ -11,7 +11,7 @@ import structlog
 from typer.testing import CliRunner
 
 from replicator.cli.main import app
-from replicator.errors import DataCorrupt, KeyAbsent, KeyMissing, Sealed
+from replicator.errors import KeyAbsent, KeyMissing, Sealed
 from replicator.log.entries import Commit, Drop, Open
 from replicator.model import CommitId, Id
 from replicator.repository.compact import compact, usage_of
