@@ -2,9 +2,12 @@
 
 import pytest
 import structlog
+from hypothesis import settings
 
 from replicator.crypto.keyring import default_folder
 
+settings.register_profile("behaviour, not speed", deadline=None)
+settings.load_profile("behaviour, not speed")
 pytest_plugins = ["tools.notrun", "tools.cases"]
 
 
