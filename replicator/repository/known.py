@@ -85,4 +85,3 @@ class Known:
         last = bisect_right(starts, end - 1) - 1
         place = Place(names[first], tensor.offset - starts[first], tensor.length, tensor.dtype)
         self._tensors.setdefault(place, {})[names[first : last + 1]] = tensor
-

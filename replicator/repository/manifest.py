@@ -6,10 +6,9 @@ normal and inside the checkpoint; every file is covered by its blocks; every blo
 
 from __future__ import annotations
 
-import json
 import posixpath
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 import zstandard
 from blake3 import blake3
@@ -168,7 +167,7 @@ def encode(manifest: Manifest) -> bytes:
 def decode(stored: bytes, where: str) -> Manifest:
     """DataCorrupt, naming `where`, if it is not a manifest whose parts fit together."""
     try:
-        manifest = Manifest.model_validate(_tuples(json.loads(_decompressed(stored))))
+        manifest = Manifest.model_validate_json(_decompressed(stored))
     except (zstandard.ZstdError, ValueError, KeyError, TypeError, ValidationError, RecursionError) as error:
         raise DataCorrupt(f"{where}: not a manifest: {error}") from error
     for fault in _faults(manifest):
@@ -246,10 +245,3 @@ def _tree_faults(manifest: Manifest) -> list[str]:
         earlier[file.path] = file.digest
     return faults
 
-
-def _tuples(value: object) -> Any:
-    if isinstance(value, list):
-        return tuple(_tuples(each) for each in cast("list[object]", value))
-    if isinstance(value, dict):
-        return {key: _tuples(each) for key, each in cast("dict[str, object]", value).items()}
-    return value

@@ -52,7 +52,9 @@ def held(there, folder, files=(NAME,), *, height=1):
 
 SIZES = st.lists(st.sampled_from([0, 1, 100, 16_384, 20_000, 32_768, 70_000, 140_000]), min_size=1, max_size=6)
 CHANGES = st.lists(
-    st.tuples(st.sampled_from(["element", "zero", "nan", "drop", "swap", "grow"]), st.integers(0, 5), st.integers(0, 10**6)),
+    st.tuples(
+        st.sampled_from(["element", "zero", "nan", "drop", "swap", "grow"]), st.integers(0, 5), st.integers(0, 10**6)
+    ),
     max_size=4,
 )
 
