@@ -16,7 +16,7 @@ from benchmarks.sections.push_time import push_time
 from benchmarks.sections.restore_time import restore_time
 from benchmarks.sections.stored_bytes import stored_bytes
 from benchmarks.sections.training_time import training_time
-from benchmarks.series.trained import LARGE, SMALL, Shape, size_of, trained
+from benchmarks.series.trained import LARGE, MEDIUM, SMALL, Shape, size_of, trained
 from benchmarks.stage import ROOT
 
 if TYPE_CHECKING:
@@ -25,16 +25,17 @@ if TYPE_CHECKING:
 
     from benchmarks.stage import Stage
 
-SECTIONS = ("push", "push-large", "restore", "bytes", "memory", "training", "commands")
-BESIDE_TRAINING = Shape(layers=6, width=512, heads=8, batch=4, steps=200, every=10)
+SECTIONS = ("push", "push-medium", "push-large", "restore", "bytes", "memory", "training", "commands")
+BESIDE_TRAINING = Shape(layers=4, width=384, heads=6, batch=4, steps=420, every=20)
 OTHERS_TIMEOUT_S = 900.0
 
 
 @dataclass(frozen=True, slots=True)
 class Amounts:
-    """How much is measured. `small` and `large`: whose checkpoints; None: tiny ones that nothing was trained for."""
+    """How much is measured. `small`, `medium` and `large`: whose checkpoints; None: tiny ones that nothing was trained for."""
 
     small: Shape | None
+    medium: Shape | None
     large: Shape | None
     memory_bytes: tuple[int, ...]
     beside: Shape | None
@@ -42,11 +43,11 @@ class Amounts:
 
     @classmethod
     def whole(cls, big_gib: int) -> Amounts:
-        return cls(SMALL, LARGE, (1 << 30, big_gib << 30), BESIDE_TRAINING)
+        return cls(SMALL, MEDIUM, LARGE, (1 << 30, big_gib << 30), BESIDE_TRAINING)
 
     @classmethod
     def quick(cls) -> Amounts:
-        return cls(None, None, (8 << 20,), None, 4 << 20)
+        return cls(None, None, None, (8 << 20,), None, 4 << 20)
 
 
 def sections(
@@ -79,8 +80,9 @@ def _section(name: str, stage: Stage, amounts: Amounts) -> Section | None:
         return peak_memory(stage, amounts.memory_bytes)
     if name in ("push", "restore", "bytes"):
         return _of_a_series(name, stage, amounts)
-    if name == "push-large" and amounts.large is not None:
-        series = trained(amounts.large, stage.work)
+    shape = {"push-medium": amounts.medium, "push-large": amounts.large}.get(name)
+    if shape is not None:
+        series = trained(shape, stage.work)
         return push_time(stage, series[-2], series[-1], title=_title(series[-1]), only=LARGE_CASES)
     if name == "training" and amounts.beside is not None:
         return training_time(stage, amounts.beside)
@@ -88,7 +90,8 @@ def _section(name: str, stage: Stage, amounts: Amounts) -> Section | None:
 
 
 def _of_a_series(name: str, stage: Stage, amounts: Amounts) -> Section:
-    series = trained(amounts.small, stage.work) if amounts.small is not None else _tiny(stage, amounts.tiny_bytes)
+    shape = amounts.medium if name == "restore" else amounts.small
+    series = trained(shape, stage.work) if shape is not None else _tiny(stage, amounts.tiny_bytes)
     if name == "push":
         return push_time(
             stage, series[-2], series[-1], title=_title(series[-1]), only=QUICK_CASES if stage.quick else None

@@ -24,7 +24,7 @@ def peak_memory(stage: Stage, sizes: tuple[int, ...]) -> Section:
     """`sizes` in bytes, of single files."""
     rows: list[tuple[str, ...]] = []
     most = 0
-    for encrypted in (True,) if stage.quick else (True, False):
+    for encrypted in (True,):
         keeper = Replicator(encrypted=encrypted)
         for kind, size_bytes in (
             ("imports", 1024),

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from benchmarks.stage import Stage
 
 TIMES = 5.0
-ASIDE_ROUNDS = 3
-"""Of what no speed is demanded of."""
 CONDITIONS = (
     "One checkpoint folder, from the page cache, into a repository in a folder of the same disk. The repository holds the "
     "checkpoint before (but for a first push), and is put back to that state before every run. Both programs sync what "
@@ -36,15 +34,14 @@ CONDITIONS = (
 
 def push_time(stage: Stage, base: Path, later: Path, *, title: str, only: tuple[str, ...] | None = None) -> Section:
     """`base` and `later` are two checkpoints of one run. With `only`, the cases of these names."""
-    keepers = _keepers(stage)
+    keepers = _keepers(stage, plain=only is None)
     held = _hold(stage, keepers, base)
     speeds: list[tuple[str, ...]] = []
     stored: list[tuple[str, ...]] = []
     verdicts: list[Verdict] = []
     for case in cases(stage, base, later, only):
-        count = stage.rounds if case.demanded else min(stage.rounds, ASIDE_ROUNDS)
-        done = spread.rounds({keeper.name: _contestant(stage, keeper, held, case) for keeper in keepers}, count)
-        speeds.append((case.name, str(count), share_of(case), *_speeds(done, keepers)))
+        done = spread.rounds({keeper.name: _contestant(stage, keeper, held, case) for keeper in keepers}, stage.rounds)
+        speeds.append((case.name, str(stage.rounds), share_of(case), *_speeds(done, keepers)))
         stored.append((case.name, *(mebibytes(spread.stored(done, keeper.name).median) for keeper in keepers)))
         if case.demanded and "restic" in stage.programs:
             verdicts += _verdicts(done, case, title)
@@ -65,10 +62,10 @@ def push_time(stage: Stage, base: Path, later: Path, *, title: str, only: tuple[
     )
 
 
-def _keepers(stage: Stage) -> list[Keeper]:
+def _keepers(stage: Stage, *, plain: bool) -> list[Keeper]:
     restic = stage.programs.get("restic")
     keepers: list[Keeper] = [Replicator()]
-    if not stage.quick:
+    if plain and not stage.quick:
         keepers.append(Replicator(encrypted=False))
     if restic is not None:
         keepers.append(Restic(restic))

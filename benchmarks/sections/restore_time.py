@@ -35,7 +35,7 @@ CONDITIONS = (
 
 def restore_time(stage: Stage, base: Path, later: Path) -> Section:
     (case,) = cases(stage, base, later, (CASE,))
-    keepers: list[Restorer] = [Replicator()] if stage.quick else [Replicator(), Replicator(encrypted=False)]
+    keepers: list[Restorer] = [Replicator()]
     if "restic" in stage.programs and not stage.quick:
         keepers.append(Restic(stage.programs["restic"]))
     worlds = {keeper.name: stage.world(f"restore-{number}") for number, keeper in enumerate(keepers)}

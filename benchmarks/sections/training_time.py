@@ -76,10 +76,10 @@ def training_time(stage: Stage, shape: Shape) -> Section:
         windows = list(_windows(metrics, trainer, replicator))
     saved = size_of(max(folder.glob("step-*")))
     shutil.rmtree(folder)
-    return _told(windows, shape, saved)
+    return told(windows, shape, saved)
 
 
-def _told(windows: list[Window], shape: Shape, saved: int) -> Section:
+def told(windows: list[Window], shape: Shape, saved: int) -> Section:
     pairs = list(zip(windows[1::2], windows[2::2], strict=False))
     slower: list[float] = []
     for pair in pairs:

@@ -38,7 +38,8 @@ class Shape:
         ]  # fmt: skip
 
 
-SMALL = Shape(layers=8, width=640, heads=10, batch=1, steps=24, every=8)
+SMALL = Shape(layers=4, width=384, heads=6, batch=4, steps=60, every=20)
+MEDIUM = Shape(layers=8, width=640, heads=10, batch=1, steps=24, every=8)
 LARGE = Shape(layers=12, width=1152, heads=12, batch=1, steps=2, every=1)
 
 

@@ -244,4 +244,3 @@ def _tree_faults(manifest: Manifest) -> list[str]:
             faults.append(f"{file.path!r} is said to be {file.hard_link!r}, which is another")
         earlier[file.path] = file.digest
     return faults
-

@@ -55,7 +55,7 @@ class RetryingStore:
         try:
             return call()
         except StoreUnavailable as error:
-            first: StoreUnavailable | None = error
+            first = error
         ready()
         import stamina  # noqa: PLC0415 - takes long to load, and nearly every call is answered at once
 
@@ -67,8 +67,7 @@ class RetryingStore:
             wait_jitter=self._wait_s,
         ):
             with attempt:
-                if first is not None:
-                    failed, first = first, None
-                    raise failed
+                if attempt.num == 1:
+                    raise first
                 return call()
         raise AssertionError("stamina raises after the last attempt")
