@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := setup
 .NOTPARALLEL:
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help setup engine servers sdk demo lint quick test soak check lock clean
+.PHONY: help setup engine servers sdk demo bench lint quick test soak check lock clean
 
 new_enough := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 pythons := python3 python3.14 python3.13 python3.12 python3.11
@@ -31,6 +31,10 @@ sdk: setup ## SDKs of the provider and the components for Go, Node.js and Python
 demo: setup engine ## a disaster and the recovery from it, on this machine
 	@$(PYTHON) -m tools.servers caddy || echo "make: going on; the demo will serve nothing" >&2
 	@$(venv)/drstack demo $(ARGS)
+
+bench: setup ## measures beside restic and others into benchmarks/REPORT.md; ARGS=--quick only shows that it works
+	@case "$(ARGS)" in *--quick*) ;; *) $(PYTHON) -m tools.peers || echo "make: going on without what is missing" >&2 ;; esac
+	@$(venv)/python -m benchmarks $(ARGS)
 
 lint: setup
 	$(venv)/ruff check

@@ -34,6 +34,7 @@ def options(argv: Sequence[str]) -> argparse.Namespace:
     add("--rounds", type=int, default=9, help="counted rounds for each figure (9)")
     add("--big-gib", type=int, default=10, help="size of the file whose push shows the peak of memory (10)")
     add("--work", type=Path, help="working folder, about 40 GB; what was made in it is used again (a temporary one)")
+    add("--kept", type=Path, help="folder of sections as JSON: those that are there are not measured again")
     add("--to", type=Path, help="the report (benchmarks/REPORT.md; with --quick stdout)")
     return parser.parse_args(argv)
 
@@ -63,7 +64,7 @@ def measure(given: argparse.Namespace, work: Path, programs: dict[str, Path]) ->
     stage = Stage(work, 1 if given.quick else given.rounds, given.quick, programs)
     amounts = Amounts.quick() if given.quick else Amounts.whole(given.big_gib)
     before = machine.load()
-    told = list(sections(stage, amounts, given.only))
+    told = list(sections(stage, amounts, given.only, given.kept))
     peers = [(name, machine.said([str(path), VERSION_ARGUMENTS[name]])) for name, path in programs.items()]
     facts = machine.facts(work, peers)
     missing = sorted(set(PEERS) - set(programs))

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
-from benchmarks.report import Section
+from benchmarks.report import Section, read_section
 from benchmarks.sections.peak_memory import peak_memory
 from benchmarks.sections.push_time import push_time
 from benchmarks.sections.restore_time import restore_time
 from benchmarks.sections.stored_bytes import stored_bytes
 from benchmarks.sections.training_time import training_time
-from benchmarks.series.trained import LARGE, SMALL, Shape, size_of, trained
+from benchmarks.series.trained import LARGE, MEDIUM, SMALL, Shape, size_of, trained
 from benchmarks.stage import ROOT
 
 if TYPE_CHECKING:
@@ -24,16 +25,17 @@ if TYPE_CHECKING:
 
     from benchmarks.stage import Stage
 
-SECTIONS = ("push", "push-large", "restore", "bytes", "memory", "training", "commands")
-BESIDE_TRAINING = Shape(layers=6, width=512, heads=8, batch=4, steps=200, every=10)
+SECTIONS = ("push", "push-medium", "push-large", "restore", "bytes", "memory", "training", "commands")
+BESIDE_TRAINING = Shape(layers=4, width=384, heads=6, batch=4, steps=420, every=20)
 OTHERS_TIMEOUT_S = 900.0
 
 
 @dataclass(frozen=True, slots=True)
 class Amounts:
-    """How much is measured. `small` and `large`: whose checkpoints; None: tiny ones that nothing was trained for."""
+    """How much is measured. `small`, `medium` and `large`: whose checkpoints; None: tiny ones that nothing was trained for."""
 
     small: Shape | None
+    medium: Shape | None
     large: Shape | None
     memory_bytes: tuple[int, ...]
     beside: Shape | None
@@ -41,16 +43,22 @@ class Amounts:
 
     @classmethod
     def whole(cls, big_gib: int) -> Amounts:
-        return cls(SMALL, LARGE, (1 << 30, big_gib << 30), BESIDE_TRAINING)
+        return cls(SMALL, MEDIUM, LARGE, (1 << 30, big_gib << 30), BESIDE_TRAINING)
 
     @classmethod
     def quick(cls) -> Amounts:
-        return cls(None, None, (8 << 20,), None, 4 << 20)
+        return cls(None, None, None, (8 << 20,), None, 4 << 20)
 
 
-def sections(stage: Stage, amounts: Amounts, only: Sequence[str] | None = None) -> Iterator[Section]:
-    """Each as it is measured, with the load of the machine meanwhile."""
+def sections(
+    stage: Stage, amounts: Amounts, only: Sequence[str] | None = None, kept: Path | None = None
+) -> Iterator[Section]:
+    """Each as it is measured, with the load of the machine meanwhile. `kept`: a folder of those measured before."""
     for name in SECTIONS:
+        before = None if kept is None else kept / f"{name}.json"
+        if before is not None and before.is_file():
+            yield read_section(before.read_text())
+            continue
         if only is not None and name not in only:
             continue
         print(f"benchmarks: {name}", file=sys.stderr, flush=True)
@@ -59,31 +67,42 @@ def sections(stage: Stage, amounts: Amounts, only: Sequence[str] | None = None) 
         if found is not None:
             load = " ".join(f"{each:.1f}" for each in os.getloadavg())
             told = f"Measured in {time.monotonic() - began:.0f} s; load at its end {load}."
-            yield replace(found, notes=(*found.notes, told))
+            found = replace(found, notes=(*found.notes, told))
+            if before is not None:
+                before.parent.mkdir(parents=True, exist_ok=True)
+                before.write_text(json.dumps(asdict(found)))
+            yield found
 
 
 def _section(name: str, stage: Stage, amounts: Amounts) -> Section | None:
     """None where there is nothing to measure at these amounts."""
-    if name == "push-large" and amounts.large is not None:
-        series = trained(amounts.large, stage.work)
-        return push_time(stage, series[-2], series[-1], title=_title(series[-1]), only=LARGE_CASES)
     if name == "memory":
         return peak_memory(stage, amounts.memory_bytes)
+    if name in ("push", "restore", "bytes"):
+        return _of_a_series(name, stage, amounts)
+    shape = {"push-medium": amounts.medium, "push-large": amounts.large}.get(name)
+    if shape is not None:
+        series = trained(shape, stage.work)
+        return push_time(stage, series[-2], series[-1], title=_title(series[-1]), only=LARGE_CASES)
     if name == "training" and amounts.beside is not None:
         return training_time(stage, amounts.beside)
-    if name == "commands" and not stage.quick:
-        return _commands()
-    if name not in ("push", "restore", "bytes"):
-        return None
-    series = trained(amounts.small, stage.work) if amounts.small is not None else _tiny(stage, amounts.tiny_bytes)
+    return _commands() if name == "commands" and not stage.quick else None
+
+
+def _of_a_series(name: str, stage: Stage, amounts: Amounts) -> Section:
+    shape = amounts.medium if name == "restore" else amounts.small
+    series = trained(shape, stage.work) if shape is not None else _tiny(stage, amounts.tiny_bytes)
     if name == "push":
-        return push_time(stage, series[-2], series[-1], title=_title(series[-1]))
+        return push_time(
+            stage, series[-2], series[-1], title=_title(series[-1]), only=QUICK_CASES if stage.quick else None
+        )
     if name == "restore":
         return restore_time(stage, series[-2], series[-1])
     return stored_bytes(stage, series)
 
 
-LARGE_CASES = ("untouched since it was pushed", "unchanged, saved again", "1 % of tensors changed", "first push")
+QUICK_CASES = ("unchanged, saved again", "1 % of rows changed")
+LARGE_CASES = ("untouched since it was pushed", "unchanged, saved again", "1 % of tensors changed")
 
 
 def _title(folder: Path) -> str:
@@ -95,7 +114,9 @@ def _tiny(stage: Stage, size_bytes: int) -> list[Path]:
     for seed in (1, 2, 3):
         folder = stage.work / "tiny" / f"step-{seed}"
         if not folder.is_dir():
-            stage.make("benchmarks.series.filled", "normal", str(size_bytes), str(seed), str(folder / "model.safetensors"))
+            stage.make(
+                "benchmarks.series.filled", "normal", str(size_bytes), str(seed), str(folder / "model.safetensors")
+            )
         found.append(folder)
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,17 @@ class Section:
     tables: tuple[Table, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
     notes: tuple[str, ...] = field(default=())
+
+
+def read_section(text: str) -> Section:
+    """One that was kept as JSON."""
+    told = json.loads(text)
+    tables = tuple(
+        Table(tuple(each["columns"]), tuple(tuple(row) for row in each["rows"]), each["title"])
+        for each in told["tables"]
+    )
+    verdicts = tuple(Verdict(**each) for each in told["verdicts"])
+    return Section(told["heading"], told["conditions"], tables, verdicts, tuple(told["notes"]))
 
 
 def ratio(value: Spread) -> str:

@@ -34,7 +34,7 @@ class Spread:
         return cls(ordered[0], statistics.median(ordered), ordered[-1], len(ordered))
 
 
-def rounds(contestants: Mapping[str, Callable[[], Run]], count: int, *, warm_up: int = 1) -> list[Round]:
+def rounds(contestants: Mapping[str, Callable[[], Run]], count: int, *, warm_up: int = 0) -> list[Round]:
     """`count` rounds that are counted, after those that are not."""
     names = list(contestants)
     done: list[Round] = []

@@ -66,8 +66,7 @@ def files_of(folder: Path) -> list[Path]:
 
 
 def warm(folders: Iterable[Path]) -> None:
-    """Everything in them is in the page cache, and nothing waits to be written."""
-    os.sync()
+    """Everything in them is in the page cache."""
     for folder in folders:
         for path in files_of(folder):
             with path.open("rb", buffering=0) as file:

@@ -34,33 +34,42 @@ CONDITIONS = (
 
 def push_time(stage: Stage, base: Path, later: Path, *, title: str, only: tuple[str, ...] | None = None) -> Section:
     """`base` and `later` are two checkpoints of one run. With `only`, the cases of these names."""
-    keepers: list[Keeper] = [Replicator(), Replicator(encrypted=False)]
-    if "restic" in stage.programs:
-        keepers += [Restic(stage.programs["restic"]), Restic(stage.programs["restic"], "off")]
+    keepers = _keepers(stage, plain=only is None)
     held = _hold(stage, keepers, base)
     speeds: list[tuple[str, ...]] = []
     stored: list[tuple[str, ...]] = []
     verdicts: list[Verdict] = []
     for case in cases(stage, base, later, only):
-        done = spread.rounds(
-            {keeper.name: _contestant(stage, keeper, held, case) for keeper in keepers}, stage.rounds,
-            warm_up=0 if stage.quick else 1,
-        )  # fmt: skip
-        speeds.append((case.name, share_of(case), *_speeds(done, keepers)))
+        done = spread.rounds({keeper.name: _contestant(stage, keeper, held, case) for keeper in keepers}, stage.rounds)
+        speeds.append((case.name, str(stage.rounds), share_of(case), *_speeds(done, keepers)))
         stored.append((case.name, *(mebibytes(spread.stored(done, keeper.name).median) for keeper in keepers)))
         if case.demanded and "restic" in stage.programs:
             verdicts += _verdicts(done, case, title)
     names = tuple(keeper.name for keeper in keepers)
-    peers = ("restic / replicator", "restic / plain") if "restic" in stage.programs else ()
+    peers = tuple(f"restic / {each}" for each in _compared(names))
     return Section(
         f"Push: {title}",
-        f"{CONDITIONS} The checkpoint has {mebibytes(size_of(base))}; {stage.rounds} rounds for each line.",
+        f"{CONDITIONS} The checkpoint has {mebibytes(size_of(base))}.",
         (
-            Table(("what is pushed", "bytes that differ", *names, *peers), tuple(speeds), "Time, and how many times as fast"),
+            Table(
+                ("what is pushed", "rounds", "bytes that differ", *names, *peers),
+                tuple(speeds),
+                "Time, and how many times as fast",
+            ),
             Table(("what is pushed", *names), tuple(stored), "By how much the repository grew"),
         ),
         tuple(verdicts),
     )
+
+
+def _keepers(stage: Stage, *, plain: bool) -> list[Keeper]:
+    restic = stage.programs.get("restic")
+    keepers: list[Keeper] = [Replicator()]
+    if plain and not stage.quick:
+        keepers.append(Replicator(encrypted=False))
+    if restic is not None:
+        keepers.append(Restic(restic))
+    return keepers
 
 
 def _hold(stage: Stage, keepers: list[Keeper], base: Path) -> dict[str, tuple[World, World]]:
@@ -77,9 +86,7 @@ def _hold(stage: Stage, keepers: list[Keeper], base: Path) -> dict[str, tuple[Wo
     return held
 
 
-def _contestant(
-    stage: Stage, keeper: Keeper, held: dict[str, tuple[World, World]], case: Case
-) -> Callable[[], Run]:
+def _contestant(stage: Stage, keeper: Keeper, held: dict[str, tuple[World, World]], case: Case) -> Callable[[], Run]:
     empty, full = held[keeper.name]
     live = World(empty.folder.with_name(empty.folder.name.replace("empty", "live")))
 
@@ -93,10 +100,14 @@ def _contestant(
 
 
 def _speeds(done: list[Round], keepers: list[Keeper]) -> list[str]:
-    told = [seconds(spread.wall(done, keeper.name)) for keeper in keepers]
-    if "restic" in done[0]:
-        told += [ratio(spread.speed_ratio(done, name, "restic")) for name in ("replicator", "replicator, plain")]
-    return told
+    names = tuple(keeper.name for keeper in keepers)
+    told = [seconds(spread.wall(done, name)) for name in names]
+    return [*told, *(ratio(spread.speed_ratio(done, name, "restic")) for name in _compared(names))]
+
+
+def _compared(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Who is put beside restic, where that is there."""
+    return tuple(name for name in names if name.startswith("replicator")) if "restic" in names else ()
 
 
 def _verdicts(done: list[Round], case: Case, title: str) -> list[Verdict]:

@@ -35,8 +35,8 @@ CONDITIONS = (
 
 def restore_time(stage: Stage, base: Path, later: Path) -> Section:
     (case,) = cases(stage, base, later, (CASE,))
-    keepers: list[Restorer] = [Replicator(), Replicator(encrypted=False)]
-    if "restic" in stage.programs:
+    keepers: list[Restorer] = [Replicator()]
+    if "restic" in stage.programs and not stage.quick:
         keepers.append(Restic(stage.programs["restic"]))
     worlds = {keeper.name: stage.world(f"restore-{number}") for number, keeper in enumerate(keepers)}
     for keeper in keepers:
@@ -47,10 +47,10 @@ def restore_time(stage: Stage, base: Path, later: Path) -> Section:
     to = stage.work / "restored"
     rows: list[tuple[str, ...]] = []
     verdicts: list[Verdict] = []
-    for state, ready in (("warm", warm), ("cold", evict)):
+    for state, ready in (("warm", warm),) if stage.quick else (("warm", warm), ("cold", evict)):
         contestants = {keeper.name: _restoring(keeper, worlds[keeper.name], to, ready) for keeper in keepers}
         contestants[copying.NAME] = _copying(case.folder, to, ready)
-        done = spread.rounds(contestants, stage.rounds, warm_up=0 if stage.quick else 1)
+        done = spread.rounds(contestants, stage.rounds)
         ratios = [spread.speed_ratio(done, name, copying.NAME) for name in contestants if name != copying.NAME]
         rows.append((state, *(seconds(spread.wall(done, name)) for name in contestants), *map(ratio, ratios)))
         verdicts.append(

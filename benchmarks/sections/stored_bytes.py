@@ -36,10 +36,10 @@ def stored_bytes(stage: Stage, series: list[Path]) -> Section:
     ]
     pushes = [(f"checkpoint {number}", folder) for number, folder in enumerate(series[:-1], 1)] + again
     columns: dict[str, list[int]] = {"raw": [size_of(folder) for _, folder in pushes]}
-    keepers: list[Keeper] = [Replicator(), Replicator(encrypted=False)]
-    if "restic" in stage.programs:
+    keepers: list[Keeper] = [Replicator()] if stage.quick else [Replicator(), Replicator(encrypted=False)]
+    if "restic" in stage.programs and not stage.quick:
         keepers += [Restic(stage.programs["restic"]), Restic(stage.programs["restic"], "max")]
-    if "borg" in stage.programs:
+    if "borg" in stage.programs and not stage.quick:
         keepers.append(Borg(stage.programs["borg"]))
     for number, keeper in enumerate(keepers):
         columns[keeper.name] = _kept(stage, keeper, number, [folder for _, folder in pushes])
@@ -50,13 +50,11 @@ def stored_bytes(stage: Stage, series: list[Path]) -> Section:
         columns["zstd -3 --patch-from"] = [
             _compressed(stage, folder, "-3", like) for like, (_, folder) in zip(before, pushes, strict=True)
         ]
-    if "rclone" in stage.programs:
+    if "rclone" in stage.programs and not stage.quick:
         columns["rclone, zstd"] = [_copied(stage, folder) for _, folder in pushes]
     rows = [(name, *(mebibytes(column[row]) for column in columns.values())) for row, (name, _) in enumerate(pushes)]
     total = tuple(mebibytes(sum(column)) for column in columns.values())
-    return Section(
-        "Bytes stored", CONDITIONS, (Table(("what is pushed", *columns), (*rows, ("all of them", *total))),)
-    )
+    return Section("Bytes stored", CONDITIONS, (Table(("what is pushed", *columns), (*rows, ("all of them", *total))),))
 
 
 def _kept(stage: Stage, keeper: Keeper, number: int, folders: list[Path]) -> list[int]:

@@ -68,7 +68,7 @@ def training_time(stage: Stage, shape: Shape) -> Section:
         "taskset", "-c", "0", sys.executable, "-m", "examples.train", *shape.options(), "--checkpoints", str(folder),
         "--keep", "2", "--metrics", str(metrics), "--steps", str(shape.steps), "--every", str(shape.every),
     )  # fmt: skip
-    one_thread = {**environment(), "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    one_thread = {**environment(), "MKL_NUM_THREADS": "1"}
     with (
         _running(watch, world.environment({}), stage.work / "replicator.log") as replicator,
         _running(train, one_thread, stage.work / "training.log") as trainer,
@@ -76,10 +76,10 @@ def training_time(stage: Stage, shape: Shape) -> Section:
         windows = list(_windows(metrics, trainer, replicator))
     saved = size_of(max(folder.glob("step-*")))
     shutil.rmtree(folder)
-    return _told(windows, shape, saved)
+    return told(windows, shape, saved)
 
 
-def _told(windows: list[Window], shape: Shape, saved: int) -> Section:
+def told(windows: list[Window], shape: Shape, saved: int) -> Section:
     pairs = list(zip(windows[1::2], windows[2::2], strict=False))
     slower: list[float] = []
     for pair in pairs:
@@ -97,11 +97,17 @@ def _told(windows: list[Window], shape: Shape, saved: int) -> Section:
         )
         for ships, found in every.items()
     ]
-    interval = statistics.median(later.began - window.began for window, later in zip(windows, windows[1:], strict=False))
+    interval = statistics.median(
+        later.began - window.began for window, later in zip(windows, windows[1:], strict=False)
+    )
     return Section(
         "Training beside the replicator",
         f"{CONDITIONS} A checkpoint has {mebibytes(saved)}, and one is saved every {shape.every} steps, {interval:.0f} s.",
-        (Table(("the replicator", "windows", "median step", "mean step", "its processor time in a window"), tuple(rows)),),
+        (
+            Table(
+                ("the replicator", "windows", "median step", "mean step", "its processor time in a window"), tuple(rows)
+            ),
+        ),
         (
             Verdict(
                 f"training, a checkpoint of {mebibytes(saved)} every {interval:.0f} s: steps at most 5 % slower",
@@ -113,9 +119,7 @@ def _told(windows: list[Window], shape: Shape, saved: int) -> Section:
 
 
 @contextmanager
-def _running(
-    argv: tuple[str, ...], env: dict[str, str], log: Path
-) -> Generator[subprocess.Popen[bytes]]:
+def _running(argv: tuple[str, ...], env: dict[str, str], log: Path) -> Generator[subprocess.Popen[bytes]]:
     with log.open("wb") as said:
         process = subprocess.Popen(argv, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
         try:
@@ -130,9 +134,7 @@ def _running(
                 process.wait(60)
 
 
-def _windows(
-    metrics: Path, trainer: subprocess.Popen[bytes], replicator: subprocess.Popen[bytes]
-) -> Iterator[Window]:
+def _windows(metrics: Path, trainer: subprocess.Popen[bytes], replicator: subprocess.Popen[bytes]) -> Iterator[Window]:
     """Each window as it ends; the replicator is stopped or let go on as the next one begins."""
     window: Window | None = None
     saving, ships, used = False, True, _cpu_s(replicator.pid)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -42,11 +43,14 @@ def cases(stage: Stage, base: Path, later: Path, only: tuple[str, ...] | None = 
         if case.folder.is_dir():
             continue
         case.folder.parent.mkdir(parents=True, exist_ok=True)
+        making = made / "making"
+        shutil.rmtree(making, ignore_errors=True)
         if case.folder.name == "again":
-            stage.saved_again(base, case.folder)
+            stage.saved_again(base, making)
         else:
-            told = stage.make("benchmarks.series.changed", case.folder.name, str(base), str(later), str(case.folder))
+            told = stage.make("benchmarks.series.changed", case.folder.name, str(base), str(later), str(making))
             (made / f"{case.folder.name}.json").write_text(told)
+        making.rename(case.folder)
     return found
 
 

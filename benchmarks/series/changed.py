@@ -56,7 +56,9 @@ def change(how: str, base: Path, later: Path, to: Path, *, share: float = SHARE,
 
 
 def _tensors(folder: Path, names: list[str]) -> dict[tuple[str, str], TensorRange]:
-    return {(t.name, str(t.offsets)): t for t in parse(folder, names).tensors if t.dtype.startswith(("float", "bfloat"))}
+    return {
+        (t.name, str(t.offsets)): t for t in parse(folder, names).tensors if t.dtype.startswith(("float", "bfloat"))
+    }
 
 
 def _alike(here: TensorRange, there: TensorRange | None) -> bool:
@@ -82,7 +84,9 @@ def _row_masks(tensors: list[TensorRange], share: float, rng: np.random.Generato
 
 def _element_masks(tensors: list[TensorRange], share: float, rng: np.random.Generator) -> Masks:
     """Elements of every tensor, anywhere."""
-    return [rng.random(tensor.length // ITEM_BYTES[tensor.dtype]) < share if tensor.length else None for tensor in tensors]
+    return [
+        rng.random(tensor.length // ITEM_BYTES[tensor.dtype]) < share if tensor.length else None for tensor in tensors
+    ]
 
 
 PICKS: dict[str, Callable[[list[TensorRange], float, np.random.Generator], Masks]] = {

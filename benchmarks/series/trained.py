@@ -38,12 +38,15 @@ class Shape:
         ]  # fmt: skip
 
 
-SMALL = Shape(layers=8, width=640, heads=10, batch=4, steps=30, every=10)
-LARGE = Shape(layers=12, width=1152, heads=12, batch=1, steps=4, every=2)
+SMALL = Shape(layers=4, width=384, heads=6, batch=4, steps=60, every=20)
+MEDIUM = Shape(layers=8, width=640, heads=10, batch=1, steps=24, every=8)
+LARGE = Shape(layers=12, width=1152, heads=12, batch=1, steps=2, every=1)
 
 
 def environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith("DRSTACK_")}
+    """Without settings of drstack; one thread, since several wait for each other where other work runs."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("DRSTACK_")}
+    return {**kept, "OMP_NUM_THREADS": "1"}
 
 
 def trained(shape: Shape, work: Path) -> list[Path]:

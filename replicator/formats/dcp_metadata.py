@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from replicator.formats.dcp_classes import allowed_in_metadata
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from replicator.formats.source import Source
 
 MAX_METADATA_BYTES = 256 << 20
+_REMEMBERED_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,16 @@ def read_metadata(source: Source, *, limit_bytes: int = MAX_METADATA_BYTES) -> D
 
 
 def decode_metadata(data: bytes) -> DcpMetadata:
+    """Small ones are remembered: a layout asks what is complete, and then the parser where tensors lie."""
+    return _remembered(data) if len(data) <= _REMEMBERED_BYTES else _decode(data)
+
+
+@lru_cache(maxsize=2)
+def _remembered(data: bytes) -> DcpMetadata:
+    return _decode(data)
+
+
+def _decode(data: bytes) -> DcpMetadata:
     state = state_of(as_record(read_pickle(data, allowed_in_metadata), "Metadata", "MCoreMetadata"))
     tensors: dict[str, Mapping[tuple[int, ...], Piece] | None] = {}
     chunks = 0

@@ -6,10 +6,9 @@ normal and inside the checkpoint; every file is covered by its blocks; every blo
 
 from __future__ import annotations
 
-import json
 import posixpath
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 import zstandard
 from blake3 import blake3
@@ -172,8 +171,7 @@ def decode(stored: bytes, where: str) -> Manifest:
     What is too new is not damaged: no verifier says a word about it.
     """
     try:
-        told = _tuples(json.loads(_decompressed(stored)))
-        manifest = Manifest.model_validate(told)
+        manifest = Manifest.model_validate_json(_decompressed(stored))
         if manifest.format != FORMAT:
             raise TooNew(f"{where}: is of format {manifest.format}; this version reads {FORMAT}")
     except ValidationError as error:
@@ -258,11 +256,3 @@ def _tree_faults(manifest: Manifest) -> list[str]:
             faults.append(f"{file.path!r} is said to be {file.hard_link!r}, which is another")
         earlier[file.path] = file.digest
     return faults
-
-
-def _tuples(value: object) -> Any:
-    if isinstance(value, list):
-        return tuple(_tuples(each) for each in cast("list[object]", value))
-    if isinstance(value, dict):
-        return {key: _tuples(each) for key, each in cast("dict[str, object]", value).items()}
-    return value

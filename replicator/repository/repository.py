@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 import time
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 from replicator.errors import DataCorrupt, KeyAbsent, KeyLocked, KeyMissing
 from replicator.log.lineage import newest_first
@@ -65,6 +66,7 @@ class Repository:
         self.memory = memory
         self._access: Access | None = None
         self._logs: dict[str, WorkloadLog] = {}
+        self._held: WeakValueDictionary[str, Manifest] = WeakValueDictionary()
         self.receipts = Receipts(
             store, clock=clock, token=token, record_of=self._record_of, notary=lambda: self.notary,
             admit=lambda workload: self.log(workload).require_writer(),
@@ -127,9 +129,16 @@ class Repository:
         return decode(self.cipher.open_manifest(stored, where), where)
 
     def shipped(self, ref: PackRef) -> Manifest:
-        """As `manifest`, but what this writer remembers of its own push is enough: for leaning on it, not for judging."""
-        known = self.cipher.remembered(ref.digest)
-        return self.manifest(ref) if known is None else decode(known, f"{manifest_key(ref.digest)} as remembered")
+        """As `manifest`, but what this writer remembers of its own push is enough: for leaning on it, not for judging.
+
+        One that somebody still holds is not read again.
+        """
+        held = self._held.get(ref.digest)
+        if held is None:
+            known = self.cipher.remembered(ref.digest)
+            held = self.manifest(ref) if known is None else decode(known, f"{manifest_key(ref.digest)} as remembered")
+            self._held[ref.digest] = held
+        return held
 
     def tensors(self, accepted: Iterable[Accepted]) -> list[tuple[TensorEntry, ...]]:
         """The tensors of those checkpoints whose manifest can be read with the keys at hand, or is remembered."""

@@ -55,7 +55,7 @@ class RetryingStore:
         try:
             return call()
         except StoreUnavailable as error:
-            failed = [error]
+            first = error
         ready()
         import stamina  # noqa: PLC0415 - takes long to load, and nearly every call is answered at once
 
@@ -67,7 +67,7 @@ class RetryingStore:
             wait_jitter=self._wait_s,
         ):
             with attempt:
-                if failed:
-                    raise failed.pop()
+                if attempt.num == 1:
+                    raise first
                 return call()
         raise AssertionError("stamina raises after the last attempt")
