@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from replicator.stores.store import ObjectStore
 
+_PUT_BACK = "Put the record back: docs/operations/witness.md"
+
 
 class Witness:
     """The part of a witness store that belongs to one environment. Not for use by two threads at once."""
@@ -52,7 +54,7 @@ class Witness:
             return None
         except StoreError as error:
             raise WitnessUnreachable(f"witness {self.url}: {error}") from error
-        return str(open_envelope(stored, f"{self.environment}/format.json")["environment_id"])
+        return self._named(stored)
 
     def found(self) -> str:
         """The environment's id, made now if the witness is empty."""
@@ -61,14 +63,23 @@ class Witness:
             return known
         body = {"format": 1, "environment": self.environment, "environment_id": self._token(), "suite": "none"}
         outcome = claim(self._store, f"{self.environment}/format.json", seal_envelope(body))
-        return str(open_envelope(outcome.found, "format.json")["environment_id"])
+        return self._named(outcome.found)
+
+    def _named(self, stored: bytes) -> str:
+        where = f"{self.environment}/format.json"
+        try:
+            return str(open_envelope(stored, where)["environment_id"])
+        except (RecordCorrupt, KeyError) as error:
+            raise WitnessUnsound(
+                f"witness {self.url}: {where} names no environment: {error}", hint=_PUT_BACK
+            ) from error
 
     def assignments(self) -> tuple[Assignment, ...]:
         """Every assignment, in order. WitnessUnreachable; WitnessUnsound if one cannot be read."""
         try:
             records = self._assignments.read()
         except RecordCorrupt as error:
-            raise WitnessUnsound(str(error), hint="Put the record back: docs/operations/witness.md") from error
+            raise WitnessUnsound(str(error), hint=_PUT_BACK) from error
         except StoreError as error:
             raise WitnessUnreachable(f"witness {self.url}: {error}") from error
         return tuple(_assignment(record.n, record.body) for record in records)
@@ -117,6 +128,8 @@ class Witness:
         try:
             log.append(decide)
             return len(log.read())
+        except RecordCorrupt as error:
+            raise WitnessUnsound(str(error), hint=_PUT_BACK) from error
         except StoreError as error:
             raise WitnessUnreachable(f"witness {self.url}: {error}") from error
 
@@ -124,6 +137,8 @@ class Witness:
         """The last descriptor that a site published."""
         try:
             records = self._log(f"descriptors/{site}").read()
+        except RecordCorrupt as error:
+            raise WitnessUnsound(str(error), hint=_PUT_BACK) from error
         except StoreError as error:
             raise WitnessUnreachable(f"witness {self.url}: {error}") from error
         return dict(records[-1].body) if records else None
