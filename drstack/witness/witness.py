@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from replicator.repository.repository import Repository
     from replicator.stores.store import ObjectStore
 
+_PUT_BACK = "Put the record back: docs/operations/witness.md"
+
 
 FORMAT = 1
 """Of a witness, in its `format.json`."""
@@ -62,16 +64,20 @@ class Witness:
         return self._id_in(stored)
 
     def _id_in(self, stored: bytes) -> str:
+        where = f"{self.environment}/format.json"
         try:
-            told = open_envelope(stored, f"{self.environment}/format.json")
+            told = open_envelope(stored, where)
         except RecordCorrupt as error:
-            raise WitnessUnsound(str(error), hint="Put it back: docs/operations/witness.md") from error
+            raise WitnessUnsound(str(error), hint=_PUT_BACK) from error
         if told.get("format") != FORMAT:
             raise WitnessUnsound(
                 f"witness {self.url} is of format {told.get('format')}; this version knows {FORMAT}, and wrote nothing there",
                 hint=f"Use drstack {told.get('release') or 'of a newer version'} for this environment, everywhere.",
             )
-        return str(told["environment_id"])
+        try:
+            return str(told["environment_id"])
+        except KeyError as error:
+            raise WitnessUnsound(f"witness {self.url}: {where} names no environment", hint=_PUT_BACK) from error
 
     def found(self) -> str:
         """The environment's id, made now if the witness is empty."""
@@ -88,7 +94,7 @@ class Witness:
         try:
             records = self._assignments.read()
         except RecordCorrupt as error:
-            raise WitnessUnsound(str(error), hint="Put the record back: docs/operations/witness.md") from error
+            raise WitnessUnsound(str(error), hint=_PUT_BACK) from error
         except StoreError as error:
             raise WitnessUnreachable(f"witness {self.url}: {error}") from error
         return tuple(_assignment(record.n, record.body) for record in records)
@@ -145,6 +151,8 @@ class Witness:
         try:
             log.append(decide)
             return len(log.read())
+        except RecordCorrupt as error:
+            raise WitnessUnsound(str(error), hint=_PUT_BACK) from error
         except StoreError as error:
             raise WitnessUnreachable(f"witness {self.url}: {error}") from error
 
@@ -152,6 +160,8 @@ class Witness:
         """The last descriptor that a site published."""
         try:
             records = self._log(f"descriptors/{site}").read()
+        except RecordCorrupt as error:
+            raise WitnessUnsound(str(error), hint=_PUT_BACK) from error
         except StoreError as error:
             raise WitnessUnreachable(f"witness {self.url}: {error}") from error
         return dict(records[-1].body) if records else None

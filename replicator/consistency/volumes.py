@@ -156,7 +156,7 @@ class CsiGroup:
         answer = run(["kubectl", "get", resource, label, f"--namespace={self.namespace}", "--output=json"])
         try:
             found = json.loads(answer)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise PointNotMade(f"kubectl answered with no JSON for {label}") from error
         status = cast("dict[str, Any]", found).get("status") if isinstance(found, dict) else None
         return cast("dict[str, Any]", status) if isinstance(status, dict) else {}

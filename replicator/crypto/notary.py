@@ -7,7 +7,6 @@ repository is none of another's. *What* is signed without the repository: a copy
 from __future__ import annotations
 
 import base64
-import binascii
 from typing import TYPE_CHECKING, Any
 
 from replicator.crypto.roles import WHAT, signers
@@ -72,7 +71,7 @@ class KeyNotary:
     def vouched(self, what: What, signatures: Signatures, where: str) -> str | None:
         try:
             given = [(each.keyid, base64.b64decode(each.sig, validate=True)) for each in signatures]
-        except binascii.Error as error:
+        except ValueError as error:
             raise SignatureRefused(f"{where}: a signature over its checkpoint is not base64") from error
         key = self._signer(given, self._said(what), f"{where}, its checkpoint")
         if not set(signers(WHAT, {})) & set(key.roles):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from replicator.errors import KeyLocked
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _N, _R, _P = 1 << 16, 8, 1
 _MAX_N = 1 << 21
+_MAX_BYTES = 1 << 30
 
 
 class _Frozen(BaseModel):
@@ -44,6 +45,12 @@ class Passphrase(_Frozen):
     p: int = Field(default=_P, ge=1, le=16)
     salt: str
     nonce: str
+
+    @model_validator(mode="after")
+    def _takes_no_more_than_a_gigabyte(self) -> Passphrase:
+        if 128 * self.n * self.r > _MAX_BYTES:
+            raise ValueError(f"n {self.n} and r {self.r} would take more than {_MAX_BYTES} bytes of memory")
+        return self
 
 
 class Wrapped(_Frozen):

@@ -7,7 +7,6 @@ needs it. A writer without a recipient's key reads nothing back: what it leans o
 from __future__ import annotations
 
 import base64
-import binascii
 import secrets
 import threading
 from typing import TYPE_CHECKING
@@ -160,7 +159,7 @@ class Encrypted:
         seed = self._ring.seed(self._ring.signer(("writer",), "a part").name)
         try:
             return vault.open_part(self._suite, seed, context.encode(), base64.b64decode(sealed, validate=True))
-        except (Refused, binascii.Error) as error:
+        except (Refused, ValueError) as error:
             raise RecordCorrupt(
                 f"{context}: its list of files is not for this writer's key: {error}",
                 hint="All ranks of a workload at a site push with one writer key.",

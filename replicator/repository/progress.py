@@ -65,7 +65,7 @@ class KeptProgress(Progress):
     def __init__(self, file: Path, pack_bytes: Callable[[], int] | None = None) -> None:
         super().__init__(pack_bytes)
         self._file = file
-        lines = file.read_text().splitlines() if file.exists() else []
+        lines = file.read_bytes().splitlines() if file.exists() else []
         for line in lines:
             try:
                 read = _Line.model_validate_json(line)

@@ -16,7 +16,10 @@ import secrets
 import shutil
 import threading
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter, ValidationError
+from typing_extensions import TypedDict
 
 from replicator.disk import is_full
 from replicator.errors import ReplicatorError, SourceChanged
@@ -38,6 +41,19 @@ _PUSH = "push.json"
 _FILES = "files"
 _REMEMBERED = 4096
 _FORGET = "Move that file away; heights are then taken from the destinations, all of which must answer."
+
+
+class _Memory(TypedDict, total=False):
+    """What a spool remembers beyond its entries, as `memory.json` holds it; terms are keys in decimal."""
+
+    born: int
+    heights: dict[str, int]
+    newest: dict[str, tuple[int, float]]
+    signatures: list[str]
+    reserved: dict[str, tuple[int, int]]
+
+
+_MEMORY = TypeAdapter(_Memory)
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,12 +338,9 @@ class Spool:
     def _memory(self) -> dict[str, Any]:
         path = self._root / "memory.json"
         try:
-            memory: object = json.loads(path.read_bytes()) if path.exists() else {}
-        except ValueError as error:
-            raise ReplicatorError(f"{path} cannot be read: {error}", hint=_FORGET) from error
-        if not isinstance(memory, dict):
-            raise ReplicatorError(f"{path} holds no object", hint=_FORGET)
-        return cast("dict[str, Any]", memory)
+            return dict(_MEMORY.validate_json(path.read_bytes())) if path.exists() else {}
+        except ValidationError as error:
+            raise ReplicatorError(f"{path} cannot be read: {error.errors()[0]['msg']}", hint=_FORGET) from error
 
     def _write_memory(self, memory: dict[str, Any]) -> None:
         write_durably(self._root / "memory.json", json.dumps(memory).encode())
@@ -359,7 +372,7 @@ def _read(folder: Path) -> Entry:
             point=Point.model_validate_json(json.dumps(body["point"])) if body.get("point") else None,
         )  # fmt: skip
         return Entry(folder, push, body["signature"], tuple(body["files"]), body["root"])
-    except (ValueError, KeyError, TypeError, OSError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OSError, RecursionError) as error:
         raise ReplicatorError(
             f"spool entry {folder} cannot be read: {error}",
             hint="Move that folder away; the checkpoint is pushed anew.",

@@ -37,6 +37,7 @@ CREDENTIALS: dict[Vendor, str] = {
     "az": "Give credentials as Azure's libraries find them: AZURE_CLIENT_ID and its companions, workload identity,"
     " managed identity, or AZURE_STORAGE_KEY.",
 }
+USE = f"Use file:///FOLDER, {', '.join(list(FORMS.values())[:-1])} or {FORMS['az']}."
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,221}")
 _SECRET = re.compile(r"(key|secret|token|sig|sas|passw|credential|auth)(?!.*(id|path|type)$)", re.IGNORECASE)
 
@@ -69,10 +70,18 @@ class BucketAddress:
         return self.endpoint.startswith("http://")
 
 
+def split(url: str) -> SplitResult:
+    """The parts of a URL. StoreError if its host cannot be read."""
+    try:
+        return urlsplit(url)
+    except ValueError as error:
+        raise StoreError("this is no URL of a store: its host cannot be read", hint=USE) from error
+
+
 def bucket_address(url: str) -> BucketAddress:
     """The place that `url` names. StoreError with every fault of it, and a hint."""
+    parts = split(url)
     wrong, credentials = bucket_faults(url)
-    parts = urlsplit(url)
     vendor = VENDORS[parts.scheme]
     if wrong:
         hint = f"Use {FORMS[vendor]}." + (f" {CREDENTIALS[vendor]}" if credentials else "")

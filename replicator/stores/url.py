@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from replicator.errors import StoreError
-from replicator.stores.address import FORMS, VENDORS, bucket_address, without_secrets
+from replicator.stores.address import USE, VENDORS, bucket_address, split, without_secrets
 from replicator.stores.clients import Patience
 from replicator.stores.local import LocalStore
 from replicator.stores.retry import RetryingStore
@@ -17,42 +17,38 @@ if TYPE_CHECKING:
     from replicator.stores.store import ObjectStore
 
 _PATIENCE = Patience()
-_USE = f"Use file:///FOLDER, {', '.join(list(FORMS.values())[:-1])} or {FORMS['az']}."
 _MEMORY: dict[str, ObjectStore] = {}
 
 
 def open_store(url: str) -> ObjectStore:
     """The store behind `url`, with retries. A plain path counts as a folder. Opening does not ask the store."""
-    try:
-        parts = urlsplit(url)
-    except ValueError as error:
-        raise StoreError("this is no URL of a store: its host cannot be read", hint=_USE) from error
+    parts = split(url)
     if parts.scheme in ("", "file"):
         return LocalStore(_folder(url).absolute())
     if parts.scheme == "memory":
         return _memory(parts.netloc)
     if parts.scheme in VENDORS:
         return RetryingStore(_bucket(bucket_address(url)))
-    raise StoreError(f"{without_secrets(url)}: no store for {parts.scheme}://", hint=_USE)
+    raise StoreError(f"{without_secrets(url)}: no store for {parts.scheme}://", hint=USE)
 
 
 def make_folder(url: str) -> None:
     """Make the folder of a `file:` URL; nothing to do for buckets, which exist already."""
-    parts = urlsplit(url)
+    parts = split(url)
     if parts.scheme in ("", "file"):
         _folder(url).mkdir(parents=True, exist_ok=True)
 
 
 def is_absent_folder(url: str) -> bool:
     """Whether the URL is a folder's, and nothing is there."""
-    return urlsplit(url).scheme in ("", "file") and not _folder(url).exists()
+    return split(url).scheme in ("", "file") and not _folder(url).exists()
 
 
 def _folder(url: str) -> Path:
-    parts = urlsplit(url)
+    parts = split(url)
     if parts.netloc not in ("", "localhost"):
         raise StoreError(
-            f"{without_secrets(url)}: {parts.hostname} is a host here; a folder's URL has three slashes", hint=_USE
+            f"{without_secrets(url)}: {parts.hostname} is a host here; a folder's URL has three slashes", hint=USE
         )
     return Path(unquote(parts.path) if parts.scheme else url).expanduser()
 

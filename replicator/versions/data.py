@@ -55,7 +55,7 @@ def _load(path: Path) -> object:
         if path.stat().st_size > _MAX_DVC_BYTES:
             raise Unknown(f"{path} is larger than a file of DVC is")
         return yaml.safe_load(path.read_bytes())
-    except (OSError, yaml.YAMLError, RecursionError) as error:
+    except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
         raise Unknown(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
 
 

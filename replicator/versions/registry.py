@@ -58,7 +58,7 @@ def _version_of(tracking: Path, run: str) -> tuple[str, str]:
         try:
             with path.open("rb") as file:
                 meta = yaml.safe_load(file.read(_MAX_BYTES))
-        except (OSError, yaml.YAMLError) as error:
+        except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
             raise Unknown(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
         fields = cast("dict[str, object]", meta) if isinstance(meta, dict) else {}
         if fields.get("run_id") == run:

@@ -277,7 +277,7 @@ class Request(BaseHTTPRequestHandler):
     def _store(self, bucket: str) -> LocalStore:
         return LocalStore(self._store_path(bucket))
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
         """Say nothing."""
 
 

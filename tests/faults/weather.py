@@ -44,7 +44,7 @@ class Weather:
     wrong: float = 0.0
     kinds: tuple[str, ...] = ()
 
-    def fate(self, verb: str, key: str, number: int) -> Fate:
+    def fate(self, verb: str, key: str, number: int) -> Fate:  # noqa: PLR0911 - a list of chances
         """`number`: how many requests came before this one."""
         if self.kinds and key.split("/", 1)[0] not in self.kinds:
             return CALM

@@ -61,7 +61,7 @@ class AwsNotices:
 def _object(text: str, path: str) -> dict[str, object]:
     try:
         found: object = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise NoticeUnreadable(f"{path}: not JSON: {text[:80]!r}") from error
     if not isinstance(found, dict):
         raise NoticeUnreadable(f"{path}: not an object: {text[:80]!r}")
@@ -71,5 +71,5 @@ def _object(text: str, path: str) -> dict[str, object]:
 def _unix(when: object, path: str) -> float:
     try:
         return datetime.fromisoformat(str(when)).timestamp()
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise NoticeUnreadable(f"{path}: time {when!r} is no time") from error

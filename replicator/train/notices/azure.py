@@ -15,7 +15,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from replicator.train.notices.http import Metadata, NoticeUnreadable
 from replicator.train.notices.notice import Notice
@@ -60,7 +60,7 @@ class AzureNotices:
             return None
         try:
             found = _Events.model_validate(json.loads(answer))
-        except (ValueError, ValidationError) as error:
+        except (ValueError, RecursionError) as error:
             raise NoticeUnreadable(f"{_EVENTS}: {error}") from error
         for event in found.events:
             ours = not self._name or not event.resources or self._name in event.resources
@@ -74,6 +74,6 @@ class AzureNotices:
             return self.clock()
         try:
             when = parsedate_to_datetime(event.not_before)
-        except ValueError as error:
+            return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+        except (ValueError, OverflowError) as error:
             raise NoticeUnreadable(f"{_EVENTS}: NotBefore {event.not_before!r} is no time") from error
-        return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()

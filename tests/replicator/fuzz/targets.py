@@ -26,6 +26,7 @@ from replicator.repository.cipher import PLAIN
 from replicator.repository.format import read_format
 from replicator.repository.manifest import decode as decode_manifest
 from replicator.repository.ship import Push, _read_part  # pyright: ignore[reportPrivateUsage]
+from tests.replicator.fuzz.state_targets import STATE_TARGETS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -134,7 +135,7 @@ def environment(body: bytes, _: Path) -> None:
     parse_environment(body, Path("fuzz.yaml"))
 
 
-TARGETS: dict[str, tuple[Callable[[bytes, Path], None], type[Exception]]] = {
+TARGETS: dict[str, tuple[Callable[[bytes, Path], None], type[Exception] | tuple[type[Exception], ...]]] = {
     "safetensors": (safetensors_header, FormatError),
     "safetensors-file": (folder_of("model.safetensors"), FormatError),
     "torch-item": (torch_item, FormatError),
@@ -149,4 +150,5 @@ TARGETS: dict[str, tuple[Callable[[bytes, Path], None], type[Exception]]] = {
     "part": (part, ReplicatorError),
     "format": (format_file, ReplicatorError),
     "environment": (environment, EnvironmentInvalid),
+    **STATE_TARGETS,
 }

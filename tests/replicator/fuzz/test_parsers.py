@@ -5,80 +5,34 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import subprocess
 import sys
-import warnings
 from pathlib import Path
 
 import pytest
-import torch
-import torch.distributed.checkpoint as dcp
-import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from safetensors.torch import save_file
-from torch.distributed.checkpoint.filesystem import FileSystemWriter
 
 from replicator.formats.errors import FormatError
 from replicator.formats.pickle_reader import read_pickle
+from tests.replicator.fuzz.seeds import write_seeds
 from tests.replicator.fuzz.targets import TARGETS, safetensors_header
+from tools.cases import at_length, only_seed
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "repository"
-SOAK = os.environ.get("DRSTACK_SOAK") == "1"
+SOAK = at_length()
 ALL = 100_000
-COUNT = -(-ALL // len(TARGETS)) if SOAK else ALL // 50 // len(TARGETS)
-SEED = os.environ.get("DRSTACK_SEED")
-
-
-def state():
-    model = torch.nn.Sequential(torch.nn.Linear(6, 4), torch.nn.BatchNorm1d(4))
-    optimizer = torch.optim.AdamW(model.parameters())
-    model(torch.randn(3, 6)).sum().backward()
-    optimizer.step()
-    return {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": 3, "rng": torch.get_rng_state()}
+EACH = -(-ALL // len(TARGETS))
+SHARE = ALL // 50 // len(TARGETS)
+SEED = only_seed()
 
 
 @pytest.fixture(scope="session")
 def seeds(tmp_path_factory):
     """Real files for each parser."""
     root = tmp_path_factory.mktemp("seeds")
-    for target in TARGETS:
-        (root / target).mkdir()
-    tensors = {"w": torch.randn(3, 4), "b": torch.zeros(0), "s": torch.tensor(1.0), "h": torch.ones(5).bfloat16()}
-    save_file(tensors, root / "safetensors" / "a", metadata={"format": "pt"})
-    save_file(tensors, root / "safetensors-file" / "a")
-    torch.save(tensors["w"], root / "torch-item" / "a")
-    torch.save(torch.nn.Parameter(tensors["w"]), root / "torch-item" / "b")
-    torch.save(state(), root / "torch-file" / "a")
-    torch.save({"a": tensors["w"], "b": tensors["w"][1:], "c": 1}, root / "torch-file" / "b")
-    torch.save(tensors, root / "torch-file" / "c", _use_new_zipfile_serialization=False)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        dcp.save(state(), storage_writer=FileSystemWriter(root / "dcp", sync_files=False), no_dist=True)
-    metadata = (root / "dcp" / ".metadata").read_bytes()
-    (root / "dcp-metadata" / "a").write_bytes(metadata)
-    (root / "pickle" / "a").write_bytes(metadata)
-    archived = (root / "torch-item" / "a").read_bytes()
-    (root / "pickle" / "b").write_bytes(archived[archived.index(b"\x80\x02") :][:300])
-    index = {
-        "metadata": {"total_size": 9},
-        "weight_map": {"w": "model-1-of-2.safetensors", "b": "model-2-of-2.safetensors"},
-    }
-    (root / "index" / "a").write_text(json.dumps(index))
-    for n, path in enumerate(sorted((GOLDEN / "manifests").rglob("*/*"))):
-        (root / "manifest" / str(n)).write_bytes(path.read_bytes())
-        (root / "manifest-text" / str(n)).write_bytes(zstandard.ZstdDecompressor().decompress(path.read_bytes()))
-    for path in sorted((GOLDEN / "log" / "gpt").iterdir()):
-        (root / "record" / path.name).write_bytes(path.read_bytes())
-        (root / "payload" / path.name).write_bytes(base64.b64decode(json.loads(path.read_bytes())["payload"]))
-    for n, path in enumerate(each for each in sorted((GOLDEN / "parts").rglob("*")) if each.is_file()):
-        (root / "part" / str(n)).write_bytes(path.read_bytes())
-    (root / "format" / "a").write_bytes((GOLDEN / "format.json").read_bytes())
-    for path in sorted((Path(__file__).parents[3] / "stacks" / "environments").glob("*.yaml")):
-        (root / "environment" / path.name).write_bytes(path.read_bytes())
+    write_seeds(root)
     return root
 
 
@@ -89,12 +43,21 @@ def run(seeds, first, count, *target):
     return json.loads(done.stdout)
 
 
-def test_no_parser_does_anything_but_parse_or_refuse(seeds):
-    first, count = (int(SEED), 1) if SEED else (0, COUNT)
-    found = run(seeds, first, count)
+@pytest.mark.faults("fuzz", SHARE * len(TARGETS), EACH * len(TARGETS))
+@pytest.mark.timeout(7200 if SOAK else 300)
+@pytest.mark.parametrize(
+    "targets", [[each] for each in TARGETS] if SOAK else [[]], ids=lambda each: each[0] if each else "all"
+)
+def test_no_parser_does_anything_but_parse_or_refuse(seeds, targets, cases):
+    """At length a process for each parser, so that one that fails hides no other."""
+    first, count = (0, EACH if SOAK else SHARE) if SEED is None else (SEED, 1)
+    found = run(seeds, first, count, *targets)
+    cases.ran(count * len(targets or TARGETS), first, first + count - 1)
     assert "seed" not in found, f"DRSTACK_SEED={found['seed']} ({found['target']}): {found['error']}"
-    assert found["cases"] == count * len(TARGETS)
-    assert SEED or found["refused"] < found["cases"], "some cases must get past the first check"
+    assert found["cases"] == count * len(targets or TARGETS)
+    assert targets or SEED is not None or 0 < found["refused"] < found["cases"], (
+        "some cases must get past the first check"
+    )
 
 
 @pytest.mark.parametrize("target", list(TARGETS))
@@ -174,3 +137,11 @@ def test_any_order_of_opcodes(codes):
         read_pickle(b"".join(codes) + b".", lambda _: True)
     except FormatError:
         return
+
+
+def test_the_files_that_cases_are_made_of_are_the_same_every_time(seeds, tmp_path):
+    """Else a seed would not make the case again that failed."""
+    write_seeds(tmp_path)
+    for target in TARGETS:
+        for path in (seeds / target).iterdir():
+            assert (tmp_path / target / path.name).read_bytes() == path.read_bytes(), f"{target}/{path.name}"

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tools.cases import Cases
+
 pytestmark = pytest.mark.server
 name = fresh_names()
 SIZE = 120_000
@@ -71,6 +73,12 @@ def is_whole(place: Place, saved: Path, into: Path) -> bool:
     return contents(into) == contents(saved)
 
 
+@pytest.fixture(autouse=True)
+def _counted(cases: Cases) -> None:
+    cases.ran(1)
+
+
+@pytest.mark.faults("links", 3, 3)
 @pytest.mark.parametrize("after", [300, SIZE - 1, SIZE + 4_000])
 def test_a_push_whose_connections_are_cut_after_so_many_bytes_is_whole_or_absent(
     place: Place, tmp_path: Path, after: int
@@ -90,6 +98,7 @@ def test_a_push_whose_connections_are_cut_after_so_many_bytes_is_whole_or_absent
     assert is_whole(place, tmp_path / "saved", tmp_path / "back")
 
 
+@pytest.mark.faults("links", 1, 1)
 def test_a_push_whose_answers_are_lost_commits_once(place: Place, tmp_path: Path) -> None:
     snapshot = checkpoint(tmp_path / "saved", 10, size=SIZE)
     place.proxy.poison("reset_peer", "downstream", share=0.5, timeout=0)
@@ -106,6 +115,7 @@ def test_a_push_whose_answers_are_lost_commits_once(place: Place, tmp_path: Path
     assert is_whole(place, tmp_path / "saved", tmp_path / "back")
 
 
+@pytest.mark.faults("links", 2, 2)
 @pytest.mark.parametrize("after", [200, SIZE // 2])
 def test_a_restore_whose_answers_are_cut_short_leaves_no_folder_that_looks_whole(
     place: Place, tmp_path: Path, after: int
@@ -125,6 +135,7 @@ def test_a_restore_whose_answers_are_cut_short_leaves_no_folder_that_looks_whole
     assert contents(tmp_path / "again") == contents(tmp_path / "saved")
 
 
+@pytest.mark.faults("links", 1, 1)
 def test_a_connection_that_is_half_open_is_given_up_and_what_arrived_is_not_sent_again(
     server: S3Server, toxiproxy: Toxiproxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
