@@ -117,15 +117,18 @@ def _require_same_end(store: ObjectStore, key: str, seen: bytes) -> None:
 
 
 def put_back_receipts(store: ObjectStore, mirror: ObjectStore, workload: str) -> list[str]:
-    """Write the receipts that `mirror` has and `store` lacks, each verifier's in order; their keys."""
+    """Write the receipts that `mirror` has and `store` lacks, each verifier's in order; their keys.
+
+    Where a verifier said something else since, its words here stay alone: what does not follow them would block them.
+    """
     written: list[str] = []
-    there = set(store.list(f"receipts/{workload}"))
-    for key in sorted(mirror.list(f"receipts/{workload}")):
-        if key in there:
-            continue
-        prefix, _, number = key.rpartition("/")
-        stored = mirror.get(key)
-        decode(stored, prefix, int(number))
-        if claim(store, key, stored).ours:
-            written.append(key)
+    for prefix in sorted({key.rpartition("/")[0] for key in mirror.list(f"receipts/{workload}")}):
+        ours = read_raw(store, prefix)
+        for n, stored in enumerate(read_raw(mirror, prefix), 1):
+            decode(stored, prefix, n)
+            key = slot_key(prefix, n)
+            if (ours[n - 1] if n <= len(ours) else claim(store, key, stored).found) != stored:
+                break
+            if n > len(ours):
+                written.append(key)
     return written

@@ -107,6 +107,8 @@ class Verifying:
     """Whether more of the scrub is due than one turn took."""
     _drill_at: float = float("-inf")
     """Not before then (monotonic) is a drill tried that could not be made."""
+    _undrilled: str | None = None
+    """Why none could be made when it was due."""
 
     def run(self, stop: threading.Event) -> None:
         self._stop = stop
@@ -132,13 +134,25 @@ class Verifying:
                 self.trouble = f"{self.repository.store.url} was rolled back: {why}"
                 return
             self._scrub()
-            self._drill()
+            self._try_drill()
             self._repair()
-            self.trouble = None
+            self.trouble = self._undrilled
         except (ReplicatorError, OSError) as error:
-            if self.trouble != str(error):
-                _log.warning("verification failed", repository=self.repository.name, why=str(error))
-            self.trouble = str(error)
+            self._say(error)
+
+    def _try_drill(self) -> None:
+        """What keeps a drill from being made keeps nothing else, and is told until one is made."""
+        try:
+            if self._drill():
+                self._undrilled = None
+        except (ReplicatorError, OSError) as error:
+            self._undrilled = str(error)
+            self._say(error)
+
+    def _say(self, error: Exception) -> None:
+        if self.trouble != str(error):
+            _log.warning("verification failed", repository=self.repository.name, why=str(error))
+        self.trouble = str(error)
 
     def _start(self) -> None:
         """Read what was known, and clear away what a killed drill left."""
@@ -187,17 +201,18 @@ class Verifying:
             if self._more or not done.left:
                 return
 
-    def _drill(self) -> None:
+    def _drill(self) -> bool:
+        """Whether one was made."""
         wanted = self.drilling
         names = [each for each in self.repository.workloads() if self.repository.log(each).view().accepted]
         if wanted is None or not names:
-            return
+            return False
         if self._known.since is None:
             self._know(self._known.model_copy(update={"since": self.repository.clock()}))
         if time.monotonic() < self._drill_at or not drill_due(
             self._since, now=self.repository.clock(), every_s=wanted.every_s
         ):
-            return
+            return False
         self._drill_at = time.monotonic() + min(_AGAIN_S, wanted.every_s / 10)
         if not self.repository.cipher.readable:
             raise ReplicatorError(
@@ -208,6 +223,7 @@ class Verifying:
         view = self.repository.log(workload).view()
         self._practise(workload, next(each for each in view.in_order() if each.slot == first.facts.slot), names)
         self._drill_at = float("-inf")
+        return True
 
     def _risks(self, names: Sequence[str]) -> list[tuple[Risk, str]]:
         """Over all workloads, what is at most risk first."""

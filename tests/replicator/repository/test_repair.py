@@ -254,6 +254,21 @@ def test_a_dropped_checkpoints_objects_are_nobodys_damage(tmp_path):
     assert find_damage(here, full=True)[1] == {}
 
 
+def test_words_that_a_verifier_said_since_the_rollback_are_not_continued_by_what_it_said_before(tmp_path):
+    (here,) = filled(tmp_path, "here")
+    (first, *_) = here.log("gpt").view().in_order()
+    record = here.log("gpt").slot(first.slot).digest
+    older = copy(here)
+    for repository_, reasons in ((here, ("a", "b")), (older, ("since",))):
+        for reason in reasons:
+            repository_.receipts.write("gpt", first.slot, "decoded", "west", record=record, ok=True, reason=reason)
+    here.receipts.write("gpt", first.slot, "decoded", "east", record=record, ok=True, reason="c")
+    done = repair_logs(older, [here], lambda _: [])
+    assert [key.split("/")[4] for key in done["gpt"].receipts] == ["east"]
+    words = Repository("here", older.store).receipts.words("gpt", first.slot, "decoded")
+    assert {by: why for by, (_, why, _) in words.items()} == {"west": "since", "east": "c"}
+
+
 def test_a_log_that_was_rolled_back_comes_back_from_a_copy_with_its_receipts(tmp_path):
     (here,) = filled(tmp_path, "here")
     for accepted in here.log("gpt").view().in_order():

@@ -70,6 +70,15 @@ def test_a_damaged_block_is_found_and_put_back_from_the_peer_unattended(tmp_path
     assert said(tmp_path, "west")["trouble"] is None
 
 
+def test_what_was_repaired_is_no_damage_any_more_before_it_is_read_again(tmp_path, stores):
+    shipped(tmp_path, 10)
+    flip(a_pack(tmp_path, "east"))
+    verifying = Service(told(tmp_path, scrub=Scrub(every_s=1e-6)))._verifying
+    verifying.round()
+    assert verifying.repaired == 1
+    assert verifying.place.damaged == {}
+
+
 def test_damage_that_no_peer_can_put_back_stays_named(tmp_path, stores):
     shipped(tmp_path, 10)
     flip(a_pack(tmp_path, "west"))
@@ -204,6 +213,9 @@ def test_no_room_for_a_drill_is_told_and_nothing_is_written(tmp_path, stores, mo
     monkeypatch.setattr("replicator.service.verifying.shutil.disk_usage", lambda _: usage)
     verifying.round()
     assert "no room to drill" in verifying.trouble
+    verifying.drilling = Drill(every_s=1e9)
+    verifying.round()
+    assert "no room to drill" in verifying.trouble, "it is told until a drill is made"
     assert not any(Path(verifying.folder / "drills").iterdir())
 
 
