@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from replicator.errors import ReplicatorError
-from replicator.service.assembly import build, keys_of, peer_watches, uplink_of
+from replicator.service.assembly import build, keys_of, peer_watches, tiering_of, uplink_of
 from replicator.service.config import needs_restart, with_objectives_of
 from replicator.service.drain import drain
 from replicator.service.health import Facts, lives, ready
@@ -65,6 +65,9 @@ class Service:
             threading.Thread(target=watch.run, args=(ended,), daemon=True)
             for watch in peer_watches(self._config, self._workloads, self._uplink, self._keys)
         ]
+        tiering = tiering_of(self._config, self._keys)
+        if tiering is not None:
+            threads.append(threading.Thread(target=tiering.run, args=(ended,), daemon=True))
         for thread in threads:
             thread.start()
         _log.info("replicator started", site=self._config.site, workloads=[w.name for w in self._config.workloads])
