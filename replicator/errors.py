@@ -21,6 +21,8 @@ ReplicatorError             40  anything not told apart below
 │   └── RolledBack          67  a log ends before, or says otherwise than, what was seen or anchored of it
 ├── HoldUnknown             60  no hold of that name
 ├── LockRefused             61  a store cannot lock objects, or did not take a lock
+│   ├── Denied              61  these credentials may not ask, or do, that
+│   └── NotLocked           61  the bucket, or the object, has no lock
 ├── BaseGone                54  the checkpoint that a push leaned on was dropped meanwhile
 ├── KeyAbsent               56  a key that this needs is not among the keys at hand
 ├── KeyLocked               57  a key file cannot be used: its passphrase, its KMS, its mode, or it is damaged
@@ -185,6 +187,14 @@ class HoldUnknown(ReplicatorError):
 class LockRefused(ReplicatorError):
     exit_code = 61
     hint = "Make a bucket with object lock (it can be turned on for one with versioning); docs/operations/retention.md."
+
+
+class Denied(LockRefused):
+    pass
+
+
+class NotLocked(LockRefused):
+    pass
 
 
 class NotAcknowledged(ReplicatorError):

@@ -23,6 +23,7 @@ from replicator.cli.retain import retain
 from replicator.cli.ruling import condemn, release
 from replicator.cli.run import run as run_service
 from replicator.cli.scrub import scrub
+from replicator.cli.tier import thaw, tier
 from replicator.cli.upgrade import upgrade
 from replicator.cli.verify import verify
 from replicator.cli.wait import wait
@@ -52,6 +53,8 @@ app.command()(repair)
 app.command()(drill)
 app.command()(retain)
 app.command()(compact)
+app.command()(tier)
+app.command()(thaw)
 app.command()(hold)
 app.command()(unhold)
 app.command()(lock)

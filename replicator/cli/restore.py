@@ -24,9 +24,9 @@ _GATHER_S = 30.0
 
 def restore(
     repo: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option("--repo", help="Repository URL; repeat it in the order in which they are asked: hot, near, far."),
-    ],
+    ] = None,
     selector: Annotated[
         str,
         typer.Argument(
@@ -43,6 +43,10 @@ def restore(
     ] = None,
     ranks: Annotated[
         str | None, typer.Option("--ranks", help="Only what these ranks need: 0,3 (same world size).")
+    ] = None,
+    tiers: Annotated[
+        Path | None,
+        typer.Option("--tiers", help="JSON file of the site's tiers: asked hottest first, before any --repo."),
     ] = None,
     timeout: Annotated[str, typer.Option("--timeout", help="Longest wait for an answer of a repository.")] = "60s",
     cache: Annotated[
@@ -95,7 +99,7 @@ def restore(
         raise ReplicatorError("restore to where?", hint="Give --to FOLDER, or --explain to look only.")
     if anyway and not (explain and reason):
         raise ReplicatorError("--anyway overrides what --explain refuses", hint="Give --explain and --reason TEXT too.")
-    found = look(repo, workload, seconds(timeout, "--timeout"), keys)
+    found = look(_asked(tiers, repo), workload, seconds(timeout, "--timeout"), keys)
     wanted = parse(selector, now=found.seen[0].repository.clock())
     store = None if cache is None else EdgeCache(cache, size_bytes(cache_size, "--cache-size"))
     passed_over: list[dict[str, str]] = []
@@ -123,6 +127,17 @@ def restore(
         document |= {"pinned": held, "passed_over": passed_over, "away": found.away, **where}
         say(document, "\n".join(each for each in (*lines, told) if each), as_json=json)
         return
+
+
+def _asked(tiers: Path | None, repo: list[str] | None) -> list[str]:
+    from replicator.errors import ReplicatorError
+    from replicator.retention.tiers import read_tiers
+
+    urls = [each.url for each in read_tiers(tiers)] if tiers is not None else []
+    urls += [url for url in repo or () if url not in urls]
+    if not urls:
+        raise ReplicatorError("restore from where?", hint="Give --repo URL, or --tiers FILE.")
+    return urls
 
 
 def _made_with(

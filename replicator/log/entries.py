@@ -36,6 +36,8 @@ class Commit(Frozen):
     where: Where
     signatures: tuple[Signature, ...] = Field(default=(), exclude_if=lambda signatures: not signatures)
     """Its writer's, over *what* alone: they stay when it is copied into a later term, or its *where* changes."""
+    again: int | None = Field(default=None, ge=1, exclude_if=lambda again: again is None)
+    """The slot of the drop that took it, where it comes back from another repository, in bytes of its own."""
 
 
 class Open(Frozen):

@@ -69,6 +69,8 @@ class LogView:
     seals: tuple[tuple[int, int], ...]
     """(slot, term) of each seal."""
     replaced: tuple[Replaced, ...] = ()
+    dropped_in: Mapping[CommitId, int] = field(default_factory=dict["CommitId", int])
+    """The slot of the drop that took each."""
     let_go: frozenset[str] = frozenset()
     """Digests of packs and manifests that may be gone: no entry may name them again."""
     needs: Needs = FIRST
@@ -113,6 +115,7 @@ class _State:
     seals: list[tuple[int, int]] = field(default_factory=list)
     needs: Needs = FIRST
     replaced: list[Replaced] = field(default_factory=list)
+    dropped_in: dict[CommitId, int] = field(default_factory=dict)
     voided: list[Where] = field(default_factory=list)
     """Encodings of checkpoints that an `open` made void."""
     naming: Naming | None = None
@@ -138,7 +141,8 @@ def replay(entries: Iterable[Entry]) -> LogView:
     return LogView(
         slots=slot, term=state.term, sealed=state.sealed, opened=state.opened, accepted=state.accepted,
         dropped=state.dropped, pins=state.pins, void=tuple(state.void), seals=tuple(state.seals),
-        replaced=tuple(state.replaced), let_go=state.naming.let_go if state.naming else frozenset(), needs=state.needs,
+        replaced=tuple(state.replaced), dropped_in=state.dropped_in, needs=state.needs,
+        let_go=state.naming.let_go if state.naming else frozenset(),
     )  # fmt: skip
 
 
@@ -167,7 +171,11 @@ def _refusal(state: _State, entry: Entry) -> str | None:  # noqa: PLR0911 - one 
 
 def _commit_refusal(state: _State, entry: Commit) -> str | None:
     key = entry.what.id()
-    if key in state.accepted or key in state.dropped:
+    if entry.again is not None:
+        state.judge_names()
+        if key in state.accepted or key not in state.dropped or state.dropped_in[key] != entry.again:
+            return f"{key} was not dropped in slot {entry.again}, or is back"
+    elif key in state.accepted or key in state.dropped:
         return f"{key} is there already"
     if key.term > entry.term:
         return f"{key} is of a later term than its entry"
@@ -223,23 +231,33 @@ def _apply(state: _State, slot: int, entry: Entry) -> None:
             state.opened[entry.term] = entry
             _void_uncovered(state, entry)
         case Commit():
+            _come_back(state, entry.what.id())
             _stand(state, Accepted(slot, entry.what, entry.where, entry.signatures))
         case Pin():
             state.pins[entry.name] = entry.commit.key()
         case Unpin():
             state.pins.pop(entry.name, None)
         case Drop():
-            _drop(state, entry)
+            _drop(state, slot, entry)
         case Compact():
             _encode_anew(state, entry)
         case Upgrade():
             state.needs = state.needs.raised(entry.reader, entry.writer, entry.release)
 
 
-def _drop(state: _State, entry: Drop) -> None:
+def _drop(state: _State, slot: int, entry: Drop) -> None:
     for commit in entry.commits:
         if (gone := _fall(state, commit.key())) is not None:
             state.dropped[commit.key()] = (gone, entry.bytes_after)
+            state.dropped_in[commit.key()] = slot
+
+
+def _come_back(state: _State, key: CommitId) -> None:
+    """What was dropped and stands again: the bytes that it had go as the drop said."""
+    if key in state.dropped:
+        gone, after = state.dropped.pop(key)
+        del state.dropped_in[key]
+        state.replaced.append(Replaced(key, gone.where, after))
 
 
 def _encode_anew(state: _State, entry: Compact) -> None:
@@ -270,5 +288,6 @@ def _void_uncovered(state: _State, entry: Open) -> None:
         if reason is not None:
             _fall(state, key)
             state.dropped.pop(key, None)
+            state.dropped_in.pop(key, None)
             state.voided.append(there[key].where)
             state.void.append(Void(there[key].slot, "commit", reason, key))

@@ -90,6 +90,10 @@ class WorkloadLog:
         self._seen_term = max(self._seen_term, term)
         self._seen_slots = max(self._seen_slots, slots)
 
+    def written_at(self, n: int) -> float:
+        """What the n-th slot says of when it was written (unix seconds of its writer): nothing that stands depends on it."""
+        return self._slots.record(n).at
+
     def slot(self, n: int) -> Slot:
         """The n-th slot. IndexError if there is none."""
         return Slot(n, self._slots.record(n).digest)

@@ -22,6 +22,7 @@ from replicator.service.pace import Pace
 from replicator.service.shaped import ShapedStore
 from replicator.service.shipping import Shipping
 from replicator.service.spool import Spool
+from replicator.service.tiering import Tiering, open_tier
 from replicator.service.uplink import Lane, Uplink, pack_bytes
 from replicator.service.verifying import Verifying
 from replicator.service.workload import Workload
@@ -95,6 +96,21 @@ def build(config: ServiceConfig, watched: WatchedWorkload, uplink: Uplink, keys:
         _shipper(each, made, event, uplink, keys, memory) for each, event in zip(config.destinations, wake, strict=True)
     ]
     return made
+
+
+def tiering_of(config: ServiceConfig, keys: Keyring | None) -> Tiering | None:
+    """None where there is one tier at most."""
+    if len(config.tiers) < 2:  # noqa: PLR2004
+        return None
+    memory = Path(config.spool) / _MEMORY
+    return Tiering(
+        config.tiers,
+        {each.name: open_tier(each, keys, memory) for each in config.tiers},
+        [each.name for each in config.workloads],
+        config.verifier or config.site,
+        config.drop_grace_s,
+        config.tier_every_s,
+    )
 
 
 def peer_watches(

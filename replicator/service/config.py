@@ -16,6 +16,7 @@ from replicator.errors import ReplicatorError
 from replicator.model import Level
 from replicator.retention.compaction import CompactionPolicy
 from replicator.retention.policy import Policy as Retention
+from replicator.retention.tiers import Tier, Tiers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -146,6 +147,9 @@ class ServiceConfig(Frozen):
     """Above, the oldest checkpoints that wait are skipped, whole; the newest stays. None: the disk's end."""
     drain_s: float = Field(default=8.0, ge=0)
     """After SIGTERM, how long to go on shipping what waits; the rest stays in the spool."""
+    tiers: tuple[Tier, ...] = ()
+    """Repositories of this site, hottest first, between which checkpoints are moved by age and use."""
+    tier_every_s: float = Field(default=3600.0, gt=0)
     drop_grace_s: float = Field(default=86400.0, ge=0)
     """How long the bytes of a dropped checkpoint stay: longer than the longest push and restore."""
     anchor: Anchor | None = None
@@ -154,6 +158,12 @@ class ServiceConfig(Frozen):
     """Without, nothing is read back but what arrives."""
     drill: Drill | None = None
     """Without, no restore is practised here."""
+
+    @model_validator(mode="after")
+    def _tiers_hold(self) -> ServiceConfig:
+        if self.tiers:
+            Tiers(tiers=self.tiers)
+        return self
 
 
 class Reread:

@@ -15,7 +15,7 @@ import structlog
 
 from replicator.errors import ReplicatorError
 from replicator.service.anchoring import FIRST_LOOK_S
-from replicator.service.assembly import anchoring_of, build, keys_of, peer_watches, uplink_of, verifying_of
+from replicator.service.assembly import anchoring_of, build, keys_of, peer_watches, tiering_of, uplink_of, verifying_of
 from replicator.service.config import needs_restart, with_objectives_of
 from replicator.service.drain import drain
 from replicator.service.health import Facts, lives, ready
@@ -71,6 +71,9 @@ class Service:
         ]
         if self._verifying is not None:
             threads.append(threading.Thread(target=self._verifying.run, args=(ended,), daemon=True))
+        tiering = tiering_of(self._config, self._keys)
+        if tiering is not None:
+            threads.append(threading.Thread(target=tiering.run, args=(ended,), daemon=True))
         for thread in threads:
             thread.start()
         threads += anchors

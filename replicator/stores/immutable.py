@@ -8,9 +8,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
-from replicator.errors import KeyExists, KeyMissing, LockRefused, OutcomeUnknown, StoreError, StoreUnavailable
+from replicator.errors import Denied, KeyExists, KeyMissing, LockRefused, OutcomeUnknown, StoreError, StoreUnavailable
 from replicator.stores.aged import Aged, aged
-from replicator.stores.s3_control import Denied
 from replicator.stores.store import check_key
 
 if TYPE_CHECKING:

@@ -11,8 +11,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from replicator.errors import KeyMissing, LockRefused
-from replicator.stores.s3_control import Denied, NotLocked
+from replicator.errors import Denied, KeyMissing, LockRefused, NotLocked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

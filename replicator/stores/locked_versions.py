@@ -10,9 +10,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from replicator.errors import KeyMissing, StoreError, StoreUnavailable
+from replicator.errors import Denied, KeyMissing, StoreError, StoreUnavailable
 from replicator.stores.archived import archived_error
-from replicator.stores.s3_control import Denied
 from replicator.stores.store import check_key
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
-from replicator.errors import KeyMissing, LockRefused, StoreError, StoreUnavailable
+from replicator.errors import Denied, KeyMissing, LockRefused, NotLocked, StoreError, StoreUnavailable
 from replicator.stores.address import VENDORS, bucket_address, without_secrets
 
 if TYPE_CHECKING:
@@ -19,14 +19,6 @@ _GONE = ("NoSuchKey", "404", "NoSuchVersion", "MethodNotAllowed", "405")
 _UNLOCKED = ("NoSuchObjectLockConfiguration", "ObjectLockConfigurationNotFoundError")
 _DENIED = ("AccessDenied", "403", "AllAccessDisabled", "Forbidden", "UnauthorizedAccess")
 _AWAY = ("5", "SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout")
-
-
-class Denied(LockRefused):
-    """The credentials at hand may not ask, or do, that."""
-
-
-class NotLocked(LockRefused):
-    """The bucket, or the object, has no lock."""
 
 
 class S3Control:

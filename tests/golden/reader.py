@@ -216,6 +216,7 @@ def standing(log: list[tuple[str, dict]]) -> dict[tuple[int, int], dict]:
     pins: dict[str, tuple[int, int]] = {}
     named: set[str] = set()
     judged = False
+    taken: dict[tuple[int, int], int] = {}
     for kind, body in log:
         term = body["term"]
         if kind == "seal":
@@ -232,12 +233,16 @@ def standing(log: list[tuple[str, dict]]) -> dict[tuple[int, int], dict]:
         elif kind == "commit":
             base = body["where"]["base"]
             identity = key(body["what"])
-            fresh = identity not in stand and identity not in dropped and identity[0] <= term
+            again = body.get("again")
+            judged = judged or again is not None
+            known = identity in dropped if again is None else taken.get(identity) != again or identity not in dropped
+            fresh = identity not in stand and not known and identity[0] <= term
             fresh = fresh and not (judged and let_go(body["where"], named, stand))
             if identity[0] < term and voids(opening, body["what"]):
                 continue
             if fresh and (base is None or key(base) in stand):
                 stand[identity] = body
+                dropped.pop(identity, None)
                 named |= needs(body["where"])
         elif kind == "pin" and key(body["commit"]) in stand:
             pins[body["name"]] = key(body["commit"])
@@ -246,7 +251,7 @@ def standing(log: list[tuple[str, dict]]) -> dict[tuple[int, int], dict]:
         elif kind == "drop" and not {key(c) for c in body["commits"]} & set(pins.values()):
             for each in body["commits"]:
                 if (gone := stand.pop(key(each), None)) is not None:
-                    dropped[key(each)] = gone
+                    dropped[key(each)], taken[key(each)] = gone, body["slot"]
         elif kind == "compact":
             identity, judged = key(body["commit"]), True
             if identity in stand and identity not in pins.values() and compacts(body["where"], identity, named, stand):

@@ -10,14 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from replicator.log.entries import from_record, to_record
+from replicator.log.entries import Drop, Open, from_record, to_record
 from replicator.log.slots import SlotLog
+from replicator.model import CommitId, Id
+from replicator.repository.move import copy
+from replicator.repository.packs import manifest_key, pack_key
 from replicator.repository.repository import Repository
 from replicator.repository.restore import restore
+from replicator.repository.retain import removable
 from replicator.repository.select import select
 from replicator.repository.verify import check_decoded
 from replicator.stores.local import LocalStore
-from tests.golden.make import source
+from tests.golden.make import new, push, source
 from tests.replicator.repository.rig import contents
 
 HERE = Path(__file__).parent
@@ -118,3 +122,25 @@ def test_the_second_reader_notices_a_changed_byte(golden, tmp_path, folder):
         capture_output=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode != 0
+
+
+def test_what_was_dropped_and_came_back_stands_for_both_readers(tmp_path):
+    hot, cold = new(tmp_path / "hot"), new(tmp_path / "cold")
+    for each in (hot, cold):
+        each.log("gpt").open(Open(term=1, writer="east"))
+    push(hot, tmp_path / "sources", (1, 1), 10)
+    newest = push(hot, tmp_path / "sources", (1, 2), 20)
+    assert copy(hot, cold, "gpt", newest, "west")
+    hot.log("gpt").append(lambda _: Drop(term=1, commits=(Id(term=1, height=2),), bytes_after=0.0, reason="test"))
+    assert copy(cold, hot, "gpt", cold.log("gpt").view().in_order()[0], "west")
+    view = hot.log("gpt").view()
+    assert (sorted(view.accepted), dict(view.dropped)) == ([CommitId(1, 1), CommitId(1, 2)], {})
+    packs, manifests = removable(view, [], 9e9)
+    for key in [pack_key(name) for name in packs] + [manifest_key(name) for name in manifests]:
+        hot.store.delete(key)
+    done = subprocess.run(
+        [sys.executable, str(HERE / "reader.py"), str(tmp_path / "hot"), "gpt", str(tmp_path / "second")],
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert done.stdout.strip() == "20"
+    assert contents(tmp_path / "second") == contents(source(tmp_path / "made", 20))

@@ -241,3 +241,20 @@ def test_what_an_open_made_void_before_the_first_compaction_was_let_go_of_too() 
     first = commit(1, 2).model_copy(update={"where": where(name="gone")})
     entries = [opened(1), commit(1, 1), first, seal(1), opened(2, t1=1), compact(2, 1, 1, name="gone")]
     assert voids(replay(entries)) == {3: "the open of term 2 does not cover it", 6: "gone was let go of before it"}
+
+
+def test_what_was_dropped_comes_back_by_naming_that_drop_and_with_bytes_of_its_own() -> None:
+    def back(again: int | None, name: str) -> Commit:
+        return commit(1, 1).model_copy(update={"where": where(name=name), "again": again})
+
+    gone = [opened(1), commit(1, 1), commit(1, 2).model_copy(update={"where": where(name="o")}), drop(1, (1, 1))]
+    assert set(voids(replay([*gone, back(None, "new")]))) == {5}
+    assert set(voids(replay([*gone, back(3, "new")]))) == {5}
+    assert voids(replay([*gone, back(4, "m")])) == {5: "m was let go of before it"}
+    view = replay([*gone, back(4, "new"), back(4, "twice")])
+    assert set(voids(view)) == {6}
+    assert (set(view.accepted), dict(view.dropped)) == (ids((1, 1), (1, 2)), {})
+    assert [(each.commit, each.bytes_after) for each in view.replaced] == [((1, 1), 50.0)]
+    again = replay([*gone, back(4, "new"), drop(1, (1, 1)), back(4, "late"), back(6, "right")])
+    assert set(voids(again)) == {7}
+    assert again.accepted[CommitId(1, 1)].where == where(name="right")

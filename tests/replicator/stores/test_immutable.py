@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
 from replicator.cli.main import app
-from replicator.errors import KeyExists, KeyMissing, LockRefused, StoreError
+from replicator.errors import KeyExists, KeyMissing, LockRefused, ObjectArchived, StoreError
 from replicator.log.entries import Drop
 from replicator.model import CommitId, Id
 from replicator.repository.packs import pack_key
@@ -298,3 +298,20 @@ def test_packs_go_into_the_storage_class_that_is_declared_and_nothing_else_does(
         "1": "STANDARD",
         "aa": "STANDARD_IA",
     }
+
+
+@pytest.mark.parametrize("server", ["moto"], indirect=True)
+def test_an_archived_object_is_told_as_that_with_the_command_that_brings_it_back(url, owner, tmp_path):
+    west = repository(open_store(url))
+    there = ship(push(1, 1), checkpoint(tmp_path / "step-1", 1, size=20_000), west)
+    bucket, pack = url.split("/")[2], pack_key(there.where.packs[0].digest)
+    name = f"some/prefix/{pack}"
+    owner.put_object(Bucket=bucket, Key=name, Body=west.store.get(pack), StorageClass="GLACIER")
+    with pytest.raises(ObjectArchived, match="is archived") as told:
+        open_store(url).get(pack)
+    assert "replicator thaw" in told.value.hint
+    result = CliRunner().invoke(app, ["thaw", "latest", "--repo", url, "--json"])
+    assert result.exception is None, result.exception
+    counts = json.loads(result.stdout)["objects"]
+    assert sum(counts.values()) == 2
+    assert "thawing" in counts or "thawed" in counts
