@@ -92,12 +92,13 @@ def _now(environment: str) -> Now:
     """What the project at hand says of the environment, if it has it."""
     from importlib.metadata import version
 
-    from drstack.assembly import project_root
+    from drstack.assembly import load, local_root, project_root
     from drstack.errors import EnvironmentUnknown
     from drstack.kit.check import Now, digest_of
     from drstack.kit.own import checkout
     from drstack.kit.write import LOCK
     from drstack.spec import find_environment
+    from drstack.spec.keys import keys_folder
 
     try:
         folder = project_root()
@@ -105,7 +106,9 @@ def _now(environment: str) -> Now:
     except EnvironmentUnknown:
         _say(f"no project with environment {environment} here: whether the kit is still what it says is not judged")
         return Now()
-    return Now(digest_of(file), digest_of((checkout() or folder) / LOCK), version("drstack"))
+    keys = keys_folder(load(environment), local_root(folder))
+    trust = digest_of(keys / "trust.json") if keys is not None else None
+    return Now(digest_of(file), digest_of((checkout() or folder) / LOCK), version("drstack"), trust)
 
 
 def _document(verdict: Verdict) -> dict[str, Any]:

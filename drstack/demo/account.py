@@ -179,7 +179,7 @@ def _protection(account: Account) -> dict[str, str]:
     rehearsed = account.rehearsed
     return {
         "encryption": f"{told.suite}, to {', '.join(told.encrypt_to)}, and to what each site has to read",
-        "signatures": f"{told.suite}: every record of a log, by a key that the term's assignment lists",
+        "signatures": f"{told.suite}: every record of a repository; commits by keys that their term's assignment lists",
         "rehearsed": f"{rehearsed.recipient} restored step {rehearsed.step} from its sheet of paper before the disaster",
     }
 

@@ -19,6 +19,8 @@ def failures(document: Mapping[str, Any]) -> list[str]:
             found.append(f"{name}: {why}")
 
     d = document
+    rehearsed = d.get("crypto", "none") == "none" or d["rehearsal"]
+    check("keys", rehearsed, "no recipient restored anything before the disaster: nobody knows that the keys work")
     check("promote", d["promoted"] and d["writer"] != d["lost_site"], f"{d['writer']} writes after the promotion")
     check("term", d["term"] > 1, f"the term is still {d['term']}")
     check("restore", d["resumed_step"] is not None, "the run did not resume")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from drstack.kit.manifest import Manifest
 
+TRUST = "keys/trust.json"
 MAX_AGE_S = 30 * 86400.0
 
 
@@ -30,6 +31,7 @@ class Now:
     environment: str | None = None
     lock: str | None = None
     drstack: str | None = None
+    trust: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,9 @@ def staleness(told: Manifest, now: Now, at: float, max_age_s: float) -> tuple[st
         reasons.append("requirements.lock changed since")
     if now.drstack is not None and now.drstack != told.drstack:
         reasons.append(f"it holds drstack {told.drstack}; {now.drstack} is installed here")
+    held = told.files.get(TRUST)
+    if now.trust is not None and (held is None or held.sha256 != now.trust):
+        reasons.append("the trust file changed since: keys were made, rotated or revoked")
     age_s = at - told.made_at
     if age_s > max_age_s:
         reasons.append(f"it is {age_s / 86400:.0f} days old, more than {max_age_s / 86400:.0f}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
+from replicator.codec.plain import encode
 from replicator.errors import BaseGone, DataCorrupt, HeightTaken, KeyAbsent, KeyLocked, NotOpen, Sealed
 from replicator.log.entries import Commit, Drop, Pin
 from replicator.log.naming import names
@@ -100,17 +101,18 @@ def _send(
     cipher = _cipher(source, target, old, salt + bytes(4))
     base = _base(target, view, cipher, old)
     known = {block.digest: (block, base[1].packs[block.pack]) for block in base[1].blocks} if base else {}
-    writer = PackWriter(target.store, cipher)
     reader = PackReader(source, old)
     placed: list[tuple[Block, PackRef | None]] = []
-    for block in old.blocks:
-        if block.digest in known:
-            placed.append(known[block.digest])
-            continue
-        placed.append((writer.add(block.digest, reader.block(block)), None))
-        if progress is not None:
-            progress(block.size_bytes)
-    packs = list(writer.finish())
+    with PackWriter(target.store, cipher) as writer:
+        for block in old.blocks:
+            if block.digest in known:
+                placed.append(known[block.digest])
+                continue
+            plain = reader.block(block)
+            placed.append((writer.add(block.digest, len(plain), *encode(plain)), None))
+            if progress is not None:
+                progress(block.size_bytes)
+        packs = list(writer.finish())
     index = {pack.digest: n for n, pack in enumerate(packs)}
     blocks: list[Block] = []
     for block, borrowed in placed:

@@ -59,21 +59,7 @@ class Service:
         """Until `stop` is set; then what can still be shipped is, for `drain_s` at most, if it `drains`."""
         ended = threading.Event()
         anchors = self._start_anchoring(ended)
-        threads = [threading.Thread(target=self._status_loop, args=(ended,), daemon=True)]
-        for workload in self._workloads:
-            workers = list(workload.shippers)
-            threads += [threading.Thread(target=w.run, args=(ended,), daemon=True) for w in workers]
-            if self._config.verify_own:
-                threads.append(threading.Thread(target=workload.keeping.run, args=(ended,), daemon=True))
-        threads += [
-            threading.Thread(target=watch.run, args=(ended,), daemon=True)
-            for watch in peer_watches(self._config, self._workloads, self._uplink, self._keys)
-        ]
-        if self._verifying is not None:
-            threads.append(threading.Thread(target=self._verifying.run, args=(ended,), daemon=True))
-        tiering = tiering_of(self._config, self._keys)
-        if tiering is not None:
-            threads.append(threading.Thread(target=tiering.run, args=(ended,), daemon=True))
+        threads = [threading.Thread(target=run, args=(ended,), daemon=True) for run in self._runners()]
         for thread in threads:
             thread.start()
         threads += anchors
@@ -91,6 +77,21 @@ class Service:
         for thread in threads:
             thread.join(timeout=max(0.0, ends - time.monotonic()))
         write_status(Path(self._config.status_file), self.status())
+
+    def _runners(self) -> list[Callable[[threading.Event], None]]:
+        """What goes on beside the looks, each in a thread of its own until its event is set."""
+        runners: list[Callable[[threading.Event], None]] = [self._status_loop]
+        for workload in self._workloads:
+            runners += [shipper.run for shipper in workload.shippers]
+            if self._config.verify_own:
+                runners.append(workload.keeping.run)
+        runners += [watch.run for watch in peer_watches(self._config, self._workloads, self._uplink, self._keys)]
+        if self._verifying is not None:
+            runners.append(self._verifying.run)
+        tiering = tiering_of(self._config, self._keys)
+        if tiering is not None:
+            runners.append(tiering.run)
+        return runners
 
     def _start_anchoring(self, ended: threading.Event) -> list[threading.Thread]:
         """Nothing is written before the anchors were asked, unless the witness is slow to answer."""

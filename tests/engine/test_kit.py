@@ -100,7 +100,7 @@ def project(tmp_path):
         made.close()
 
 
-def drstack(project, *arguments):
+def drstack(project, *arguments, code=0):
     """By an operator whose Python environment is not there any more when the disaster comes."""
     operator = project.folder.parent / "operator"
     environ = {**project.environ(), "VIRTUAL_ENV": str(operator)}
@@ -108,8 +108,8 @@ def drstack(project, *arguments):
         [operator / "bin" / "python", "-m", "drstack", *arguments], cwd=project.folder, env=environ,
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
-    assert done.returncode == 0, f"{arguments} exited {done.returncode}:\n{done.stdout}\n{done.stderr}"
-    return done.stdout
+    assert done.returncode == code, f"{arguments} exited {done.returncode}:\n{done.stdout}\n{done.stderr}"
+    return done.stdout if code == 0 else done.stderr
 
 
 def keys(project):
@@ -145,6 +145,11 @@ def test_a_standby_is_promoted_from_the_kit_alone(project, tmp_path):
     assert held == []
     assert told["keys"]["included"] is True
     assert (kit / "keys" / "trust.json").read_bytes() == (project.root / "keys" / "local" / "trust.json").read_bytes()
+
+    ring = keys(project)
+    ring.replace(ring.trust.model_copy(update={"repositories": ring.trust.repositories[::-1]}))
+    assert "the trust file changed since" in drstack(project, "kit", "--check", str(kit.parent), code=37)
+    ring.replace(ring.trust.model_copy(update={"repositories": ring.trust.repositories[::-1]}))
 
     for path in (*(kit / "engine").iterdir(), *(kit / "project" / "provider").iterdir()):
         path.chmod(0o644)  # an object store keeps no run bits

@@ -81,7 +81,7 @@ def plan_launch(
         env[ACKNOWLEDGED] = str(folder.spool / workload)
     if modules := [path for path in (job.program.env.get(_MODULES), inherited.get(_MODULES)) if path]:
         env[_MODULES] = os.pathsep.join(modules)
-    set_keys(env, folder)
+    set_keys(env, folder, job.program.env)
     env.pop("DRSTACK_RESUME_STEP", None)
     env.pop("PYTHONDONTWRITEBYTECODE", None)  # without bytecode, importing torch takes twice as long at every start
     if resume_step is not None:
@@ -89,8 +89,10 @@ def plan_launch(
     return Launch(argv, env)
 
 
-def set_keys(env: dict[str, str], folder: SiteFolder) -> None:
-    """A program of the site uses the site's keys, never those of whoever started it."""
+def set_keys(env: dict[str, str], folder: SiteFolder, declared: Mapping[str, str]) -> None:
+    """A program of the site uses the site's keys, never those of whoever started it; or what its job declares."""
+    if KEYS in declared:
+        return
     env.pop(KEYS, None)
     if folder.keys.is_dir():
         env[KEYS] = str(folder.keys)

@@ -53,7 +53,7 @@ def plan_replica(
         "CUDA_VISIBLE_DEVICES": "" if device is None else str(device),
         "DRSTACK_WORKLOAD": workload,
     }
-    set_keys(env, folder)
+    set_keys(env, folder, job.program.env)
     env.pop("PYTHONDONTWRITEBYTECODE", None)  # as for ranks: importing torch without bytecode takes twice as long
     return Launch((sys.executable, "-m", job.program.module, *given, *job.program.args), env)
 

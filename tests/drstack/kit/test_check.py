@@ -28,6 +28,7 @@ def test_a_whole_kit_of_today_is_neither_faulty_nor_stale(tmp_path):
         (Now("other", "def", "0.1.0"), MADE_AT, "the environment file of local changed since"),
         (Now("abc", "other", "0.1.0"), MADE_AT, "requirements.lock changed since"),
         (Now("abc", "def", "0.2.0"), MADE_AT, "it holds drstack 0.1.0; 0.2.0 is installed here"),
+        (Now(trust="abc"), MADE_AT, "the trust file changed since: keys were made, rotated or revoked"),
         (Now(), MADE_AT + 31 * DAY, "it is 31 days old, more than 30"),
         (SAME, MADE_AT - DAY, "in the future"),
     ],

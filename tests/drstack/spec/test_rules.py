@@ -1,6 +1,6 @@
 import pytest
 
-from tests.drstack.spec.declared import LOCAL, faults_of, with_line
+from tests.drstack.spec.declared import LOCAL, faults_of, parsed, with_line
 
 THIRD = "  north: {platform: local, slots: 1}"
 EAST = "  east: {platform: local}"
@@ -216,3 +216,28 @@ def test_a_slip_in_one_part_makes_no_second_fault_in_another():
 def test_a_slip_in_one_part_does_not_hide_a_contradiction_in_others():
     text = LOCAL.replace("active-passive", "actve") + "replication: {near: {east: east}}\n"
     assert list(faults_of(text)) == ["strategy", "replication.near.east"]
+
+
+@pytest.mark.parametrize(
+    ("told", "field", "got"),
+    [
+        ("encrypt_to: [recovery, keeper@east]", "replication.encrypt_to.1", "'keeper@east'"),
+        ("encrypt_to: [a, b], crypto: none", "replication.crypto", "none, with recipients in encrypt_to"),
+        ("crypto: drstack-hybrid-1", "replication.crypto", "drstack-hybrid-1, with nobody to encrypt to"),
+        ("encrypt_to: [a, a b]", "replication.encrypt_to.1", "'a b'"),
+        ("encrypt_to: [a, a]", "replication.encrypt_to", "only 'a'"),
+    ],
+)
+def test_who_may_decrypt_is_said_once_and_is_no_site(told, field, got):
+    [(named, fault)] = faults_of(f"{LOCAL}replication: {{{told}}}\n").items()
+    assert (named, fault.got) == (field, got)
+    assert fault.remedy
+    assert fault.line == 13
+
+
+def test_an_environment_is_encrypted_where_it_names_recipients():
+    assert not parsed().replication.encrypted
+    assert (
+        parsed(LOCAL + "replication: {encrypt_to: [recovery@acme, escrow]}\n").replication.suite == "drstack-hybrid-1"
+    )
+    assert parsed(LOCAL + "replication: {crypto: none}\n").replication.suite == "none"

@@ -71,9 +71,12 @@ def test_a_key_that_is_forgotten_signs_no_more_for_who_runs(tmp_path, keys):
 def test_programs_of_a_site_use_its_keys_and_never_those_of_who_started_them(tmp_path, keys):
     folder = SiteFolder(tmp_path / "west")
     env = {"DRSTACK_KEYS": "/of/the/operator"}
-    set_keys(env, folder)
+    set_keys(env, folder, {})
     assert env == {}
     assert site_keys(folder) is None
     place_keys(folder, keys.folder, "west")
-    set_keys(env, folder)
+    set_keys(env, folder, {})
     assert env == {"DRSTACK_KEYS": str(folder.keys)}
+    env = {"DRSTACK_KEYS": "/of/the/job"}
+    set_keys(env, folder, dict(env))
+    assert env == {"DRSTACK_KEYS": "/of/the/job"}
