@@ -69,6 +69,10 @@ def measure(given: argparse.Namespace, work: Path, programs: dict[str, Path]) ->
     facts = machine.facts(work, peers)
     missing = sorted(set(PEERS) - set(programs))
     facts.append(("load (1, 5, 15 min)", f"{before} at the beginning, {machine.load()} at the end"))
+    if os.getloadavg()[1] > (os.cpu_count() or 1):
+        facts.append(
+            ("noise", "OTHER WORK WAS RUNNING: times are long, and spread; ratios are of rounds that it met alike")
+        )
     if missing:
         facts.append(("not to be had here", ", ".join(missing)))
     return render(told, facts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from benchmarks import spread
@@ -40,6 +41,7 @@ def push_time(stage: Stage, base: Path, later: Path, *, title: str, only: tuple[
     stored: list[tuple[str, ...]] = []
     verdicts: list[Verdict] = []
     for case in cases(stage, base, later, only):
+        print(f"benchmarks: push: {case.name}", file=sys.stderr, flush=True)
         done = spread.rounds({keeper.name: _contestant(stage, keeper, held, case) for keeper in keepers}, stage.rounds)
         speeds.append((case.name, str(stage.rounds), share_of(case), *_speeds(done, keepers)))
         stored.append((case.name, *(mebibytes(spread.stored(done, keeper.name).median) for keeper in keepers)))
@@ -116,7 +118,7 @@ def _verdicts(done: list[Round], case: Case, title: str) -> list[Verdict]:
     return [
         Verdict(
             f"push, {case.name} ({title}): at least {TIMES:.0f} times as fast as restic", ratio(speed),
-            reached=speed.median >= TIMES,
+            reached=speed.median >= TIMES, why=case.hinders,
         ),
         Verdict(
             f"push, {case.name} ({title}): fewer bytes than restic", f"{mebibytes(ours)} beside {mebibytes(theirs)}",

@@ -70,7 +70,10 @@ def watch(
 
 
 def _told(document: Mapping[str, Any]) -> str:
-    """A line for each workload: what it is, where its newest checkpoint is, and what is wrong."""
+    """A line for each workload: what it is, where its newest checkpoint is, and what is wrong. Or for one commit."""
+    if "workloads" not in document:
+        step, commit = document["last_step"], document["last_commit"]
+        return f"{document['workload']}: {document['destination']} has step {step} ({commit})"
     lines: list[str] = []
     for name, each in document["workloads"].items():
         parts = [f"{name}: term {each['term']}"]
