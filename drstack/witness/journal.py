@@ -47,7 +47,7 @@ class Journal:
     def outcome(self, step: str) -> dict[str, Any] | None:
         """The first recorded outcome of a step: the one that stands."""
         for record in self.records():
-            if record.kind == "outcome" and record.body["step"] == step:
+            if record.kind == "outcome" and record.body.get("step") == step:
                 return dict(record.body)
         return None
 
@@ -55,7 +55,7 @@ class Journal:
         """Record a step's outcome unless one is recorded. Returns the one that stands."""
 
         def decide(records: tuple[Record, ...]) -> tuple[str, Mapping[str, Any]] | None:
-            if any(r.kind == "outcome" and r.body["step"] == step for r in records):
+            if any(r.kind == "outcome" and r.body.get("step") == step for r in records):
                 return None
             return "outcome", {"step": step, **body}
 

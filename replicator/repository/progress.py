@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from replicator.disk import is_full
 from replicator.model import PackRef
@@ -30,7 +30,7 @@ class _Line(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     digest: str
-    size_bytes: int
+    size_bytes: int = Field(ge=0)
     blocks: tuple[tuple[str, int, int, int, str], ...]
     """Id, size, offset in the pack, encoded size, coder."""
     key: tuple[str, str] | None = None

@@ -31,7 +31,7 @@ def test_checkpoints_arrive_in_their_order_whatever_clocks_say(tmp_path, cases, 
         site = Site(root).prepare(drop_grace_s=60.0)
         reader = Reader(site)
         site.start("-m", "tests.faults.skewed")
-        assert until(site.is_up, 60)
+        assert until(site.is_up, 240)
         with reader.reading():
             for step in range(10, 70, 10):
                 clock.write_text(str(dice.choice([0, 1, -1]) * dice.uniform(0, 30) * DAY))

@@ -36,7 +36,7 @@ def test_a_full_disk_of_source_and_spool_holds_up_neither_what_is_there_nor_what
         site.redirect("west", Destination(name="west", url=sky.url("west"), ceiling_bytes_per_s=1.5e6))
         reader = Reader(site)
         process = site.start()
-        assert until(site.is_up, 60)
+        assert until(site.is_up, 240)
         with reader.reading():
             write_tensors(disk / "ck" / "step-00000010" / "model.safetensors", 4 * MIB, seed=1)
             assert until(lambda: sky.counts().body_bytes > MIB, 60)
@@ -66,7 +66,7 @@ def test_a_checkpoint_that_finds_the_spool_full_is_shipped_when_there_is_room_al
     with small_disk(tmp_path / "spool", 3 * MIB) as disk:
         site = Site(tmp_path).prepare(spool=str(disk / "spool"))
         process = site.start()
-        assert until(site.is_up, 60)
+        assert until(site.is_up, 240)
         ballast = fill(disk)
         site.save(10)
         assert until(lambda: site.status()["trouble"], 30), "nobody says that the spool is full"
@@ -74,7 +74,7 @@ def test_a_checkpoint_that_finds_the_spool_full_is_shipped_when_there_is_room_al
         assert process.poll() is None
         site.kill()
         site.start()
-        assert until(site.is_up, 60)
+        assert until(site.is_up, 240)
         assert site.steps("east") == []
         ballast.unlink()
         assert arrived(site, 10), site.status()
@@ -139,7 +139,7 @@ def test_a_disk_full_of_what_was_delivered_and_pruned_is_freed_by_the_replicator
         site = Site(tmp_path).prepare()
         site.redirect("west", Destination(name="west", url=sky.url("west"), ceiling_bytes_per_s=2e6))
         site.start()
-        assert until(site.is_up, 60)
+        assert until(site.is_up, 240)
         write_tensors(disk / "ck" / "step-00000010" / "model.safetensors", 6 * MIB, seed=1)
         assert until(lambda: sky.counts().body_bytes > MIB, 60)
         shutil.rmtree(disk / "ck" / "step-00000010")

@@ -49,7 +49,7 @@ def kills(site, dice, seed):
             site.start()
             site.save(n * 10)
             of_this_term.append(n * 10)
-            assert dice.random() < 0.1 or until(site.is_up, 60)
+            assert dice.random() < 0.1 or until(site.is_up, 240)
             time.sleep(dice.uniform(0.0, 3.0))
             site.kill()
             if dice.random() < 0.25:

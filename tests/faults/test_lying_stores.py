@@ -52,7 +52,7 @@ def test_a_replicator_that_is_lied_to_loses_nothing_and_goes_on_when_the_lies_en
             site = Site(root, sky).prepare(drop_grace_s=0.0, workloads=(watched,))
             reader = Reader(site)
             site.start()
-            assert until(site.is_up, 60)
+            assert until(site.is_up, 240)
             for step in (10, 20):
                 site.save(step)
                 assert until(lambda step=step: all(step in site.steps(name) for name in NAMES), 60)

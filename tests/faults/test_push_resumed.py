@@ -5,6 +5,8 @@ What went over the wire is counted at the store's end of it, bodies that were cu
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from replicator.repository.verify import check_decoded
@@ -51,3 +53,4 @@ def test_a_push_killed_late_sends_a_twentieth_again_at_most(tmp_path, cases):
             assert again <= SHARE * SIZE, f"seed {seed}"
             there = site.here("west")
             assert check_decoded(there, there.log("gpt").view().in_order()[0]).ok
+        shutil.rmtree(root)

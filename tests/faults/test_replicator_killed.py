@@ -30,7 +30,7 @@ def test_killed_again_and_again_the_replicator_ships_every_checkpoint_exactly_on
             for n in range(1, KILLS + 1):
                 site.start()
                 site.save(n * 10)
-                assert dice.random() < 0.1 or until(site.is_up, 60)
+                assert dice.random() < 0.1 or until(site.is_up, 240)
                 time.sleep(dice.uniform(0.0, 0.7))
                 site.kill()
                 killed += 1

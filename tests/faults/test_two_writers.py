@@ -37,7 +37,7 @@ def test_a_writer_stopped_anywhere_and_sealed_commits_nothing_when_it_wakes(tmp_
             site = Site(root, sky).prepare()
             sky.weather(Weather(seed=seed, delayed=1.0, longest_s=0.3))
             process = site.start()
-            assert until(site.is_up, 60)
+            assert until(site.is_up, 240)
             site.save(10)
             assert until(lambda site=site: site.steps("west") == [10], 60)
             site.save(20)
@@ -78,7 +78,7 @@ def test_two_replicators_with_spools_of_their_own_give_one_name_to_one_checkpoin
             sky.weather(Weather(seed=seed, delayed=0.5, longest_s=0.2, lost=0.1))
             with reader.reading():
                 site.start()
-                assert until(site.is_up, 60)
+                assert until(site.is_up, 240)
                 twin.prepare(spool=str(root / "east" / "spool-of-twin"), status_file=str(root / "twin.json"))
                 twin.start()
                 for n in range(1, 5):
@@ -97,7 +97,7 @@ def test_two_replicators_with_spools_of_their_own_give_one_name_to_one_checkpoin
 def test_a_second_replicator_on_one_spool_is_refused_and_harms_nothing(tmp_path):
     site = Site(tmp_path).prepare()
     site.start()
-    assert until(site.is_up, 60)
+    assert until(site.is_up, 240)
     command = [sys.executable, "-m", "replicator", "run", "--config", str(site.settings)]
     second = subprocess.run(command, capture_output=True, text=True, timeout=60, env=credentials(), check=False)
     assert second.returncode != 0
@@ -107,7 +107,7 @@ def test_a_second_replicator_on_one_spool_is_refused_and_harms_nothing(tmp_path)
     assert until(lambda: all(site.steps(name) == [10] for name in NAMES), 60)
     site.kill()
     site.start()
-    assert until(site.is_up, 60), "a killed replicator holds its spool no longer"
+    assert until(site.is_up, 240), "a killed replicator holds its spool no longer"
     site.kill(signal.SIGTERM)
 
 

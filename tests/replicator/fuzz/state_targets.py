@@ -5,6 +5,7 @@ A file of our own may be cut by a power loss, or written by another version; a s
 
 from __future__ import annotations
 
+import atexit
 import functools
 import shutil
 import tempfile
@@ -87,6 +88,7 @@ class Single:
 def encrypted() -> tuple[Path, Keyring]:
     """The golden encrypted repository and all of its keys, readable as keys must be."""
     folder = Path(tempfile.mkdtemp(prefix="drstack-fuzz-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     shutil.copytree(GOLDEN / "encrypted", folder, dirs_exist_ok=True)
     for path in (folder / "keys").glob("*.key"):
         path.chmod(0o600)

@@ -141,3 +141,10 @@ def test_an_encrypted_push_goes_on_too_with_the_keys_of_the_packs_that_are_there
     assert check_decoded(reader, accepted).ok
     restore(reader, accepted, tmp_path / "b")
     assert contents(tmp_path / "b") == contents(tmp_path / "a")
+
+
+def test_notes_that_a_power_loss_damaged_are_none_and_end_nothing(tmp_path):
+    notes = tmp_path / "packs"
+    sound = b'{"digest":"ab","size_bytes":1,"blocks":[],"key":null}'
+    notes.write_bytes(b"\x00\xb6\xb4\n" + sound + b"\n" + sound.replace(b":1,", b":-1,") + b"\n")
+    assert [each.pack.size_bytes for each in KeptProgress(notes).packs] == [1]
