@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from benchmarks.stage import Stage
 
 SECTIONS = ("push", "push-medium", "push-large", "restore", "bytes", "memory", "training", "commands")
-BESIDE_TRAINING = Shape(layers=4, width=384, heads=6, batch=1, steps=252, every=12)
+BESIDE_TRAINING = Shape(layers=4, width=384, heads=6, batch=1, steps=250, every=12)
 OTHERS_TIMEOUT_S = 900.0
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from benchmarks.stage import Stage
 
 READS_ALL = "restic passes over files whose times are as they were; a push reads all (docs/performance.md)"
-STARTS = "starting Python and syncing the records take their time whatever the size; see larger checkpoints"
+STARTS = "starting Python and syncing the records take their time whatever the size"
 NO_DELTAS = "nearly every block of 4 MiB has a change, and there are no tensor deltas: all is compressed and sent"
 KINDS = ("tensors", "rows", "elements")
 
