@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger("replicator")
 _DEMANDED = ("stored", "decoded")
+_NAMING = ("log/", "parts/", "receipts/")
+"""Where keys name a workload next."""
 SWEEP_EVERY_S = 3600.0
 COMPACT_EVERY_S = 86400.0
 DECIDE_EVERY_S = 30.0
@@ -60,6 +62,8 @@ class Keeping:
     """By slot, the manifest that was read."""
     swept: int = 0
     """Objects that nobody could need any more, and that were removed."""
+    _named: set[str] = field(default_factory=set[str])
+    """Every workload that was ever seen in the repository."""
     _removed: set[str] = field(default_factory=set[str])
     _swept_at: float | None = None
     _compacted_at: float | None = None
@@ -161,13 +165,17 @@ class Keeping:
         self._swept_at = now
 
     def litter(self) -> Litter:
-        """What may go now. What is made or committed meanwhile is newer than the `open` that the logs were read to."""
+        """What may go now. What is made or committed meanwhile is newer than the `open` that the logs were read to.
+
+        A listing may lack a workload's log: its name is looked for wherever it stands, and its log is read by GET.
+        """
         store = self.repository.store
         objects = [each for kind in ("log", *LITTERED) for each in aged(store, kind)]
-        names = sorted({*self.repository.workloads(), self.workload})
+        keys = [*(each.key for each in objects), *store.list("log"), *store.list("receipts")]
+        self._named |= {self.workload, *(key.split("/")[1] for key in keys if key.startswith(_NAMING))}
         return litter(
             objects,
-            {name: self.repository.log(name).entries() for name in names},
+            {name: self.repository.log(name).entries() for name in sorted(self._named)},
             grace_s=self.grace_s,
             margin_s=self.margin_s,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -245,3 +246,26 @@ def test_a_log_that_cannot_be_read_keeps_everything(snapshots):
     with pytest.raises(RecordCorrupt):
         Keeping(Repository("west", room.store), "gpt", "west", 9, 0.0, 1.0, margin_s=0.0).sweep()
     assert room.store.objects == before
+
+
+class Forgets(TickingStore):
+    """Its listings of logs lack a workload's."""
+
+    def list(self, prefix):
+        return [key for key in super().list(prefix) if not key.startswith("log/other/")]
+
+    def aged(self, prefix):
+        return [each for each in super().aged(prefix) if not each.key.startswith("log/other/")]
+
+
+def test_a_listing_that_lacks_a_workloads_log_costs_that_workload_nothing(snapshots):
+    room = Room(snapshots)
+    other = Repository("west", room.store).log("other")
+    other.open(Open(term=1, writer="east"))
+    theirs = replace(room.next_push(), workload="other")
+    verify(Repository("west", room.store), "other", ship(theirs, snapshots[0], Repository("west", room.store)), "west")
+    room.promote()
+    room.ship(1)
+    room.sweep(Forgets(room.store.objects))
+    (accepted,) = other.view().in_order()
+    assert check_decoded(Repository("west", room.store), accepted).ok
