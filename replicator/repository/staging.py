@@ -129,7 +129,7 @@ def write_files(
         finally:
             stop.set()
             writes.shutdown(wait=False, cancel_futures=True)
-        wait(jobs)
+        wait([job for job in jobs if not job.cancelled()])  # for what was cancelled `wait` waits for ever
         failures = [error for job in jobs if not job.cancelled() and (error := job.exception()) is not None]
         for error in failures:
             if not isinstance(error, _Stopped):

@@ -170,22 +170,26 @@ class Reader:
                 self.wrong.append(f"the reader: {error!r}")
 
 
-def is_sound(site: Site, reader: Reader) -> list[str]:
-    """What is wrong at the end: torn, gone, or two contents under one name."""
+def is_sound(site: Site, reader: Reader, *, counters: int = 1) -> list[str]:
+    """What is wrong at the end: torn, gone, or two contents under one name.
+
+    Several who count in one term may give one name until the next promotion, which goes by who counted (docs/format.md):
+    with `counters` above 1 a name is one together with its counter.
+    """
     found = list(reader.wrong)
-    roots: dict[CommitId, set[str]] = {}
+    roots: dict[tuple[CommitId, str], set[str]] = {}
     for name in NAMES:
         there = site.here(name)
         accepted = there.log("gpt").view().accepted
         found += [f"{name}: {key} was committed and is gone" for key in reader.seen[name] if key not in accepted]
         for key, each in accepted.items():
-            roots.setdefault(key, set()).add(each.what.root)
+            roots.setdefault((key, str(each.what.counter) if counters > 1 else ""), set()).add(each.what.root)
             if not check_decoded(there, each).ok:
                 found.append(f"{name}: {key} does not decode")
         steps = [each.what.step for each in accepted.values()]
         if len(steps) > len(set(steps)):
             found.append(f"{name}: shipped twice: {steps}")
-    return found + [f"{key} names two checkpoints" for key, each in roots.items() if len(each) > 1]
+    return found + [f"{key} names two checkpoints" for (key, _), each in roots.items() if len(each) > 1]
 
 
 def until(condition, within_s: float) -> bool:

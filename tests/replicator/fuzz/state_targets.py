@@ -67,15 +67,15 @@ class Told(LocalStore):
 
 
 class Single:
-    """A store that has one object under whatever key is asked for first, and none after it."""
+    """A store that has one object under whatever key below `within` is asked for first, and none but that."""
 
     url = "fuzz:"
 
-    def __init__(self, body: bytes, listed: str = "") -> None:
-        self._body, self._listed, self._asked = body, listed, None
+    def __init__(self, body: bytes, listed: str = "", *, within: str = "") -> None:
+        self._body, self._listed, self._asked, self._within = body, listed, None, within
 
     def get(self, key: str) -> bytes:
-        if self._asked not in (None, key):
+        if self._asked not in (None, key) or not key.startswith(self._within):
             raise KeyMissing(key)
         self._asked = key
         return self._body
@@ -208,7 +208,8 @@ def seen(path: Path) -> None:
 
 
 def assignment(body: bytes, _: Path) -> None:
-    witness = Witness(Single(body), "env", clock=lambda: 0.0, token=lambda: "t")  # pyright: ignore[reportArgumentType]
+    store = Single(body, within="env/assignments/")
+    witness = Witness(store, "env", clock=lambda: 0.0, token=lambda: "t")  # pyright: ignore[reportArgumentType]
     for each in witness.assignments():
         for name in each.workloads:
             each.opening(name)

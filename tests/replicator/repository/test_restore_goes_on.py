@@ -16,6 +16,7 @@ from replicator.repository import staging
 from replicator.repository.ladder import Ladder
 from replicator.repository.restore import restore, restore_from
 from replicator.repository.ship import ship
+from replicator.repository.snapshot import take_snapshot
 from replicator.stores.cloud import memory_store
 from replicator.stores.faults import FaultyStore
 from replicator.stores.local import LocalStore
@@ -169,6 +170,30 @@ def test_a_store_that_truncates_or_changes_what_it_gives_is_never_believed(tmp_p
     with pytest.raises(DataCorrupt):
         restore(there, accepted, tmp_path / "b")
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_restore_of_many_files_that_fails_ends(tmp_path):
+    """More files than are written at once: those that never began are not waited for."""
+    source = tmp_path / "a"
+    source.mkdir()
+    for n in range(40):
+        (source / f"f{n:02d}").write_bytes(bytes([n]) * 100_000)
+    reads = Reads()
+    there = repository(FaultyStore(memory_store(), reads))
+    accepted = ship(push(1, 10), take_snapshot(source, sorted(path.name for path in source.iterdir())), there)
+    reads.damage = lambda body: body[:-1]
+    ended: list[BaseException] = []
+
+    def bring() -> None:
+        try:
+            restore(there, accepted, tmp_path / "b")
+        except DataCorrupt as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=bring, daemon=True)
+    thread.start()
+    thread.join(30)
+    assert ended
 
 
 SLOW = """
