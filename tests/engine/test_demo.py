@@ -15,6 +15,7 @@ import pytest
 
 from drstack.errors import EngineFailed
 from drstack.reconcile.engine import find_engine
+from tools.cases import at_length
 from tools.notrun import not_run
 from tools.servers import ServerUnavailable, caddy
 
@@ -60,7 +61,8 @@ def processes_of(directory: Path) -> list[str]:
 def test_a_demo_killed_at_any_moment_leaves_no_process_and_the_next_one_holds(tmp_path):
     directory = tmp_path / "demo"
     dice = random.Random(SEED)
-    for wait_s in (dice.uniform(1, 5), dice.uniform(8, 20), dice.uniform(25, 50)):
+    moments = [dice.uniform(1, 5), dice.uniform(8, 20), dice.uniform(25, 50)]
+    for wait_s in moments if at_length() else dice.sample(moments, 2):
         demo = subprocess.Popen(
             command(directory), cwd=ROOT, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
@@ -92,7 +94,12 @@ def test_a_demo_killed_at_any_moment_leaves_no_process_and_the_next_one_holds(tm
 def test_a_planted_fault_makes_the_demo_fail_and_is_named(tmp_path, fault):
     directory = tmp_path / "demo"
     done = subprocess.run(
-        command(directory, "--break", fault), cwd=ROOT, capture_output=True, text=True, timeout=400, check=False
+        command(directory, "--break", fault, "--kill-after-steps", "12"),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
     )
     assert done.returncode == 31, done.stderr[-3000:]
     assert f"error: {fault}: " in done.stderr

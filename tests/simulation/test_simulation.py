@@ -22,7 +22,7 @@ from tools.cases import at_length, only_seed
 if TYPE_CHECKING:
     from tools.cases import Cases
 
-ENOUGH = 2_000
+ENOUGH = 1_000
 SIGNS = {
     "receipts-only seal": "was acknowledged and",
     "list-then-put": "was acknowledged and",
@@ -41,7 +41,7 @@ SIGNS = {
 
 @pytest.mark.slow
 @pytest.mark.timeout(7200 if at_length() else 300)
-@pytest.mark.faults("simulation", 2_000, 50_000)
+@pytest.mark.faults("simulation", 1_000, 50_000)
 def test_the_protocol_keeps_its_promises_under_every_seed(cases: Cases) -> None:
     reached: set[str] = set()
     steps, began = 0, time.process_time()
