@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from tests.simulation.exhaustive import People
     from tools.cases import Cases
 
+pytestmark = pytest.mark.slow
+
 soak = pytest.mark.skipif(not at_length(), reason="takes minutes: DRSTACK_SOAK=1")
 CAST: dict[str, Callable[[ModelWorld], object]] = {
     "east": lambda world: writer(world, "east", commits=1, terms=1, order=tuple(reversed(world.repositories))),

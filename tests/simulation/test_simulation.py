@@ -1,5 +1,7 @@
 """The real log, seals and opens under seeded schedules: the protocol holds, and each planted bug is found.
 
+pytestmark = pytest.mark.slow
+
 DRSTACK_SEED=n runs that seed alone and prints its story; DRSTACK_SOAK=1 runs many more. The planted bugs of leases and
 roles, of which nothing is in the log, are found in test_leases.py and test_roles.py.
 """

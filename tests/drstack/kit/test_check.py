@@ -9,6 +9,8 @@ from drstack.kit import check, shelf
 from drstack.kit.check import Now
 from tests.drstack.kit.kits import MADE_AT, fill, make
 
+pytestmark = pytest.mark.slow
+
 SAME = Now("abc", "def", "0.1.0")
 DAY = 86400.0
 

@@ -13,6 +13,8 @@ import yaml
 from drstack.errors import KitNotMade
 from drstack.kit import closure, own, project, wheels
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[3]
 LOCK = closure.read_lock(ROOT / "requirements.lock")
 

@@ -25,6 +25,8 @@ from tests.replicator.repository.rig import Killed, push
 from tests.replicator.retention.logs import commit, opening
 from tests.replicator.retention.ticking import TickingStore
 
+pytestmark = pytest.mark.slow
+
 
 def seen(open_at: float, slot: int, **ages: float) -> list[Aged]:
     return [

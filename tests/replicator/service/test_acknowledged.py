@@ -27,6 +27,8 @@ from tests.replicator.repository.rig import checkpoint, push
 from tests.replicator.repository.rig import repository as memory_repository
 from tests.replicator.service.test_service import config, repository, running, save, steps, until
 
+pytestmark = pytest.mark.slow
+
 
 def opened(tmp_path, acknowledge=("west",)):
     for name in ("east", "west"):

@@ -21,6 +21,8 @@ from replicator.service.metrics import exposition
 from replicator.service.service import Service
 from tests.replicator.service.test_service import config, repository, running, save, steps, stores, until
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["stores"]
 
 

@@ -18,6 +18,8 @@ from replicator.service.verifying import Preempted
 from tests.replicator.crypto.rig import Family
 from tests.replicator.service.test_service import config, repository, running, save, steps, stores, until
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["stores"]
 OFTEN = Scrub(every_s=0.5)
 

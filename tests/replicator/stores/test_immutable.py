@@ -33,6 +33,8 @@ from replicator.stores.url import open_store
 from tests.replicator.repository.rig import checkpoint, contents, push, repository
 from tests.replicator.stores.s3_servers import ACCESS, REGION, SECRET, credentials, minio_server, moto
 
+pytestmark = pytest.mark.slow
+
 TRAINING = [
     "s3:PutObject", "s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket", "s3:ListBucketVersions", "s3:DeleteObject",
     "s3:DeleteObjectVersion", "s3:PutObjectRetention", "s3:GetObjectRetention", "s3:GetBucketObjectLockConfiguration",

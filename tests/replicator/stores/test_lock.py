@@ -34,6 +34,8 @@ from tests.replicator.retention.logs import commit, opening
 from tests.replicator.stores.processes import free_port
 from tests.replicator.stores.s3_servers import ACCESS, REGION, SECRET, credentials, minio_server, moto
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_lock_covers_every_pack_that_a_checkpoint_names_whichever_brought_it():
     view = replay([opening(), commit(1, packs=("aa", "bb")), commit(2, packs=("bb", "cc"), base=1)])
