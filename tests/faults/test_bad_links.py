@@ -24,7 +24,7 @@ AGAIN = 0.15
 """Of the checkpoint, what may be sent again: the packs that were on their way, in each of a client's own tries."""
 
 
-@pytest.mark.faults("links", 1, 40)
+@pytest.mark.faults("links", 2, 40)
 def test_a_push_goes_on_where_it_was_when_the_link_is_well_again(tmp_path, cases):
     with toxiproxy_server(tmp_path) as toxics:
         for seed in cases.seeds():

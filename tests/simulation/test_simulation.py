@@ -1,7 +1,5 @@
 """The real log, seals and opens under seeded schedules: the protocol holds, and each planted bug is found.
 
-pytestmark = pytest.mark.slow
-
 DRSTACK_SEED=n runs that seed alone and prints its story; DRSTACK_SOAK=1 runs many more. The planted bugs of leases and
 roles, of which nothing is in the log, are found in test_leases.py and test_roles.py.
 """
@@ -24,7 +22,8 @@ from tools.cases import at_length, only_seed
 if TYPE_CHECKING:
     from tools.cases import Cases
 
-ENOUGH = 1_000
+pytestmark = pytest.mark.slow
+ENOUGH = 2_000
 SIGNS = {
     "receipts-only seal": "was acknowledged and",
     "list-then-put": "was acknowledged and",
@@ -43,7 +42,7 @@ SIGNS = {
 
 @pytest.mark.slow
 @pytest.mark.timeout(7200 if at_length() else 300)
-@pytest.mark.faults("simulation", 1_000, 50_000)
+@pytest.mark.faults("simulation", 2_000, 50_000)
 def test_the_protocol_keeps_its_promises_under_every_seed(cases: Cases) -> None:
     reached: set[str] = set()
     steps, began = 0, time.process_time()
