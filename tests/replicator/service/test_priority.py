@@ -21,7 +21,8 @@ thread = threading.Thread(target=lambda: seen.append(os.sched_getscheduler(0)))
 thread.start(); thread.join()
 print(seen == [os.SCHED_IDLE], os.sched_getscheduler(0) == os.SCHED_IDLE)
 print(os.popen(f"ionice -p {os.getpid()}").read().strip())
-print(open("/proc/self/autogroup").read().split()[-1] if os.path.exists("/proc/self/autogroup") else "none")
+groups = open("/proc/self/autogroup").read().split() if os.path.exists("/proc/self/autogroup") else []
+print(groups[-1] if groups else "none")
 """
 
 
@@ -45,9 +46,9 @@ def test_threads_that_begin_afterwards_are_idle_too():
 
 
 def test_only_a_session_of_its_own_gives_way_as_a_whole():
-    if not os.path.exists("/proc/self/autogroup"):  # noqa: PTH110
-        pytest.skip("the kernel has no groups of sessions")
     shared, own = lines(session=False)[-1], lines(session=True)[-1]
+    if own == "none":
+        pytest.skip("the kernel shares out by no groups of sessions, or not here")
     assert own == "19"
     assert shared != "19"
 
