@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := setup
 .NOTPARALLEL:
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help setup engine servers sdk demo bench lint quick test soak check lock clean
+.PHONY: help setup engine servers sdk demo bench lint style types quick test soak check lock clean
 
 new_enough := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 pythons := python3 python3.14 python3.13 python3.12 python3.11
@@ -36,14 +36,22 @@ bench: setup ## measures beside restic and others into benchmarks/REPORT.md; ARG
 	@case "$(ARGS)" in *--quick*) ;; *) $(PYTHON) -m tools.peers || echo "make: going on without what is missing" >&2 ;; esac
 	@$(venv)/python -m benchmarks $(ARGS)
 
-lint: setup
+lint: style types
+
+style: setup
 	$(venv)/ruff check
 	$(venv)/ruff format --check
+
+types: setup
 	$(venv)/basedpyright
 	$(venv)/lint-imports
 
-quick: lint ## linters, and the tests that need neither engine nor servers
-	$(pytest) -m "not engine and not server and not slow" $(ARGS)
+# Types are judged beside the tests, which wait more than they work. What that says is printed after them; either fails.
+beside_types = $(MAKE) --no-print-directory types > .drstack/types.log 2>&1 & types=$$!; $(1); tests=$$?; \
+	wait $$types; types=$$?; cat .drstack/types.log; exit $$((tests ? tests : types))
+
+quick: style ## linters, and the tests that need neither engine nor servers
+	@$(call beside_types,$(pytest) -m "not engine and not server and not slow" $(ARGS))
 
 test: setup ## all tests; what cannot be had is listed as NOT RUN
 	@$(PYTHON) -m tools.engine || echo "make: going on; tests of the engine will be NOT RUN" >&2
@@ -53,7 +61,8 @@ test: setup ## all tests; what cannot be had is listed as NOT RUN
 soak: setup ## the fault cases of which CI runs a share: ARGS="--faults kills,lies", ARGS=--go-on; docs/faults.md
 	DRSTACK_SOAK=1 $(pytest) -m "faults or soak" $(ARGS)
 
-check: lint test ## what CI runs
+check: style ## what CI runs: linters and all tests
+	@$(call beside_types,$(MAKE) --no-print-directory test)
 
 lock: ## compiles requirements.lock anew; ARGS=--upgrade raises versions
 	@$(PYTHON) -m tools.setup.lock $(ARGS)

@@ -185,13 +185,14 @@ class _Writer:
 
     def _kept(self, descriptor: int) -> int:
         """How many blocks from the beginning are there already; the file is cut behind them."""
-        blocks = self._ladder.manifest.blocks
+        manifest = self._ladder.manifest
+        blocks = manifest.blocks
         at = 0
         count = 0
         os.lseek(descriptor, 0, os.SEEK_SET)
         for index in self._file.blocks if os.fstat(descriptor).st_size else ():
             there = _read(descriptor, blocks[index].size_bytes)
-            if blake3(there).hexdigest() != blocks[index].digest:
+            if manifest.block_name(blake3(there).hexdigest()) != blocks[index].digest:
                 break
             self._whole.update(there)
             self._tell(len(there))

@@ -20,6 +20,7 @@ from replicator.repository.snapshot import take_snapshot
 from replicator.stores.cloud import memory_store
 from replicator.stores.faults import FaultyStore
 from replicator.stores.local import LocalStore
+from tests.replicator.crypto.rig import Family
 from tests.replicator.repository.rig import checkpoint, contents, cut_every, push, repository
 
 
@@ -59,7 +60,16 @@ def shipped(tmp_path):
     return reads, there, ship(push(1, 10), checkpoint(tmp_path / "a", 10, size=2_000_000), there)
 
 
-def test_what_was_fetched_before_the_store_went_away_is_not_fetched_again(tmp_path, shipped):
+@pytest.fixture
+def shipped_encrypted(tmp_path_factory, tmp_path):
+    reads, family = Reads(), Family(tmp_path_factory.mktemp("family"))
+    accepted = ship(push(1, 10), checkpoint(tmp_path / "a", 10, size=2_000_000), family.all())
+    return reads, family.hand("operator", store=FaultyStore(family.store, reads)), accepted
+
+
+@pytest.mark.parametrize("which", ["shipped", "shipped_encrypted"])
+def test_what_was_fetched_before_the_store_went_away_is_not_fetched_again(tmp_path, request, which):
+    shipped = request.getfixturevalue(which)
     reads, there, accepted = shipped
     reads.left = 8
     with pytest.raises(StoreUnavailable):
