@@ -58,7 +58,8 @@ def repair(
     }
     gone = _missing(repository, others, anchored, back)
     document: dict[str, object] = {
-        "examined": done.examined, "repaired": done.repaired, "left": done.left, "whole": done.whole,
+        "examined": done.examined, "repaired": done.repaired, "renewed": done.renewed, "left": done.left,
+        "lost": done.lost, "whole": done.whole,
         "log": {name: {"slots": each.slots, "receipts": each.receipts} for name, each in logs.items()},
         "rolled_back": back, "plan": plan,
         "missing": {
@@ -69,8 +70,10 @@ def repair(
         f"log of {name}: slots {each.slots}, {len(each.receipts)} receipts put back" for name, each in logs.items()
     ]
     lines += [f"{key}: {how}" for key, how in done.repaired.items()]
+    lines += [f"{name}: {how}" for name, how in done.renewed.items()]
     lines += [f"{each}: read back, every digest matched" for each in done.whole]
     lines += [f"{'damaged' if plan else 'NOT repaired'}: {why}" for why in done.left.values()]
+    lines += [f"NOT whole: {name}: {why}" for name, why in done.lost.items()]
     lines += [f"log of {name}: still rolled back: {why}" for name, why in back.items()]
     lines += [f"  missing of {name}: {line}" for name, lost in gone.items() for line in told(lost)]
     say(document, "\n".join(lines) or f"{done.examined} objects, nothing to repair", as_json=json)
@@ -78,8 +81,11 @@ def repair(
         memory.remember(repository, name)
     if back:
         raise RolledBack(f"{repository.store.url}: log of {', '.join(back)} still is rolled back")
-    if done.left and not plan:
-        raise NotRepaired(f"{repository.store.url}: {len(done.left)} objects could not be put back")
+    if (done.left or done.lost) and not plan:
+        raise NotRepaired(
+            f"{repository.store.url}: {len(done.left)} objects could not be put back, {len(done.lost)} checkpoints not be "
+            "stored anew"
+        )
 
 
 def _missing(

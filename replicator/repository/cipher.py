@@ -8,13 +8,15 @@ from replicator.errors import RecordCorrupt
 from replicator.repository.packs import put_content
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from replicator.model import PackRef
     from replicator.repository.manifest import Block, Encryption, Manifest, PackKey
     from replicator.stores.store import ObjectStore
 
 MAGIC = b"DRPACK1\n"
+_MOST_RANKS = 64
+"""Of packs that are gone with their first bytes, these ranks are tried."""
 
 
 class PushCipher(Protocol):
@@ -88,6 +90,14 @@ class Cipher(Protocol):
         """DataCorrupt, KeyAbsent."""
         ...
 
+    def block_again(self, manifest: Manifest, block: Block, encoded: bytes) -> bytes:
+        """What is stored of a block, as it was when it was sent. DataCorrupt, KeyAbsent."""
+        ...
+
+    def heads_again(self, manifest: Manifest, pack: int) -> Iterator[bytes]:
+        """How the manifest's pack of that index may begin. DataCorrupt."""
+        ...
+
     def for_peers(self, encoded: bytes, context: str) -> str | None:
         """A manifest for the other ranks' eyes, to be committed by one that sees them all; None if they can read it."""
         ...
@@ -159,6 +169,16 @@ class PlainCipher:
     def open_block(self, manifest: Manifest, block: Block, stored: bytes) -> bytes:
         del manifest, block
         return stored
+
+    def block_again(self, manifest: Manifest, block: Block, encoded: bytes) -> bytes:
+        del manifest, block
+        return encoded
+
+    def heads_again(self, manifest: Manifest, pack: int) -> Iterator[bytes]:
+        """As a rank of that push writes them; another push's pack has another salt."""
+        del pack
+        for rank in range(_MOST_RANKS):
+            yield MAGIC + bytes.fromhex(manifest.push) + rank.to_bytes(4, "big")
 
     def for_peers(self, encoded: bytes, context: str) -> None:
         del encoded, context

@@ -20,7 +20,7 @@ from replicator.repository.manifest import Encryption, PackKey, keyed_name
 from replicator.repository.packs import put_new
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from replicator.crypto.keyring import Keyring
     from replicator.model import PackRef
@@ -140,16 +140,27 @@ class Encrypted:
             raise DataCorrupt(f"{where}: {error}") from error
 
     def open_block(self, manifest: Manifest, block: Block, stored: bytes) -> bytes:
-        told = manifest.encryption
-        if told is None:
-            raise DataCorrupt("its manifest says nothing of its key")
-        pack = told.packs[block.pack]
-        key = vault.pack_key(self._suite, self.secret(pack.key), bytes.fromhex(pack.salt))
-        context = vault.block_context(self._bound(told.workload), block.digest, block.coder, block.size_bytes)
+        key, context = self._key_and_context(manifest, block)
         try:
             return self._suite.decrypt(key, block.offset, stored, context)
         except Refused as error:
             raise DataCorrupt(str(error)) from error
+
+    def block_again(self, manifest: Manifest, block: Block, encoded: bytes) -> bytes:
+        """Under the very key and nonce that it had: to be shown to nobody unless the digest says that it is what was sent."""
+        key, context = self._key_and_context(manifest, block)
+        return self._suite.encrypt(key, block.offset, encoded, context)
+
+    def heads_again(self, manifest: Manifest, pack: int) -> Iterator[bytes]:
+        told = _told(manifest)
+        key = told.packs[pack]
+        yield vault.header(vault.PACK_MAGIC, self._bound(told.workload), key.key, bytes.fromhex(key.salt))
+
+    def _key_and_context(self, manifest: Manifest, block: Block) -> tuple[bytes, bytes]:
+        told = _told(manifest)
+        pack = told.packs[block.pack]
+        key = vault.pack_key(self._suite, self.secret(pack.key), bytes.fromhex(pack.salt))
+        return key, vault.block_context(self._bound(told.workload), block.digest, block.coder, block.size_bytes)
 
     def for_peers(self, encoded: bytes, context: str) -> str:
         seed = self._ring.seed(self._ring.signer(("writer",), "a part").name)
@@ -211,6 +222,12 @@ class Encrypted:
 
     def _bound(self, workload: str) -> vault.Bound:
         return vault.Bound(self._suite, self._ring.trust.scope, workload)
+
+
+def _told(manifest: Manifest) -> Encryption:
+    if manifest.encryption is None:
+        raise DataCorrupt("its manifest says nothing of its key")
+    return manifest.encryption
 
 
 def wrap_to(store: ObjectStore, ring: Keyring, suite: str, key: vault.PushKey, recipient: str) -> bool:

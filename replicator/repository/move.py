@@ -53,7 +53,7 @@ def copy(
         raise NotOpen(f"{target.store.url}: {workload} takes no commit now")
     there = view.accepted.get(accepted.what.id())
     if there is None:
-        where = _send(source, target, view, accepted, progress)
+        where = send_copy(source, target, view, accepted, progress)
         term = view.term
         log.append(lambda now: _decide(now, accepted, where, term))
         there = log.view().accepted[accepted.what.id()]
@@ -85,21 +85,26 @@ def _decide(view: LogView, accepted: Accepted, where: Where, term: int) -> Commi
     )
 
 
-def _send(
+def send_copy(
     source: Repository,
     target: Repository,
     view: LogView,
     accepted: Accepted,
-    progress: Callable[[int], None] | None,
+    progress: Callable[[int], None] | None = None,
+    *,
+    lean: bool = True,
 ) -> Where:
-    """Packs and manifest in the target; blocks that its newest checkpoint has are named, not sent."""
+    """Packs and manifest in the target; with `lean`, blocks that its newest checkpoint has are named, not sent.
+
+    `accepted` is as `source` has it. DataCorrupt, KeyAbsent, StoreUnavailable.
+    """
     old = source.manifest(accepted.where.manifest)
     if manifests.root_of(old) != accepted.what.root:
         raise DataCorrupt(f"the manifest of {accepted.what.id()} lists other files than its commit")
     require_beside(old, accepted)
     salt = secrets.token_bytes(16)
     cipher = _cipher(source, target, old, salt + bytes(4))
-    base = _base(target, view, cipher, old)
+    base = _base(target, view, cipher, old) if lean else None
     known = {block.digest: (block, base[1].packs[block.pack]) for block in base[1].blocks} if base else {}
     reader = PackReader(source, old)
     placed: list[tuple[Block, PackRef | None]] = []

@@ -3,7 +3,9 @@
 Packs and manifests are named by their content, so that a damaged one may be removed and created anew under its key: no
 reader can ever see two right values there, only a wrong one, none, and the right one, and it checks what it reads. It is
 removed only with the right bytes in hand and after it read wrong twice (docs/operations/repair.md says why that is safe).
-What no peer has byte for byte is made again out of the plaintext that peers have, and counts only if its digest is right.
+What no peer has byte for byte is made again out of the plaintext that peers have, and counts only if its digest is right
+(encrypted: under the key and nonces that it had, which only then are used for what they were used for). A checkpoint that
+still does not read back is stored anew from a peer that has it whole: *what* stays as its writer signed it.
 """
 
 from __future__ import annotations
@@ -15,16 +17,16 @@ from replicator.codec.plain import encode
 from replicator.errors import DataCorrupt, KeyMissing, ReplicatorError, StoreError
 from replicator.log.claim import claim
 from replicator.log.records import digest
-from replicator.repository.cipher import MAGIC
 from replicator.repository.ladder import Ladder
 from replicator.repository.mirror import PutBack, put_back_log, put_back_receipts
 from replicator.repository.packs import manifest_key, pack_key
 from replicator.repository.reading import open_block
+from replicator.repository.renew import renew
 from replicator.repository.scrub import fault, needed
 from replicator.repository.verify import verify
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from replicator.log.replay import Accepted
     from replicator.repository.heads import Head
@@ -32,9 +34,8 @@ if TYPE_CHECKING:
     from replicator.repository.manifest import Block, Manifest
     from replicator.repository.repository import Repository
 
-HEAD_BYTES = len(MAGIC) + 16 + 4
-_MOST_RANKS = 64
-"""Of packs that are gone with their first bytes, these ranks are tried."""
+GRACE_S = 86400.0
+"""How long the bytes of an encoding that was given up stay: longer than the longest restore."""
 
 Needed = dict[str, tuple[str, "list[tuple[str, Accepted]]"]]
 
@@ -45,7 +46,11 @@ class Repaired:
 
     examined: int = 0
     repaired: dict[str, str] = field(default_factory=dict[str, str])
+    renewed: dict[str, str] = field(default_factory=dict[str, str])
+    """By `WORKLOAD TERM.HEIGHT` what was stored anew, and from where."""
     left: dict[str, str] = field(default_factory=dict[str, str])
+    lost: dict[str, str] = field(default_factory=dict[str, str])
+    """By `WORKLOAD TERM.HEIGHT` why what does not read back could not be stored anew."""
     whole: list[str] = field(default_factory=list[str])
     """Commits that needed what was repaired and were read back well."""
     log: dict[str, PutBack] = field(default_factory=dict[str, PutBack])
@@ -121,15 +126,56 @@ def repair(
             done.repaired[key] = how
         except (DataCorrupt, StoreError) as error:
             done.left[key] = str(error)
-    for workload, accepted in _touched(objects, done):
+    unwell: list[tuple[str, Accepted]] = []
+    for workload, accepted in _to_read_back(repository, objects, done):
         if all(verdict.ok for verdict in verify(repository, workload, accepted, verifier, repaired=True)):
-            done.whole.append(f"{workload} {accepted.what.id()}")
+            done.whole.append(_named(workload, accepted))
+        else:
+            unwell.append((workload, accepted))
+    for workload, accepted in unwell:
+        _renew(repository, peers, workload, accepted, verifier, done)
+    still = needed(repository) if done.renewed else objects
+    done.left = {key: why for key, why in done.left.items() if key in still}
     return done
 
 
-def _touched(objects: Needed, done: Repaired) -> list[tuple[str, Accepted]]:
-    found = {(workload, accepted.slot): accepted for key in done.repaired for workload, accepted in objects[key][1]}
+def _named(workload: str, accepted: Accepted) -> str:
+    return f"{workload} {accepted.what.id()}"
+
+
+def _to_read_back(repository: Repository, objects: Needed, done: Repaired) -> list[tuple[str, Accepted]]:
+    """Checkpoints that need what was damaged, or of which a verifier said that they are."""
+    touched = {*done.repaired, *done.left}
+    found = {
+        (workload, accepted.slot): accepted
+        for key, (_, needers) in objects.items()
+        for workload, accepted in needers
+        if key in touched or repository.receipts.damaged(workload, accepted.slot)
+    }
     return [(workload, accepted) for (workload, _), accepted in sorted(found.items(), key=lambda item: item[0])]
+
+
+def _renew(
+    repository: Repository,
+    peers: Sequence[Repository],
+    workload: str,
+    accepted: Accepted,
+    verifier: str,
+    done: Repaired,
+) -> None:
+    """Store the checkpoint anew from the first peer that has it whole; why not, if none has or it may not be."""
+    name, trouble = _named(workload, accepted), list[str]()
+    for peer in peers:
+        try:
+            renew(repository, peer, workload, accepted, grace_s=GRACE_S)
+        except ReplicatorError as error:
+            trouble.append(f"{peer.store.url}: {error}")
+            continue
+        done.renewed[name] = f"stored anew from {peer.store.url}"
+        if all(verdict.ok for verdict in verify(repository, workload, accepted, verifier, repaired=True)):
+            done.whole.append(name)
+        return
+    done.lost[name] = "; ".join(trouble) or "no peer was given"
 
 
 def _sizes(accepted: Accepted) -> dict[str, int]:
@@ -172,8 +218,6 @@ def _made_again(
     repository: Repository, peers: Sequence[Repository], workload: str, accepted: Accepted, name: str
 ) -> bytes:
     """The pack out of what is still right of it and of its blocks' plaintexts at peers. DataCorrupt."""
-    if accepted.where.keys:
-        raise DataCorrupt(f"pack {name}: encrypted packs are copied, never made again")
     manifest = repository.manifest(accepted.where.manifest)
     index = next(n for n, pack in enumerate(manifest.packs) if pack.digest == name)
     size = manifest.packs[index].size_bytes
@@ -190,22 +234,17 @@ def _made_again(
         ):
             continue
         plain = _plain(ladder, places, block)
-        coder, stored = encode(plain)
+        coder, encoded = encode(plain)
+        stored = repository.cipher.block_again(manifest, block, encoded)
         if coder != block.coder or len(stored) != block.stored_bytes:
             raise DataCorrupt(f"pack {name}: a block is encoded otherwise now than it was")
         body[block.offset : block.offset + block.stored_bytes] = stored
-    for head in _heads(bytes(body[:HEAD_BYTES]), manifest.push):
-        body[:HEAD_BYTES] = head
+    begins = min(block.offset for block in manifest.blocks if block.pack == index)
+    for head in (bytes(body[:begins]), *repository.cipher.heads_again(manifest, index)):
+        body[: len(head)] = head
         if digest(bytes(body)) == name:
             return bytes(body)
     raise DataCorrupt(f"pack {name}: made again it has another digest; it held more than {accepted.what.id()} names")
-
-
-def _heads(there: bytes, push: str) -> Iterator[bytes]:
-    """How the pack may begin: as it does, or as a rank of that push writes it."""
-    yield there
-    for rank in range(_MOST_RANKS):
-        yield MAGIC + bytes.fromhex(push) + rank.to_bytes(4, "big")
 
 
 def _is_right(repository: Repository, manifest: Manifest, block: Block, stored: bytes) -> bool:

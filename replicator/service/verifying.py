@@ -284,14 +284,14 @@ class Verifying:
             self.repository, self.peers, self.verifier, suspected=self._place.damaged, progress=self._advance(None)
         )
         self._repair_at, self._damage_handled = time.monotonic(), seen
-        self.repaired += len(done.repaired)
-        self.left = done.left
+        self.repaired += len(done.repaired) + len(done.renewed)
+        self.left = {**done.left, **done.lost}
         well = {key: why for key, why in self._place.damaged.items() if key in done.left}
         self._place = self._place.model_copy(update={"damaged": well})
         save(self.folder / "scrub.json", self._place)
-        for key, how in done.repaired.items():
+        for key, how in {**done.repaired, **done.renewed}.items():
             _log.warning("repaired", repository=self.repository.name, object=key, how=how)
-        for key, why in done.left.items():
+        for key, why in self.left.items():
             _log.error("not repaired", repository=self.repository.name, object=key, why=why)
 
     def _yields(self) -> bool:

@@ -9,7 +9,7 @@ import random
 import pytest
 
 from replicator.errors import DataCorrupt, KeyMissing, NothingToRestore, RolledBack
-from replicator.log.entries import Drop
+from replicator.log.entries import Drop, Open
 from replicator.log.records import encode
 from replicator.model import Id
 from replicator.repository.heads import Head, head_of, require_whole, rolled_back
@@ -24,6 +24,7 @@ from replicator.repository.ship import ship
 from replicator.repository.verify import check_decoded, verify
 from replicator.stores.cloud import memory_store
 from replicator.stores.faults import FaultyStore
+from tests.replicator.crypto.rig import Family
 from tests.replicator.repository.rig import checkpoint, contents, cut_every, push, repository
 from tools.cases import chosen
 
@@ -51,6 +52,11 @@ def copy(there, name="mirror"):
 def filled(tmp_path, *names, salts=None, count=3):
     """Repositories with the same three checkpoints, the later ones leaning on the first."""
     made = [repository(memory_store(), name=name) for name in names]
+    fill(tmp_path, made, salts=salts, count=count)
+    return made
+
+
+def fill(tmp_path, made, *, salts=None, count=3):
     for n in range(1, count + 1):
         folder = tmp_path / f"ck-{n}"
         if not folder.exists():
@@ -63,6 +69,25 @@ def filled(tmp_path, *names, salts=None, count=3):
         for k, there in enumerate(made):
             salt = bytes([n, k if salts else 0]) * 8
             ship(push(n, n, attempt=f"a{n}", salt=salt), snapshot, there)
+
+
+def filled_apart(tmp_path, *names):
+    """The same, packed and named by each in its own way."""
+    return filled(tmp_path, *names, salts=True)
+
+
+def filled_encrypted(tmp_path, *names):
+    """The same, encrypted: each push to each repository has a key of its own."""
+    family = Family(tmp_path / "family")
+    stores = [family.store, *(memory_store() for _ in names[1:])]
+    made = []
+    for store in stores:
+        if store is not family.store:
+            family.add(store)
+        made.append(family.all(store))
+        if made[-1].log("gpt").view().term == 0:
+            made[-1].log("gpt").open(Open(term=1, writer="east"))
+    fill(tmp_path, made)
     return made
 
 
@@ -88,14 +113,15 @@ def everything(there):
 def test_of_five_percent_damage_all_is_found_and_all_that_a_peer_has_is_repaired(tmp_path, seed, cases):
     cases.one(seed)
     dice = random.Random(seed)
-    here, peer = filled(tmp_path, "here", "peer")
-    right = everything(here)
+    here, peer = (filled, filled_apart, filled_encrypted)[seed % 3](tmp_path, "here", "peer")
+    right, theirs = everything(here), sorted(everything(peer))
     hit = sorted(key for key in right if dice.random() < 0.05) or [dice.choice(sorted(right))]
-    lost = {key for key in hit if dice.random() < 0.3}
+    lost = [key for key in (hit if theirs == sorted(right) else theirs[: len(hit)]) if dice.random() < 0.3]
     for key in hit:
         flip(here.store, key, dice)
     for key in lost:
         flip(peer.store, key, dice)
+    has = {a.what.id() for a in peer.log("gpt").view().in_order() if check_decoded(peer, a).ok}
     objects, bad, examined = find_damage(here, full=True)
     assert set(bad) == set(hit), f"seed {seed}"
     assert examined == len(objects) == len(right)
@@ -107,11 +133,10 @@ def test_of_five_percent_damage_all_is_found_and_all_that_a_peer_has_is_repaired
             break
     assert set(place.damaged) == set(hit), f"seed {seed}"
     done = repair(here, [peer], "operator", full=True)
-    assert set(done.repaired) | set(done.left) == set(hit)
-    assert set(done.left) <= lost
-    for key, body in right.items():
-        if key not in done.left:
-            assert here.store.get(key) == body, f"seed {seed}: {key}"
+    assert set(done.repaired) | set(done.left) <= set(hit)
+    assert {*done.repaired, *done.left} | (set(hit) - set(needed(here))) == set(hit), "renewed, or needed no more"
+    for key in {*right} - ({*hit} - {*done.repaired}):
+        assert here.store.get(key) == right[key], f"seed {seed}: {key}"
     for accepted in here.log("gpt").view().in_order():
         target = tmp_path / "out" / str(accepted.what.id())
         hurt = any(key in done.left for key in _keys(here, accepted))
@@ -120,6 +145,8 @@ def test_of_five_percent_damage_all_is_found_and_all_that_a_peer_has_is_repaired
             restore(here, accepted, target)
         except DataCorrupt:
             assert hurt
+            assert f"gpt {accepted.what.id()}" in done.lost
+            assert accepted.what.id() not in has, f"seed {seed}: the peer has it"
             assert not target.exists()
         else:
             assert contents(target) == contents(tmp_path / f"ck-{accepted.what.height}")
@@ -161,6 +188,63 @@ def test_a_pack_that_no_peer_packed_alike_is_made_again_out_of_plaintext(tmp_pat
     assert everything(here) == right
 
 
+def test_an_encrypted_pack_is_made_again_bit_for_bit_by_who_holds_a_recipients_key(tmp_path):
+    here, peer = filled_encrypted(tmp_path, "here", "peer")
+    right = everything(here)
+    assert not set(right) & set(everything(peer)), "no object is the same in both"
+    packs = sorted(key for key in right if key.startswith("packs/"))
+    here.store.delete(packs[0])
+    flip_body(here.store, packs[1], 31)
+    flip_body(here.store, packs[2], 2_000)
+    done = repair(here, [peer], "operator", full=True)
+    assert (done.left, done.lost, done.renewed) == ({}, {}, {})
+    assert set(done.repaired.values()) == {"made again"}
+    assert everything(here) == right
+
+
+@pytest.mark.parametrize("how", [filled_apart, filled_encrypted])
+def test_a_checkpoint_whose_manifest_is_gone_is_stored_anew_from_a_peer_and_keeps_its_name_and_signature(tmp_path, how):
+    here, peer = how(tmp_path, "here", "peer")
+    before = here.log("gpt").view().in_order()
+    lost = before[1]
+    here.store.delete(f"manifests/{lost.where.manifest.digest[:2]}/{lost.where.manifest.digest}")
+    done = repair(here, [peer], "operator")
+    assert (done.left, done.lost) == ({}, {})
+    assert list(done.renewed) == [f"gpt {lost.what.id()}"]
+    (now,) = [a for a in here.log("gpt").view().in_order() if a.what.id() == lost.what.id()]
+    assert (now.what, now.signatures, now.slot, now.compacted) == (lost.what, lost.signatures, lost.slot, True)
+    for accepted in here.log("gpt").view().in_order():
+        restore(here, accepted, tmp_path / "out" / str(accepted.what.id()))
+        assert contents(tmp_path / "out" / str(accepted.what.id())) == contents(tmp_path / f"ck-{accepted.what.height}")
+    assert not here.receipts.damaged("gpt", lost.slot)
+    assert repair(here, [peer], "operator", full=True).renewed == {}
+
+
+@pytest.mark.parametrize("why", ["pinned", "sealed", "another"])
+def test_nothing_is_stored_anew_where_it_may_not_be(tmp_path, why):
+    here, peer = filled_apart(tmp_path, "here", "peer")
+    lost = here.log("gpt").view().in_order()[1]
+    if why == "pinned":
+        here.log("gpt").pin("release", lost.what.id(), reason="", term=1)
+    elif why == "sealed":
+        here.log("gpt").seal(1, reason="")
+    else:
+        (peer,) = filled(tmp_path / "other", "other", count=0)
+    here.store.delete(f"manifests/{lost.where.manifest.digest[:2]}/{lost.where.manifest.digest}")
+    objects = len(everything_there(here))
+    done = repair(here, [peer], "operator")
+    assert list(done.lost) == [f"gpt {lost.what.id()}"]
+    assert {"pinned": "pinned as release", "sealed": "term 1 is over", "another": "does not hold"}[why] in str(
+        done.lost
+    )
+    assert len(done.left) == 1
+    assert len(everything_there(here)) == objects, "nothing was written"
+
+
+def everything_there(there):
+    return [*there.store.list("packs"), *there.store.list("manifests")]
+
+
 def flip_body(store, key, at):
     body = bytearray(store.get(key))
     body[at] ^= 1
@@ -175,6 +259,8 @@ def test_what_no_peer_has_is_left_and_said(tmp_path):
     before = here.store.get(key)
     done = repair(here, [repository()], "operator", full=True)
     assert list(done.left) == [key]
+    bad = {f"gpt {each.what.id()}" for each in here.log("gpt").view().in_order() if not check_decoded(here, each).ok}
+    assert set(done.lost) == bad != set()
     assert here.store.get(key) == before, "what may still hold right blocks is not removed"
 
 
