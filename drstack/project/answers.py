@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Mapped = dict[str, object]
 EXAMPLE = "gpt"
 RECIPIENTS = ("recovery", "escrow")
-_ARGUMENTS = ["--every", 10, "--step-floor-s", 0.3, "--keep", 4]
+_ARGUMENTS = ["--every", 10, "--batch", 1, "--step-floor-s", 0.3, "--keep", 4]
 
 
 class AnswersMissing(DrstackError):

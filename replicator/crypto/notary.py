@@ -13,7 +13,7 @@ from replicator.crypto.roles import WHAT, signers
 from replicator.crypto.suites import suite_named
 from replicator.errors import KeyRevoked, SignatureRefused
 from replicator.log.notary import Opened, Signatures
-from replicator.log.records import PAYLOAD_TYPE, canonical, open_envelope, parse_envelope
+from replicator.log.records import PAYLOAD_TYPE, canonical, parse_envelope, payload_in
 from replicator.model import Signature
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class KeyNotary:
 
     def open(self, stored: bytes, where: str, *, kind: str | None = None, of: str = PAYLOAD_TYPE) -> Opened:
         envelope = parse_envelope(stored, where)
-        payload = open_envelope(stored, where, of)
+        payload = payload_in(envelope, where, of)
         key = self._signer(list(envelope.signatures), pae(of, envelope.payload), where)
         for name, value in self._binding.items():
             if payload.get(name) != value:

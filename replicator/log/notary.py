@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from replicator.errors import KeyAbsent
-from replicator.log.records import PAYLOAD_TYPE, open_envelope, parse_envelope, seal_envelope
+from replicator.log.records import PAYLOAD_TYPE, parse_envelope, payload_in, seal_envelope
 from replicator.model import Signature
 
 if TYPE_CHECKING:
@@ -64,9 +64,10 @@ class Unsigned:
 
     def open(self, stored: bytes, where: str, *, kind: str | None = None, of: str = PAYLOAD_TYPE) -> Opened:
         del kind, of
-        if parse_envelope(stored, where).signatures:
+        envelope = parse_envelope(stored, where)
+        if envelope.signatures:
             raise KeyAbsent(f"{where} is signed, and no keys are at hand to judge it by")
-        return Opened(open_envelope(stored, where), None)
+        return Opened(payload_in(envelope, where), None)
 
     def vouch(self, what: What, *, among: Iterable[str] | None = None) -> Signatures:
         del what, among

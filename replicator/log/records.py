@@ -78,12 +78,16 @@ def parse_envelope(stored: bytes, where: str) -> Envelope:
 
 def open_envelope(stored: bytes, where: str, payload_type: str = PAYLOAD_TYPE) -> dict[str, Any]:
     """The payload of an envelope, its signatures not looked at. RecordCorrupt, naming `where`, if it is not one."""
+    return payload_in(parse_envelope(stored, where), where, payload_type)
+
+
+def payload_in(envelope: Envelope, where: str, payload_type: str = PAYLOAD_TYPE) -> dict[str, Any]:
+    """The payload of an envelope that was taken apart, its signatures not looked at. RecordCorrupt."""
+    if envelope.payload_type != payload_type:
+        raise RecordCorrupt(f"{where}: payload type {envelope.payload_type!r} is not one of ours")
     try:
-        envelope = cast("dict[str, Any]", _parse(stored))
-        if envelope["payloadType"] != payload_type:
-            raise RecordCorrupt(f"{where}: payload type {envelope['payloadType']!r} is not one of ours")
-        payload = _parse(base64.b64decode(envelope["payload"], validate=True))
-    except (ValueError, KeyError, TypeError, RecursionError, binascii.Error) as error:
+        payload = _parse(envelope.payload)
+    except (ValueError, RecursionError) as error:
         raise RecordCorrupt(f"{where}: not a record ({error})") from error
     if not isinstance(payload, dict):
         raise RecordCorrupt(f"{where}: the payload is not an object")
@@ -131,8 +135,8 @@ def record_of(payload: Mapping[str, Any], named: str, log: str, n: int, signer: 
 
 
 def _parse(text: bytes) -> object:
-    """JSON that every reader understands alike: no field twice, no NaN, no Infinity."""
-    return json.loads(text, object_pairs_hook=_once, parse_constant=_refuse)
+    """JSON that every reader understands alike: UTF-8, no field twice, no NaN, no Infinity."""
+    return _JSON.decode(text.decode())
 
 
 def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -144,6 +148,9 @@ def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _refuse(constant: str) -> object:
     raise ValueError(f"{constant} is not JSON")
+
+
+_JSON = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_refuse)
 
 
 def _typed(payload: Mapping[str, Any], name: str, *types: type) -> Any:

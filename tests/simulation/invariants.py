@@ -63,13 +63,14 @@ def _assignments_agree(world: World) -> list[str]:
 
 def _seals_are_what_assignments_say(world: World) -> list[str]:
     found: list[str] = []
+    logs = {name: world.log(None, name) for name in world.repositories}
     for assignment in world.assignments():
         for ref in assignment.seals:
-            entries = world.log(None, ref.repository).entries()
+            entries = logs[ref.repository].entries()
             slot = entries[ref.slot - 1] if ref.slot <= len(entries) else None
             if not isinstance(slot, Seal) or slot.term < assignment.number - 1:
                 found.append(f"assignment {assignment.number} names slot {ref.slot} of {ref.repository}: {slot}")
-            elif world.log(None, ref.repository).slot(ref.slot).digest != ref.digest:
+            elif logs[ref.repository].slot(ref.slot).digest != ref.digest:
                 found.append(f"assignment {assignment.number} names another seal of {ref.repository}")
     return found
 
@@ -147,9 +148,10 @@ def _replay_accepts_what_assignments_accept(world: World) -> list[str]:
     Unless another sealed log held another checkpoint under that name: one of them goes, never both.
     """
     found: list[str] = []
+    entries = {name: world.log(None, name).entries() for name in world.repositories}
     for assignment in world.assignments()[1:]:
         ended = assignment.number - 1
-        sealed = {ref: replay(world.log(None, ref.repository).entries()[: ref.slot]) for ref in assignment.seals}
+        sealed = {ref: replay(entries[ref.repository][: ref.slot]) for ref in assignment.seals}
         highest = max((key.height for view in sealed.values() for key in _of_term(view, ended)), default=0)
         stand = {
             (key, _root(world.view(ref.repository), key)) for ref in sealed for key in _of_term(sealed[ref], ended)
