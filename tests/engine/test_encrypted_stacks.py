@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import shlex
 import shutil
 import subprocess
@@ -71,9 +72,12 @@ def told_where(project, secrets) -> list[str]:
     """Every file but the keys' own, and every process of the sites, that holds a secret."""
     found = []
     for folder in (project.root, project.folder):
-        for path in folder.rglob("*"):
-            if path.is_file() and path.suffix != ".key" and path.parent.name != "sheets":
-                body = path.read_bytes()
+        for path in (Path(where, name) for where, _, names in os.walk(folder) for name in names):
+            if path.suffix != ".key" and path.parent.name != "sheets":
+                try:
+                    body = path.read_bytes()
+                except OSError:  # a file on its way, or a socket
+                    continue
                 found += [f"{path}: {name}" for name, forms in secrets.items() if any(form in body for form in forms)]
     for site in ("east", "west"):
         for pid in project.running(site):
