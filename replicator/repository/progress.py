@@ -11,19 +11,16 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from replicator.disk import is_full
+from replicator.lines import warn
 from replicator.model import PackRef
 from replicator.repository.manifest import Block, PackKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
-
-
-_log = structlog.get_logger("replicator")
 
 
 class _Line(BaseModel):
@@ -85,6 +82,4 @@ class KeptProgress(Progress):
         except OSError as error:
             if not is_full(error):
                 raise
-            _log.warning(
-                "a kill now would cost more: not noted what was sent", file=str(self._file), why=error.strerror
-            )
+            warn("a kill now would cost more: not noted what was sent", file=str(self._file), why=error.strerror)

@@ -20,6 +20,7 @@ for each in ("pass", code):
 """
 
 
+@pytest.mark.slow
 def test_counts_the_time_and_the_peak_of_the_process_itself():
     """From a small caller, as `make bench` is: what the caller holds counts as its child's."""
     done = subprocess.run([sys.executable, "-c", CALLER], capture_output=True, text=True, timeout=60, check=True)

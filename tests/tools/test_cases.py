@@ -49,6 +49,7 @@ def test_the_report_counts_cases_of_each_family_and_names_their_seeds(suite):
     )
 
 
+@pytest.mark.slow
 def test_a_case_that_failed_is_named_by_its_seed_also_where_workers_ran_it(suite):
     told = suite(broken=True).runpytest_subprocess("-n", "2")
     told.stdout.re_match_lines([r"storms +3 of +50 .* seeds 0-2"])

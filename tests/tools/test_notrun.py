@@ -65,6 +65,7 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
     return run
 
 
+@pytest.mark.slow
 def test_lists_what_workers_could_not_run_and_fails_on_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTEST_ADDOPTS", "-n 2")
     result = run(LACKING + PASSING + EXCUSED, ci=True)

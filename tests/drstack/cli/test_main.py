@@ -68,6 +68,7 @@ def test_outside_a_project_it_says_so(tmp_path):
     assert "Pulumi.yaml" in shown.stderr
 
 
+@pytest.mark.slow
 def test_a_checkpoint_goes_in_and_comes_back_by_hand(tmp_path):
     source = tmp_path / "step-7"
     source.mkdir()
@@ -106,6 +107,7 @@ def test_watching_once_ships_what_is_complete_and_stdout_is_one_document(tmp_pat
     assert [row["step"] for row in listed["checkpoints"]] == [20, 10]
 
 
+@pytest.mark.slow
 def test_a_torn_checkpoint_is_refused_by_hand_too(tmp_path):
     torn = tmp_path / "step-8"
     torn.mkdir()

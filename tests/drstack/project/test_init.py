@@ -144,6 +144,7 @@ def test_the_checkout_itself_is_such_a_project():
     assert os.access(CHECKOUT / "policies" / "run", os.X_OK)
 
 
+@pytest.mark.slow
 def test_twice_is_as_once_and_what_is_in_the_way_is_named(tmp_path):
     first = init("here", "--example", "--json", cwd=tmp_path)
     assert first.returncode == 0, first.stderr

@@ -142,6 +142,7 @@ def test_a_reader_refuses_what_a_writer_forced_into_a_term_that_does_not_list_it
     assert "does not list key writer@east" in look(rig.world()).workloads["gpt"].repositories["west"].why
 
 
+@pytest.mark.slow
 def test_killed_at_any_write_an_encrypted_promotion_comes_to_one_end(tmp_path):
     counting = Rig(tmp_path / "counting", encrypted=True)
     counting.save(10)

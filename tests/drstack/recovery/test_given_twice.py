@@ -193,6 +193,7 @@ def test_in_a_term_that_goes_on_the_second_is_refused_where_the_first_is(rig):
         save(rig, 3, 35, "after", to=("east",))
 
 
+@pytest.mark.slow
 def test_killed_at_any_write_and_run_again_the_same_ones_stand(tmp_path):
     counting = Rig(tmp_path / "undisturbed")
     forgotten(counting)

@@ -139,6 +139,7 @@ def test_a_shift_that_makes_errors_is_taken_back(rig):
     assert Traffic(world(rig, router, ticks=True), wanted).settle() == {"chat": {"east": 0, "west": 100}}
 
 
+@pytest.mark.slow
 def test_shares_change_by_an_assignment_that_opens_no_term(rig):
     router = RememberedRouter(number=2)
     made = set_shares(world(rig, router), "chat", {"east": 50, "west": 50})

@@ -231,6 +231,7 @@ class LosesAnswers(Black):
             raise StoreUnavailable("black hole")
 
 
+@pytest.mark.slow
 def test_shares_whose_assignment_nobody_could_confirm_are_turned_by_the_same_command(rig):
     loses = LosesAnswers()
     rig.wrap = lambda name, store: FaultyStore(store, loses) if name == "witness" else store

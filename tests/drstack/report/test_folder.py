@@ -23,6 +23,7 @@ def test_a_report_is_a_page_a_picture_and_a_record(tmp_path):
     assert names(tmp_path / "deep") == ["report"]
 
 
+@pytest.mark.slow
 def test_a_newer_report_takes_the_place_of_the_older(tmp_path):
     write_report(recorded(), tmp_path / "report")
     write_report(recorded(environment="newer"), tmp_path / "report")

@@ -23,6 +23,7 @@ assert spec.loader is not None
 training = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(training)
 
+pytestmark = pytest.mark.slow
 HEALTHY_RUNS = 300
 CHECKPOINTS = 8
 

@@ -62,6 +62,7 @@ def read(folder: Path) -> tuple[ParsedCheckpoint, list[TensorSummary]]:
     return parsed, found
 
 
+@pytest.mark.slow
 def test_a_healthy_run_is_never_suspect(trained: Path) -> None:
     candidates = find(trained)
     assert [(candidate.step, candidate.complete) for candidate in candidates] == [(step, True) for step in STEPS]

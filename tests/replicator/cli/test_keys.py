@@ -114,6 +114,7 @@ def test_with_keys_at_hand_a_repository_that_they_do_not_list_is_refused(office,
     assert office("list", "--repo", plain, "--workload", "gpt").returncode == 0
 
 
+@pytest.mark.slow
 def test_a_watcher_ships_encrypted_and_goes_on_after_a_restart_without_a_second_keyframe(office, tmp_path):
     at = ("--repo", repo(tmp_path))
     trainer = machine(office, tmp_path, "trainer", "writer")

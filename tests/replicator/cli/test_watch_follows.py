@@ -8,7 +8,10 @@ import subprocess
 import sys
 import time
 
+import pytest
 
+
+@pytest.mark.slow
 def test_says_each_commit_and_goes_on_to_the_next(tmp_path):
     folder = tmp_path / "ck"
     log = tmp_path / "said"

@@ -87,6 +87,7 @@ def test_a_rank_that_went_on_during_the_work_voids_it():
     assert "went on after 0.1 s" in run.told[0]
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(st.lists(st.sampled_from([0.0, 0.02, 0.05, 0.08, 0.12]), min_size=3, max_size=3))
 def test_whoever_is_late_all_are_told_the_same_and_work_is_done_only_while_all_stand(late):

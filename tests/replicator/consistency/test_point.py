@@ -133,6 +133,7 @@ def test_without_a_point_the_checkpoint_stands_and_says_why(tmp_path):
         restore_point(repository, accepted, tmp_path / "back")
 
 
+@pytest.mark.slow
 def test_a_point_survives_a_restart_of_the_spool(tmp_path):
     url = made(tmp_path / "repo")
     source = saved(tmp_path / "out", 5)

@@ -94,6 +94,7 @@ def scratch(dcp_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.data())
 def test_a_mutated_metadata_raises_only_what_is_documented(
@@ -110,6 +111,7 @@ def test_a_mutated_metadata_raises_only_what_is_documented(
     assert decoded is not None or parsed.notes
 
 
+@pytest.mark.slow
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.data())
 def test_a_mutated_storage_file_gives_sound_ranges(dcp_folder: Path, scratch: Path, data: st.DataObject) -> None:
@@ -119,6 +121,7 @@ def test_a_mutated_storage_file_gives_sound_ranges(dcp_folder: Path, scratch: Pa
     shutil.copyfile(dcp_folder / "__0_0.distcp", scratch / "__0_0.distcp")
 
 
+@pytest.mark.slow
 @settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.data())
 def test_a_mutated_archive_raises_only_what_is_documented(tmp_path: Path, data: st.DataObject) -> None:
@@ -206,6 +209,7 @@ def test_a_metadata_that_lies_gives_no_tensor(lie: str, tmp_path: Path) -> None:
     assert parsed.notes
 
 
+@pytest.mark.slow
 def test_one_list_of_chunks_for_many_tensors_is_refused(tmp_path: Path) -> None:
     shared = tensor_metadata((4000,), *(((i,), (1,)) for i in range(4000)))
     parsed = write(tmp_path, metadata({f"w{i}": shared for i in range(5_000)}, {}), b"")

@@ -76,6 +76,7 @@ def test_every_parser_takes_the_files_that_cases_are_made_of(seeds, target, tmp_
     assert taken
 
 
+@pytest.mark.slow
 def test_a_parser_that_breaks_is_found(seeds, tmp_path):
     """The harness itself can fail: a parser with a plain bug is caught, with the seed that shows it again."""
     broken = tmp_path / "broken.py"

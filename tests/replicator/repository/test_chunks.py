@@ -75,6 +75,7 @@ def peak_kib(folder, size_bytes):
     return int(subprocess.run([sys.executable, "-c", SPARSE, folder], check=True, capture_output=True).stdout)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_file(tmp_path):
     small = peak_kib(tmp_path, 1 << 20)
     assert peak_kib(tmp_path, 512 << 20) - small < 100 << 10

@@ -59,6 +59,7 @@ CHANGES = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(sizes=SIZES, changes=CHANGES)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_snapshot_is_the_same_whatever_is_known(small_blocks, tmp_path_factory, sizes, changes):

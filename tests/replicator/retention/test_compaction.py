@@ -232,6 +232,7 @@ def test_a_slow_compaction_loses_nothing_whatever_happens_between_its_calls(snap
     room.check()
 
 
+@pytest.mark.slow
 @settings(max_examples=MANY, deadline=None)
 @given(ACTS, st.integers(2, 5))
 def test_a_slow_push_across_compactions_commits_with_all_its_packs_or_not_at_all(snapshots, acts, first):

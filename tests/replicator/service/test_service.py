@@ -128,6 +128,7 @@ def test_a_checkpoint_with_nan_is_committed_as_suspect_and_is_no_recovery_point(
     assert {finding.reason for finding in newest.what.findings} == {"nan"}
 
 
+@pytest.mark.slow
 def test_a_destination_that_is_away_holds_nobody_up_and_gets_it_when_it_is_back(tmp_path, stores):
     (tmp_path / "east").mkdir()
     with running(config(tmp_path)):

@@ -64,6 +64,7 @@ def with_rpo(tmp_path, rpo_s=600.0, **more):
     return settings.model_copy(update={"workloads": (watched,)})
 
 
+@pytest.mark.slow
 def test_the_service_tells_of_each_destination_and_sigterm_parks_what_one_that_is_away_lacks(tmp_path, stores):
     save(tmp_path, 10)
     path = tmp_path / "config.json"
@@ -174,6 +175,7 @@ def test_a_writer_predicts_that_a_destination_will_miss_the_objective(tmp_path, 
     assert text["replicator_queue_checkpoints", "gpt", "west"] == 1
 
 
+@pytest.mark.slow
 def test_what_the_destination_held_before_the_start_counts(tmp_path, stores):
     with running(config(tmp_path)):
         save(tmp_path, 10)

@@ -58,6 +58,7 @@ def test_a_submitted_save_is_there_with_a_receipt_when_it_returns(tmp_path, urls
         assert receipts(urls[1])[-1]
 
 
+@pytest.mark.slow
 def test_with_its_near_repository_down_a_save_stalls_and_goes_on_when_it_is_back(tmp_path, urls, protect):
     protection = protect(urls, near=urls[1])
     protection.submit(saved(tmp_path / "out", 1), 1)

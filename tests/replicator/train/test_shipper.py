@@ -44,6 +44,7 @@ def test_ships_what_the_trainer_prunes_at_once(tmp_path, url, start):
     assert list((tmp_path / "out" / ".drstack-spool" / "gpt").glob("[0-9]*")) == []
 
 
+@pytest.mark.slow
 def test_a_store_that_is_away_holds_no_other_up_and_gets_all_when_it_is_back(tmp_path, url, start, caplog):
     far = made(tmp_path / "far")
     shipper = start(url, far)
@@ -59,6 +60,7 @@ def test_a_store_that_is_away_holds_no_other_up_and_gets_all_when_it_is_back(tmp
     assert [a.what.id() for a in view(far).in_order()] == [a.what.id() for a in view(url).in_order()]
 
 
+@pytest.mark.slow
 def test_what_a_killed_run_left_in_the_spool_is_shipped_by_the_next(tmp_path, url, start):
     first = start(url)
     first.submit(saved(tmp_path / "out", 1), 1)
@@ -107,6 +109,7 @@ def test_torn_and_missing_checkpoints_are_named_and_harm_nothing(tmp_path, url, 
     assert "step 1 is not in" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_rewrite_in_place_is_given_up_and_named(tmp_path, url, start):
     shipper = start(url)
     shipper.submit(saved(tmp_path / "out", 1), 1)

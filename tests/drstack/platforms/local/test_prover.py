@@ -30,6 +30,7 @@ def said(site, words):
     assert Deadline(PATIENCE_S).until(look, 0.1), last
 
 
+@pytest.mark.slow
 def test_it_says_what_it_finds_and_rests_while_its_own_site_writes(site, folder):
     store = open_store(folder.store.as_uri())
     initialise(store, environment=None, witness=None, clock=lambda: 0.0, token=random_token)
@@ -54,6 +55,7 @@ def test_it_says_what_it_finds_and_rests_while_its_own_site_writes(site, folder)
     assert site.observe(deadline_s=5).proving == {}
 
 
+@pytest.mark.slow
 def test_what_it_is_told_wrong_is_named(folder):
     folder.prover_config.write_text('{"workloads": ["gpt"], "every_s": 0, "steps": 3}')
     with pytest.raises(ActuatorFailed, match=r"every_s: .*timeout_s: "):
