@@ -20,7 +20,7 @@ from drstack.demo import breaks, checks, zombie
 from drstack.demo.account import Account, write_account
 from drstack.demo.disaster import Killed, bring_back, kill_while_saving, take_away
 from drstack.demo.made_with import recovered_with
-from drstack.demo.reference import Reference, compare
+from drstack.demo.reference import compare, run_reference
 from drstack.demo.rehearsal import rehearse
 from drstack.demo.requests import SteadyClient, count, in_words
 from drstack.demo.sites import await_step, resurrect, stop_everything
@@ -85,7 +85,6 @@ class Demo:
         self._offers: list[Offer] = []
         self._client: SteadyClient | None = None
         self._keys: Keyring | None = None
-        self._reference: Reference | None = None
 
     def run(self, fault: Break | None, *, keep: bool) -> tuple[Doc, list[str]]:
         """Play it. Returns the document and what did not hold. DemoFailed where it could not be played to its end."""
@@ -129,7 +128,6 @@ class Demo:
             raise DemoFailed(f"seal: {', '.join(let_in)} of the replaced writer was accepted after the seals")
         resumed = end["workloads"][0]["step"]
         self._voice.say(f"{target} writes now; letting it train to step {resumed + _FAR_STEPS}")
-        reference = self._begin_reference(environment, workload, fault)
         view, torn_offered = self._return_the_dead(world, workload, lost, target)
         await_step(self._stage.site(target), workload, resumed + _FAR_STEPS, deadline_s=_WAIT_S)
         outcomes = self._stop_requests()
@@ -139,9 +137,14 @@ class Demo:
         torn_seen = incomplete_commits(world.repositories[target], workload, self._stage.directory / "reference")
         made = losses(site_folder(self._stage.site(target)).metrics(workload))
         last = max(made)
-        self._voice.say(f"waiting for the same training without a disaster to reach step {last}, to compare")
-        uninterrupted = losses(reference.until(last))
-        comparison = compare(made, uninterrupted, after=resumed)
+        self._voice.say("running the same training without a disaster, to compare")
+        job = environment.workloads[workload].job
+        assert isinstance(job, LocalJob)  # noqa: S101 — local sites run local jobs only
+        reference = run_reference(
+            self._stage.directory / "reference" / "run", self._stage.source, job.args, ranks=job.ranks, steps=last,
+            seed=self._stage.seed + (1 if fault == "reference" else 0), tick=lambda: None,
+        )  # fmt: skip
+        comparison = compare(made, losses(reference), after=resumed)
         accepted = sum(offer.accepted for offer in self._offers) + view
         account = Account(
             environment=environment, stage=self._stage, killed=killed, end=end, target=target, lost=lost,
@@ -152,17 +155,6 @@ class Demo:
         )  # fmt: skip
         document = write_account(account, self._report)
         return document, checks.failures(document)
-
-    def _begin_reference(self, environment: Environment, workload: str, fault: Break | None) -> Reference:
-        """Begin the training that no disaster interrupts, beside what follows."""
-        job = environment.workloads[workload].job
-        assert isinstance(job, LocalJob)  # noqa: S101 — local sites run local jobs only
-        self._reference = Reference(
-            self._stage.directory / "reference" / "run", self._stage.source, job.args, ranks=job.ranks,
-            seed=self._stage.seed + (1 if fault == "reference" else 0),
-        )  # fmt: skip
-        self._reference.begin()
-        return self._reference
 
     def _make_keys(self, environment: Environment) -> None:
         made = ensure_keys(environment, self._stage.root, stands=lambda: False)
@@ -298,8 +290,6 @@ class Demo:
 
     def _tidy_up(self, *, keep: bool) -> None:
         self._stop_requests()
-        if self._reference is not None:
-            self._reference.stop()
         with suppress(KeyError):
             stands = [path for kept in ("sites/*/*", "routers/*") for path in self._stage.root.glob(kept)]
             stop_everything([path for path in stands if path.is_dir()])

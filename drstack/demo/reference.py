@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from drstack.demo.trace import last_step
-from drstack.errors import DemoFailed, DrstackError
-from drstack.reconcile.leashed import ENDING_S, run_leashed
+from drstack.errors import DemoFailed
+from drstack.reconcile.leashed import run_leashed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-_TIMEOUT_S = 600.0
-_MOST_STEPS = 1_000_000
+_TIMEOUT_S = 300.0
 _DROPPED = {"--every", "--keep", "--step-floor-s", "--steps", "--seed"}
 
 
@@ -33,60 +30,22 @@ class Comparison:
         return self.compared > 0 and self.first_difference is None
 
 
-class Reference:
-    """That run, in `folder`, beside the rest of the demo and giving way to it, until it is told that it went far enough."""
-
-    def __init__(self, folder: Path, source: Path, arguments: Sequence[str], *, ranks: int, seed: int) -> None:
-        self._folder = folder
-        self._metrics = folder / "metrics.jsonl"
-        self._command = [
-            sys.executable, "-m", "drstack.demo.idle", sys.executable, "-m", "torch.distributed.run", "--standalone",
-            f"--nproc-per-node={ranks}", "-m", "examples.train", "--metrics", str(self._metrics), *without(arguments),
-            "--every", "0", "--steps", str(_MOST_STEPS), "--seed", str(seed),
-        ]  # fmt: skip
-        self._environ = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(source)}
-        self._environ.pop("PYTHONDONTWRITEBYTECODE", None)
-        self._steps: int | None = None
-        self._stopped = False
-        self._trouble: str | None = None
-        self._thread = threading.Thread(target=self._run, name="reference", daemon=True)
-
-    def begin(self) -> None:
-        self._folder.mkdir(parents=True)
-        self._thread.start()
-
-    def until(self, steps: int) -> Path:
-        """Wait until it has made at least so many steps, and end it. Returns its metrics file. DemoFailed."""
-        self._steps = steps
-        self._thread.join(_TIMEOUT_S + ENDING_S)
-        if self._trouble is not None or (last_step(self._metrics) or 0) < steps:
-            raise DemoFailed(f"the reference run {self._trouble or f'did not reach step {steps}'}")
-        return self._metrics
-
-    def stop(self) -> None:
-        """End it, wherever it is."""
-        self._stopped = True
-        if self._thread.is_alive():
-            self._thread.join(_TIMEOUT_S + ENDING_S)
-
-    def _run(self) -> None:
-        try:
-            done = run_leashed(
-                self._command, cwd=self._folder, environ=self._environ, timeout_s=_TIMEOUT_S, tick=self._tick
-            )
-            self._trouble = f"ended with {done.code}: {done.complained[-800:]}"
-        except _Enough:
-            pass
-        except (OSError, DrstackError) as error:
-            self._trouble = f"could not be made: {error}"
-
-    def _tick(self) -> None:
-        if self._stopped or (self._steps is not None and (last_step(self._metrics) or 0) >= self._steps):
-            raise _Enough
-
-
-class _Enough(Exception):
-    """It has made the steps that are wanted."""
+def run_reference(
+    folder: Path, source: Path, arguments: Sequence[str], *, ranks: int, steps: int, seed: int, tick: Callable[[], None]
+) -> Path:
+    """Train `steps` steps without a break in `folder`. Returns its metrics file. DemoFailed."""
+    folder.mkdir(parents=True)
+    metrics = folder / "metrics.jsonl"
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}", "-m", "examples.train",
+        "--metrics", str(metrics), *without(arguments), "--every", "0", "--steps", str(steps), "--seed", str(seed),
+    ]  # fmt: skip
+    environ = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(source)}
+    environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    finished = run_leashed(command, cwd=folder, environ=environ, timeout_s=_TIMEOUT_S, tick=tick)
+    if finished.code != 0:
+        raise DemoFailed(f"the reference run ended with {finished.code}: {finished.complained[-800:]}")
+    return metrics
 
 
 def without(arguments: Sequence[str]) -> list[str]:

@@ -86,6 +86,7 @@ def compact(
     What cannot be read, or is not read back as it was written, keeps its encoding. `grace_s`: how long the old bytes
     stay, longer than the longest push and restore.
     """
+    repository.log(workload).require_writer()
     if repository.cipher is not PLAIN and repository.keys is not None:
         repository.keys.signer(("keeper",), "a compaction")
     done = Compacted()

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 
 from replicator.errors import KeyMissing, RecordCorrupt, RolledBack
 from replicator.log.claim import claim
-from replicator.log.records import decode, digest
+from replicator.log.notary import UNSIGNED
+from replicator.log.records import decode, digest, record_of
 from replicator.log.slots import slot_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from replicator.log.notary import Notary
     from replicator.repository.heads import Head
     from replicator.stores.store import ObjectStore
 
@@ -41,12 +43,13 @@ def read_raw(store: ObjectStore, prefix: str) -> list[bytes]:
             return found
 
 
-def sound(records: list[bytes], prefix: str) -> int:
-    """How many records, from the first on, can be read and follow each other."""
+def sound(records: list[bytes], prefix: str, notary: Notary = UNSIGNED) -> int:
+    """How many records, from the first on, can be read, are signed as they must be, and follow each other."""
     previous: str | None = None
     for n, stored in enumerate(records, 1):
         try:
-            record = decode(stored, prefix, n)
+            opened = notary.open(stored, f"{prefix}/{n}")
+            record = record_of(opened.payload, digest(stored), prefix, n, opened.signer)
         except RecordCorrupt:
             return n - 1
         if record.previous != previous:
@@ -55,19 +58,21 @@ def sound(records: list[bytes], prefix: str) -> int:
     return len(records)
 
 
-def put_back_log(store: ObjectStore, mirror: ObjectStore, workload: str, known: Iterable[Head]) -> list[int]:
-    """Write the records that `mirror` has and `store` lacks, or cannot read; their slots.
+def put_back_log(
+    store: ObjectStore, mirror: ObjectStore, workload: str, known: Iterable[Head], notary: Notary = UNSIGNED
+) -> list[int]:
+    """Write the records that `mirror` has and `store` lacks, or cannot read; their slots. `notary` judges the mirror's.
 
     RolledBack where the mirror's log is another one, or continues otherwise: a person decides then.
     """
     prefix = f"log/{workload}"
     theirs, ours = read_raw(mirror, prefix), read_raw(store, prefix)
-    theirs = theirs[: sound(theirs, prefix)]
+    theirs = theirs[: sound(theirs, prefix, notary)]
     proven = {head.n: head.digest for head in known}
     for n, stored in enumerate(theirs, 1):
         if n < len(theirs):
             proven.setdefault(n, digest(stored))
-    if not theirs or (ours and sound(ours, prefix) and ours[0] != theirs[0]):
+    if not theirs or (ours and sound(ours, prefix, notary) and ours[0] != theirs[0]):
         raise RolledBack(f"{mirror.url}: its log of {workload} is no copy of that in {store.url}", hint=_OTHER)
     written: list[int] = []
     for n, stored in enumerate(theirs, 1):

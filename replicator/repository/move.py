@@ -48,6 +48,7 @@ def copy(
     NotOpen, Sealed where the target takes no commit; HeightTaken, BaseGone, DataCorrupt, KeyAbsent, StoreUnavailable.
     """
     log = target.log(workload)
+    log.require_writer()
     view = _opened(source, target, workload)
     if not view.writable:
         raise NotOpen(f"{target.store.url}: {workload} takes no commit now")
@@ -171,6 +172,8 @@ def let_go(source: Repository, target: Repository, workload: str, key: CommitId,
     Not if it is pinned here, or the target does not hold the same with its receipts. KeyAbsent, Sealed, StoreUnavailable.
     """
     theirs = target.log(workload)
+    for log in (theirs, source.log(workload)):
+        log.require_writer()
     there, here = theirs.view().accepted.get(key), source.log(workload).view().accepted.get(key)
     if there is None or here is None or there.what != here.what:
         return False

@@ -28,6 +28,7 @@ def renew(repository: Repository, peer: Repository, workload: str, accepted: Acc
     NotOpen where the log takes no entry; KeyAbsent; StoreUnavailable.
     """
     log = repository.log(workload)
+    log.require_writer()
     view = log.view()
     key = accepted.what.id()
     if (over := over_since(view, view.term)) is not None:

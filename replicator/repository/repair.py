@@ -66,7 +66,7 @@ def repair_logs(
         if mirror.format().repository != ours:
             continue
         for workload in mirror.workloads():
-            slots = put_back_log(repository.store, mirror.store, workload, known(workload))
+            slots = put_back_log(repository.store, mirror.store, workload, known(workload), repository.notary)
             receipts = put_back_receipts(repository.store, mirror.store, workload)
             if slots or receipts:
                 each = done.setdefault(workload, PutBack())
@@ -115,7 +115,9 @@ def repair(
     suspected: Iterable[str] = (),
     progress: Callable[[int], None] | None = None,
 ) -> Repaired:
-    """Put back what is damaged or missing; then read back every checkpoint that needed it, with receipts."""
+    """Put back what is damaged or missing; then read back every checkpoint that needed it, with receipts. TooNew."""
+    for workload in repository.workloads():
+        repository.log(workload).require_writer()
     objects, bad, examined = find_damage(repository, full=full, suspected=suspected, progress=progress)
     done = Repaired(examined=examined)
     for key in sorted(bad, key=lambda key: (not key.startswith("manifests/"), key)):

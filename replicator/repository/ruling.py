@@ -56,6 +56,7 @@ def newest_sound(repository: Repository, workload: str, view: LogView, count: in
 
 def rule(repository: Repository, workload: str, accepted: Accepted, word: Ruling) -> bool:
     """Say it; `word.at` is not written. False if the last word is this one, or it changes nothing that admission says."""
+    repository.log(workload).require_writer()
     digest = repository.log(workload).slot(accepted.slot).digest
     body = {"ok": word.released, "reason": word.reason, "by": word.by, "record": digest}
 

@@ -21,6 +21,8 @@ from replicator.errors import (
     KeyMissing,
     RecordCorrupt,
     SourceChanged,
+    StoreError,
+    StoreUnavailable,
 )
 from replicator.log.claim import claim
 from replicator.log.records import digest
@@ -225,7 +227,7 @@ def _plan(
 
 
 def choose_base(repository: Repository, workload: str, view: LogView) -> tuple[CommitId | None, Manifest | None]:
-    """The newest checkpoint whose manifest is whole and that no verifier found damaged."""
+    """The newest checkpoint whose manifest is whole and that no verifier found damaged. StoreError."""
     for accepted in reversed(view.in_order()):
         if repository.receipts.damaged(workload, accepted.slot):
             continue
@@ -233,6 +235,12 @@ def choose_base(repository: Repository, workload: str, view: LogView) -> tuple[C
             return accepted.what.id(), repository.shipped(accepted.where.manifest)
         except (DataCorrupt, KeyAbsent, KeyLocked):
             continue
+        except StoreUnavailable:
+            raise
+        except StoreError:
+            if repository.cipher.readable:
+                raise
+            return None, None  # a writer that may only create there, and does not remember: it sends all
     return None, None
 
 

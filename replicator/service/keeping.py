@@ -111,6 +111,7 @@ class Keeping:
     def let_go(self) -> None:
         """Drop by winning a slot; remove bytes after the grace."""
         log = self.repository.log(self.workload)
+        log.require_writer()
         view, now = log.view(), self.repository.clock()
         if self._is_due(view, now):
             log.append(self._decide_drop)
@@ -156,6 +157,7 @@ class Keeping:
         now = self.repository.clock()
         if self._swept_at is not None and 0 <= now - self._swept_at < SWEEP_EVERY_S:
             return
+        self.repository.log(self.workload).require_writer()
         if isinstance(self.repository.store, AgedStore):
             for key in sorted(self.litter().keys):
                 self.repository.store.delete(key)

@@ -19,18 +19,14 @@ _AUTOGROUP = Path("/proc/self/autogroup")
 _LEAST = "19"
 
 
-def become_idle(*, session_is_ours: bool = False) -> list[str]:
-    """Make this thread, and all that it starts, run when nothing else wants to. What could not be done, in words.
-
-    `session_is_ours`: nothing else that matters is in our session, though another process leads it.
-    """
+def become_idle() -> list[str]:
+    """Make this thread, and all that it starts, run when nothing else wants to. What could not be done, in words."""
     trouble: list[str] = []
     try:
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     except (AttributeError, OSError) as error:
         trouble.append(f"the scheduler's idle class: {error}")
-    if session_is_ours or os.getsid(0) == os.getpid():
-        trouble += _whole_session_gives_way()
+    trouble += _whole_session_gives_way()
     number = _IOPRIO_SET.get(platform.machine())
     if number is None:
         return [*trouble, f"the disk's idle class: not known on {platform.machine()}"]
@@ -43,9 +39,9 @@ def become_idle(*, session_is_ours: bool = False) -> list[str]:
 def _whole_session_gives_way() -> list[str]:
     """Where the kernel shares out by session, a thread's own class counts within its session only.
 
-    To be done in a session of our own alone: another one is somebody's shell.
+    Done in a session of our own alone: another one is somebody's shell.
     """
-    if not _AUTOGROUP.exists():
+    if os.getsid(0) != os.getpid() or not _AUTOGROUP.exists():
         return []
     try:
         _AUTOGROUP.write_text(_LEAST)

@@ -245,7 +245,7 @@ def standing(log: list[tuple[str, dict]]) -> dict[tuple[int, int], dict]:
                 dropped.pop(identity, None)
                 named |= needs(body["where"])
         elif kind == "pin" and key(body["commit"]) in stand:
-            pins[body["name"]] = key(body["commit"])
+            pins.setdefault(body["name"], key(body["commit"]))
         elif kind == "unpin":
             pins.pop(body["name"], None)
         elif kind == "drop" and not {key(c) for c in body["commits"]} & set(pins.values()):

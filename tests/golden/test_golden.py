@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
 
-from replicator.log.entries import Drop, Open, from_record, to_record
+from replicator.log.entries import Compact, Drop, Open, from_record, to_record
+from replicator.log.replay import replay
 from replicator.log.slots import SlotLog
 from replicator.model import CommitId, Id
 from replicator.repository.move import copy
@@ -22,10 +25,35 @@ from replicator.repository.select import select
 from replicator.repository.verify import check_decoded
 from replicator.stores.local import LocalStore
 from tests.golden.make import new, push, source
+from tests.replicator.log.test_replay_properties import lively_logs
 from tests.replicator.repository.rig import contents
 
 HERE = Path(__file__).parent
 GOLDEN = HERE / "repository"
+
+
+def _second_reader():
+    spec = importlib.util.spec_from_file_location("second_reader", HERE / "reader.py")
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+SECOND = _second_reader()
+
+
+@settings(max_examples=300)
+@given(lively_logs())
+def test_of_any_log_both_readers_say_that_the_same_stands_with_the_same_encoding(log):
+    view = replay(log)
+    bodies = [(kind, {**body, "slot": n}) for n, (kind, body) in enumerate(map(to_record, log), 1)]
+    theirs = {key: body["where"] for key, body in SECOND.standing(bodies).items()}
+    assert theirs == {
+        (key.term, key.height): to_record(Compact(term=1, commit=Id(term=1, height=1), where=accepted.where))[1][
+            "where"
+        ]
+        for key, accepted in view.accepted.items()
+    }
 
 
 @pytest.fixture

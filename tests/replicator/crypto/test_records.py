@@ -12,7 +12,7 @@ from replicator.crypto.notary import KeyNotary, pae
 from replicator.crypto.suites import DEFAULT, suite_named
 from replicator.crypto.trust import Revocation, read_trust, write_trust
 from replicator.errors import KeyAbsent, RecordCorrupt, SignatureRefused
-from replicator.log.entries import Commit, Drop, Open, to_record
+from replicator.log.entries import Commit, Compact, Drop, Open, Pin, Unpin, to_record
 from replicator.log.records import PAYLOAD_TYPE, canonical, payload_of, seal_envelope
 from replicator.log.slots import SlotLog, slot_key
 from replicator.model import CommitId, Id
@@ -118,6 +118,14 @@ def test_a_key_that_the_trust_file_does_not_know_blocks_the_log(family, tmp_path
         ("operator", Commit(term=1, what=what(1, 2), where=where())),
         ("writer", Drop(term=1, commits=(Id(term=1, height=1),), bytes_after=1.0, reason="")),
         ("promoter", Drop(term=1, commits=(Id(term=1, height=1),), bytes_after=1.0, reason="")),
+        ("writer", Pin(term=1, name="p", commit=Id(term=1, height=1), reason="")),
+        ("verifier", Pin(term=1, name="p", commit=Id(term=1, height=1), reason="")),
+        ("writer", Unpin(term=1, name="p")),
+        ("writer", Compact(term=1, commit=Id(term=1, height=1), where=where())),
+        ("promoter", Compact(term=1, commit=Id(term=1, height=1), where=where())),
+        ("verifier", Drop(term=1, commits=(Id(term=1, height=1),), bytes_after=1.0, reason="")),
+        ("verifier", Open(term=2, writer="mallory")),
+        ("operator", Open(term=2, writer="mallory")),
         ("writer", Open(term=2, writer="mallory")),
         ("keeper", Open(term=2, writer="mallory")),
         ("writer", Open(term=1, writer="mallory", assignment={"term": 1})),

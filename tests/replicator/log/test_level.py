@@ -8,14 +8,21 @@ import pytest
 
 from replicator.errors import RecordCorrupt, RepositoryUnknown, Sealed, TooNew
 from replicator.log import level
-from replicator.log.entries import Open, Upgrade
+from replicator.log.entries import Drop, Open, Upgrade
 from replicator.log.replay import replay
 from replicator.log.slots import SlotLog
+from replicator.model import Id
+from replicator.repository.compact import compact
 from replicator.repository.format import initialise, read_format
 from replicator.repository.manifest import decode, encode
+from replicator.repository.move import copy, let_go
+from replicator.repository.renew import renew
+from replicator.repository.repair import repair
 from replicator.repository.repository import Repository, random_token
+from replicator.repository.ruling import Ruling, rule
 from replicator.repository.ship import ship
 from replicator.repository.verify import verify
+from replicator.retention.compaction import Plan
 from replicator.service.keeping import Keeping
 from replicator.stores.cloud import memory_store
 from tests.replicator.cli.rig import Shell
@@ -97,6 +104,37 @@ def test_whoever_may_only_read_writes_nothing_at_all(newer, tmp_path):
     keeper.run(Once())
     assert "nothing was written" in keeper.trouble
     assert everything(there.store) == before
+
+
+def test_whoever_may_only_read_repairs_moves_compacts_and_removes_nothing_either(tmp_path):
+    peer, there, other = repository(), repository(), repository()
+    for n in (1, 2):
+        for each in (peer, there):
+            ship(push(n, 10 * n, attempt=f"a{n}"), checkpoint(tmp_path / f"ck-{n}", 10 * n), each)
+    first, second = there.log("gpt").view().in_order()
+    gone = f"manifests/{second.where.manifest.digest[:2]}/{second.where.manifest.digest}"
+    there.store.delete(gone)
+    there.log("gpt").append(lambda _: Drop(term=1, commits=(Id(term=1, height=1),), bytes_after=0.0, reason=""))
+    for each in (there, other):
+        each.log("gpt").append(lambda view: upgrade(reader=1, writer=2) if view.needs.writer < 2 else None)
+    there.log("gpt")
+    there = Repository("west", there.store)
+    before, before_other = everything(there.store), everything(other.store)
+    keeper = Keeping(there, "gpt", "west", 1, 0.0, 0.01)
+    for act in (
+        lambda: repair(there, [peer], "operator", full=True),
+        lambda: renew(there, peer, "gpt", second, grace_s=0.0),
+        lambda: copy(peer, other, "gpt", peer.log("gpt").view().in_order()[0], "west"),
+        lambda: let_go(peer, other, "gpt", first.what.id(), grace_s=0.0),
+        lambda: compact(there, "gpt", Plan(term=1, rewrites=()), there.log("gpt").view(), grace_s=0.0),
+        lambda: rule(there, "gpt", second, Ruling(released=False, reason="x", by="me", at=0.0)),
+        keeper.let_go,
+        keeper.sweep,
+    ):
+        with pytest.raises(TooNew, match="nothing was written"):
+            act()
+    assert everything(there.store) == before
+    assert everything(other.store) == before_other
 
 
 def test_an_older_log_is_read_and_written_and_stays_as_old_as_it_was(tmp_path, monkeypatch):

@@ -94,6 +94,11 @@ def test_a_missing_field_blocks(field: str) -> None:
         envelope(GOOD)[:-1], envelope(GOOD, payloadType="application/json"), envelope(GOOD, payload="not base64!"),
         envelope(GOOD, payload=None), envelope(GOOD, payload=base64.b64encode(b"[" * 100_000).decode()),
         envelope([]), envelope("x"), envelope(None),
+        *(envelope(GOOD).decode().encode(coding) for coding in ("utf-16", "utf-16-le", "utf-32", "utf-8-sig")),
+        *(
+            envelope(GOOD, payload=base64.b64encode(json.dumps(GOOD).encode(coding)).decode())
+            for coding in ("utf-16", "utf-32-be", "utf-8-sig")
+        ),
     ],
 )  # fmt: skip
 def test_what_is_no_record_blocks_and_crashes_nothing(stored: bytes) -> None:

@@ -144,6 +144,17 @@ def test_nothing_is_written_after_a_record_that_is_gone() -> None:
     assert names(slots(store)) == ["a", "b"]
 
 
+def test_a_hole_ends_the_log_and_what_fills_it_blocks() -> None:
+    store = memory_store()
+    for name in "abc":
+        add(slots(store), name)
+    store.delete(slot_key(PREFIX, 2))
+    assert names(slots(store)) == ["a"]
+    add(slots(store), "other")
+    with pytest.raises(RecordCorrupt, match="does not follow"):
+        slots(store).read()
+
+
 def test_nothing_is_written_after_a_record_that_another_replaced() -> None:
     store = memory_store()
     log = slots(store)

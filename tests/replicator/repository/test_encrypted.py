@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from replicator.crypto import vault
-from replicator.errors import DataCorrupt, KeyAbsent, RepositoryUnknown, Untrusted
+from replicator.errors import DataCorrupt, KeyAbsent, RepositoryUnknown, StoreError, Untrusted
 from replicator.log.records import canonical, digest
 from replicator.model import CommitId
 from replicator.repository.manifest import encode
@@ -20,6 +20,7 @@ from replicator.repository.select import select
 from replicator.repository.ship import ship
 from replicator.repository.snapshot import take_snapshot
 from replicator.repository.verify import verify
+from replicator.stores.faults import FaultyStore
 from tests.replicator.crypto.rig import Family, altered, ring
 from tests.replicator.repository.rig import Killed, checkpoint, contents, memory_store, push
 
@@ -36,6 +37,35 @@ def shipped(family, tmp_path):
     """A checkpoint that a writer shipped who holds no other key."""
     writer = family.hand("writer", memory="writer")
     return ship(push(1, 10), checkpoint(tmp_path / "step-10", 10), writer)
+
+
+class MayOnlyCreate:
+    """A store that refuses reads of packs, manifests and keys, and sizes."""
+
+    def __init__(self):
+        self.refused = 0
+
+    def before(self, verb, key):
+        if verb in ("get", "size") and key.startswith(("packs/", "manifests/", "keys/")):
+            self.refused += 1
+            raise StoreError(f"{key}: 403 AccessDenied")
+
+    def after(self, verb, key):
+        pass
+
+    def filter(self, key, body):
+        return body
+
+
+def test_a_writer_that_may_only_create_and_remembers_nothing_sends_a_keyframe(family, shipped, tmp_path):
+    rights = MayOnlyCreate()
+    writer = family.hand("writer", store=FaultyStore(family.store, rights))
+    done = ship(push(2, 20, attempt="a2"), checkpoint(tmp_path / "step-20", 20), writer)
+    assert rights.refused
+    assert done.where.base is None
+    reader = family.hand("operator")
+    restore(reader, done, tmp_path / "back")
+    assert contents(tmp_path / "back") == contents(tmp_path / "step-20")
 
 
 def objects(store, folder: str) -> list[str]:

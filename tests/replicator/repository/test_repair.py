@@ -8,10 +8,11 @@ import random
 
 import pytest
 
+from replicator.codec.plain import encode as encode_block
 from replicator.errors import DataCorrupt, KeyMissing, NothingToRestore, RolledBack
 from replicator.log.entries import Drop, Open
 from replicator.log.records import encode
-from replicator.model import Id
+from replicator.model import CommitId, Id
 from replicator.repository.heads import Head, head_of, require_whole, rolled_back
 from replicator.repository.ladder import Ladder
 from replicator.repository.mirror import put_back_log
@@ -218,6 +219,91 @@ def test_a_checkpoint_whose_manifest_is_gone_is_stored_anew_from_a_peer_and_keep
         assert contents(tmp_path / "out" / str(accepted.what.id())) == contents(tmp_path / f"ck-{accepted.what.height}")
     assert not here.receipts.damaged("gpt", lost.slot)
     assert repair(here, [peer], "operator", full=True).renewed == {}
+
+
+@pytest.mark.parametrize("how", ["another coder's bytes", "more than is named"])
+def test_a_pack_that_cannot_be_made_again_as_it_was_is_shown_to_nobody(tmp_path, monkeypatch, how):
+    """Encrypted under a nonce that was used, it must be the very bytes that were sent, or stay in memory."""
+    here, peer = filled_encrypted(tmp_path, "here", "peer")
+    gone = f"packs/{(name := here.log('gpt').view().in_order()[0].where.packs[0].digest)[:2]}/{name}"
+    here.store.delete(gone)
+    if how == "more than is named":
+        dropped = Drop(term=1, commits=(Id(term=1, height=1),), bytes_after=0.0, reason="test")
+        here.log("gpt").append(lambda view: dropped if view.accepted[CommitId(1, 1)] else None)
+    else:
+
+        def otherwise(plain):
+            coder, stored = encode_block(plain)
+            return coder, stored[:-1] + bytes([stored[-1] ^ 1])
+
+        monkeypatch.setattr("replicator.repository.repair.encode", otherwise)
+    made = []
+    monkeypatch.setattr("replicator.repository.repair._put", lambda _, key, body: made.append((key, body)))
+    monkeypatch.setattr("replicator.repository.repair.renew", no_renewal)
+    done = repair(here, [peer], "operator")
+    assert made == []
+    assert gone in done.left
+
+
+def no_renewal(*_, **__):
+    raise DataCorrupt("not in this test")
+
+
+def test_what_the_store_gives_back_wrong_is_never_stored_anew(tmp_path):
+    here, peer = filled_apart(tmp_path, "here", "peer")
+    lost = here.log("gpt").view().in_order()[1]
+    here.store.delete(f"manifests/{lost.where.manifest.digest[:2]}/{lost.where.manifest.digest}")
+    there = set(everything_there(here))
+
+    class Wrong:
+        def before(self, verb, key): ...
+
+        def after(self, verb, key): ...
+
+        def filter(self, key, body):
+            fresh = key.startswith(("packs/", "manifests/")) and key not in there
+            return bytes(len(body)) if fresh else body
+
+    lying = Repository("here", FaultyStore(here.store, Wrong()))
+    done = repair(lying, [peer], "operator")
+    assert list(done.lost) == [f"gpt {lost.what.id()}"]
+    assert not here.log("gpt").view().replaced
+
+
+def test_a_peers_checkpoint_of_the_same_name_and_other_contents_is_not_stored_here(tmp_path):
+    (here,) = filled(tmp_path / "a", "here")
+    (peer,) = filled_otherwise(tmp_path / "b")
+    lost = here.log("gpt").view().in_order()[1]
+    here.store.delete(f"manifests/{lost.where.manifest.digest[:2]}/{lost.where.manifest.digest}")
+    done = repair(here, [peer], "operator")
+    assert "does not hold" in done.lost[f"gpt {lost.what.id()}"]
+
+
+def filled_otherwise(folder):
+    made = repository()
+    for n in (1, 2, 3):
+        ship(push(n, n, attempt=f"a{n}"), checkpoint(folder / f"ck-{n}", n, size=300_000, seed=9), made)
+    return [made]
+
+
+def test_a_copy_with_a_forged_tail_puts_back_what_is_signed_only(tmp_path):
+    family = Family(tmp_path / "family")
+    for n in (1, 2):
+        ship(push(n, n, attempt=f"a{n}"), checkpoint(tmp_path / f"ck-{n}", n), family.hand("writer", memory="w"))
+    copy_ = memory_store()
+    for top in ("format.json", "log", "packs", "manifests", "keys"):
+        for key in [top] if top == "format.json" else family.store.list(top):
+            copy_.create(key, family.store.get(key))
+    last = family.all().log("gpt").slot(3)
+    forged = encode(
+        "log/gpt", 4, last.digest, "t", "drop", 0.0, {"term": 1, "commits": [], "bytes_after": 0.0, "reason": ""}
+    )
+    copy_.create("log/gpt/" + f"{4:020d}", forged)
+    family.store.delete("log/gpt/" + f"{3:020d}")
+    here = family.all()
+    done = repair_logs(here, [family.all(copy_)], lambda _: [])
+    assert done["gpt"].slots == [3]
+    assert len(family.all().log("gpt").view().accepted) == 2
 
 
 @pytest.mark.parametrize("why", ["pinned", "sealed", "another"])
