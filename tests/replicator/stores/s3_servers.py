@@ -6,11 +6,16 @@ import contextlib
 import logging
 import os
 import secrets
+import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 import boto3
 import pytest
+from botocore.exceptions import BotoCoreError, ClientError
+from moto.s3.responses import S3Response
 from moto.server import ThreadedMotoServer
 
 from replicator.stores.address import BucketAddress
@@ -67,14 +72,22 @@ def credentials() -> Iterator[None]:
 
 @contextlib.contextmanager
 def moto() -> Iterator[S3Server]:
+    """One put at a time: moto looks whether a key is there and makes it in two steps, which no real server does."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        yield S3Server(f"http://{host}:{port}")
-    finally:
-        server.stop()
+    one, put = threading.Lock(), S3Response.put_object
+
+    def put_alone(response: S3Response):
+        with one:
+            return put(response)
+
+    with patch.object(S3Response, "put_object", put_alone):
+        server.start()
+        try:
+            host, port = server.get_host_and_port()
+            yield S3Server(f"http://{host}:{port}")
+        finally:
+            server.stop()
 
 
 @contextlib.contextmanager
@@ -111,7 +124,25 @@ def minio_server(folder: Path) -> Iterator[S3Server]:
         "MINIO_UPDATE": "off", "MINIO_BROWSER": "off",
     }  # fmt: skip
     with running(command, folder, healthy=f"http://{endpoint}/minio/health/ready", environment=root):
+        _await_buckets(f"http://{endpoint}")
         yield S3Server(f"http://{endpoint}")
+
+
+def _await_buckets(endpoint: str, deadline_s: float = 60.0) -> None:
+    """MinIO says that it is ready a moment before it takes a bucket."""
+    client = boto3.client(
+        "s3", endpoint_url=endpoint, region_name=REGION, aws_access_key_id=ACCESS, aws_secret_access_key=SECRET
+    )
+    ends = time.monotonic() + deadline_s
+    while True:
+        try:
+            client.list_buckets()
+        except (BotoCoreError, ClientError):
+            if time.monotonic() > ends:
+                raise
+            time.sleep(0.2)
+        else:
+            return
 
 
 PROCESSES: dict[str, Callable[[Path], AbstractContextManager[S3Server]]] = {
