@@ -122,6 +122,7 @@ def test_a_salvage_says_what_is_lost(place):
         run("restore", "latest", "--repo", place / "hot")
 
 
+@pytest.mark.slow
 def test_found_by_scrub_repaired_from_a_peer_and_drilled(place):
     hurt(place / "hot")
     with pytest.raises(DataCorrupt, match="objects are damaged"):

@@ -42,6 +42,7 @@ def test_an_error_is_one_message_with_what_to_do_next_and_its_own_exit_code(tmp_
     ]
 
 
+@pytest.mark.slow
 def test_an_environment_that_is_not_there_is_named_with_those_that_are(tmp_path):
     shown = run("drstack", "status", "nowhere")
     assert shown.returncode == 21
@@ -62,6 +63,7 @@ def test_a_store_that_is_asked_again_and_again_leaves_stdout_alone(command):
     assert "retry" in shown.stderr
 
 
+@pytest.mark.slow
 def test_outside_a_project_it_says_so(tmp_path):
     shown = run("drstack", "status", "local", cwd=tmp_path)
     assert shown.returncode == 21

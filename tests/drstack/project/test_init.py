@@ -214,6 +214,7 @@ def play(answers: str, cwd: Path) -> tuple[int, str]:
         os.close(ours)
 
 
+@pytest.mark.slow
 def test_at_a_terminal_it_asks_and_enter_takes_the_example(tmp_path):
     code, said = play("\n" * 7, tmp_path)
     assert code == 0, said

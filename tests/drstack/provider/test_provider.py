@@ -76,6 +76,7 @@ def test_arguments_of_the_function_are_checked_by_name():
     assert "witness" in {failure.property for failure in failures}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shell", [{"VIRTUAL_ENV": sys.prefix}, {}], ids=["an active venv", "PATH alone"])
 def test_the_plugin_starts_from_a_bare_shell_and_tells_its_port(shell):
     path = os.pathsep.join((str(Path(sys.executable).parent), "/usr/bin", "/bin"))

@@ -55,6 +55,7 @@ class KillsAtWrite:
         return body
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [False, True])
 def test_an_operator_killed_at_any_record_is_followed_by_one_who_comes_to_the_same_end(tmp_path, after):
     for n in itertools.count(1):

@@ -81,6 +81,7 @@ def contents(draw: st.DrawFn) -> tuple[str, bytes, list[int]]:
     return dtype, data, sorted(draw(st.lists(st.integers(0, len(data)), max_size=5)))
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(contents())
 def test_equals_the_reference_for_any_chunking(content: tuple[str, bytes, list[int]]) -> None:

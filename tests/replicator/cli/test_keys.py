@@ -43,6 +43,7 @@ def checkpoint(tmp_path, step: int):
     return folder
 
 
+@pytest.mark.slow
 def test_from_init_to_ready_each_with_the_keys_that_they_need(office, tmp_path):
     at = ("--repo", repo(tmp_path))
     trainer = machine(office, tmp_path, "trainer", "writer")
@@ -187,6 +188,7 @@ def test_a_rotated_writer_goes_on_and_the_old_key_is_refused(office, tmp_path):
     assert [row["step"] for row in office("list", *at, "--json").document["checkpoints"]] == [8, 7]
 
 
+@pytest.mark.slow
 def test_recipients_under_a_passphrase_ask_for_it_and_say_where_to_put_it(tmp_path):
     shell = Shell(tmp_path / "home")
     file = tmp_path / "passphrase"

@@ -68,6 +68,7 @@ def test_a_rank_at_another_step_is_named_and_nobody_waits_for_the_work():
     assert set(run.told.values()) == {"rank 2 is at step 8, rank 0 at step 7"}
 
 
+@pytest.mark.slow
 def test_a_rank_that_does_not_come_is_named_and_the_others_go_on():
     run = Run([7, 7, 7], {2: 0.8})
     assert run.seen is None

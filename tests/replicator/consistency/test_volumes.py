@@ -90,6 +90,7 @@ def test_a_csi_group_is_waited_for_until_it_is_cut(tmp_path, commands):
     assert sum("get volumegroupsnapshots.groupsnapshot.storage.k8s.io drstack-ab12" in line for line in log) == 3
 
 
+@pytest.mark.slow
 def test_a_csi_group_that_fails_or_is_never_cut_makes_no_point(tmp_path, commands):
     kubectl(tmp_path, commands, {"error": {"message": "no driver"}})
     assert "no driver" in taken(tmp_path, CsiGroup("ml", "c", (("a", "b"),)))[0].point.reason

@@ -59,6 +59,7 @@ def test_a_key_that_is_not_there_is_named_with_the_file_to_bring(keys, tmp_path)
         ring(folder).seed("operator")
 
 
+@pytest.mark.slow
 def test_a_passphrase_opens_the_recipients_keys_and_another_does_not(tmp_path):
     folder = founded(tmp_path / "k", how=b"correct horse")
     assert ring(folder, b"correct horse").seed("operator") != ring(folder).seed("writer")

@@ -32,6 +32,7 @@ def new_key(client) -> str:
     return client.create_key()["KeyMetadata"]["Arn"]
 
 
+@pytest.mark.slow
 def test_recipients_under_aws_kms_open_with_it_and_their_files_alone_say_nothing(aws, tmp_path):
     arn = new_key(aws)
     unlocking = Unlocking(passphrase=lambda _: b"", kms=kms_at)

@@ -86,6 +86,7 @@ def test_says_that_the_metadata_cannot_be_read(folder: Path, content: bytes) -> 
     assert candidate.why.startswith("`.metadata` unreadable: ")
 
 
+@pytest.mark.slow
 def test_a_metadata_cut_off_anywhere_is_torn(folder: Path) -> None:
     raw = (folder / ".metadata").read_bytes()
     for size in range(len(raw)):

@@ -40,6 +40,7 @@ class Counting:
         return self.inner.get(key)
 
 
+@pytest.mark.slow
 @given(st.integers(0, 70), st.integers(0, 70))
 def test_the_last_record_is_found_whatever_was_known_before_and_however_many_came_since(before, more):
     store = filled(before)

@@ -215,6 +215,7 @@ ACTS = st.dictionaries(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(max_examples=MANY, deadline=None)
 @given(ACTS, st.integers(2, 5))
 def test_a_slow_compaction_loses_nothing_whatever_happens_between_its_calls(snapshots, acts, first):
@@ -271,6 +272,7 @@ def test_what_a_restore_pinned_is_there_until_it_lets_go_however_slow_it_is(snap
     room.check()
 
 
+@pytest.mark.slow
 def test_at_every_call_of_a_compaction_another_one_and_a_sweep_may_come(snapshots):
     for act, at in itertools.product(("compact", "promote", "push"), range(0, CALLS, 1 if SOAK else 7)):
         room = Room(snapshots)

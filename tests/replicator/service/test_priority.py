@@ -62,6 +62,7 @@ def test_the_verbs_that_stay_have_it(verb, tmp_path):
     assert "--idle" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_watch_with_it_is_idle(tmp_path):
     (tmp_path / "ck").mkdir()
     (tmp_path / "ck" / "model.bin").write_bytes(os.urandom(1000))

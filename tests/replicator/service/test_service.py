@@ -141,6 +141,7 @@ def test_a_destination_that_is_away_holds_nobody_up_and_gets_it_when_it_is_back(
         until(lambda: steps(tmp_path, "west") == [10, 20])
 
 
+@pytest.mark.slow
 def test_a_sealed_writer_is_refused_and_offers_nothing_more(tmp_path, stores):
     (tmp_path / "east").mkdir()
     with running(config(tmp_path)):

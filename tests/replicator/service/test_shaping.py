@@ -187,6 +187,7 @@ def test_nothing_large_is_sent_while_the_hold_file_is_there(tmp_path, stores):
         until(lambda: steps(tmp_path, "west") == [10])
 
 
+@pytest.mark.slow
 def test_whoever_restores_at_this_site_has_the_link_meanwhile(tmp_path, stores):
     with running(config(tmp_path, drain_s=0.0)):
         save(tmp_path, 10)

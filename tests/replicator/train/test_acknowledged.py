@@ -111,6 +111,7 @@ def test_a_dcp_save_returns_with_a_receipt_of_the_near_repository(urls):
     assert receipts(urls[0]) == [False]
 
 
+@pytest.mark.slow
 def test_in_an_environment_the_receipts_are_its_verifiers_to_give(tmp_path):
     url = made(tmp_path / "west", environment="e")
     there(url).log("gpt").open(Open(term=1, writer="east"))

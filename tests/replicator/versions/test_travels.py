@@ -211,6 +211,7 @@ def test_explain_shows_what_differs_and_what_is_the_same(project, tmp_path, monk
     assert rows["torch"] == "unknown"
 
 
+@pytest.mark.slow
 def test_work_that_needs_gpus_is_refused_where_there_is_none_unless_told_otherwise(
     project, tmp_path, monkeypatch, replicator
 ):

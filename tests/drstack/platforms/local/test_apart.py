@@ -81,6 +81,7 @@ def test_how_ranks_end_is_told_apart(site, tmp_path, how, ended, said):
     assert (replay.ended, said in replay.why) == (ended, True), replay
 
 
+@pytest.mark.slow
 def test_a_hang_ends_with_its_deadline(site, tmp_path):
     replay = run(site, tmp_path, "hang", deadline_s=1.0)
     assert (replay.ended, "it has made no step after 1 s" in replay.why) == ("timed out", True), replay

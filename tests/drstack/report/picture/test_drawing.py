@@ -24,6 +24,7 @@ def share(pixels, colour):
     return float(np.mean(np.all(np.abs(pixels - to_rgb(colour)) < 0.012, axis=-1)))
 
 
+@pytest.mark.slow
 def test_the_picture_is_1600_by_900_and_shows_every_part(tmp_path):
     pixels = drawn(tmp_path, recorded())
     assert pixels.shape == (900, 1600, 3)
@@ -32,6 +33,7 @@ def test_the_picture_is_1600_by_900_and_shows_every_part(tmp_path):
         assert share(pixels, colour) > 0.002
 
 
+@pytest.mark.slow
 def test_bands_are_as_long_as_what_they_measure(tmp_path):
     short, long = (share(drawn(tmp_path, recorded(rpo_s=rpo_s)), LOST_BAND) for rpo_s in (1.5, 6.0))
     assert 3 < long / short < 5
@@ -61,6 +63,7 @@ def scaled(factor, count=41):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "record",
     [
