@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from replicator.cli.options import Json, Keys, Repo, Workload, only_workload, open_repository, say
+from replicator.cli.options import Grace, Json, Keys, Repo, Workload, only_workload, open_repository, say
+from replicator.retention.grace import GRACE_S
 
 if TYPE_CHECKING:
     from replicator.repository.compact import Compacted
     from replicator.retention.compaction import Plan
-
-_DAY_S = 86400.0
 
 
 def compact(
@@ -41,15 +40,7 @@ def compact(
         int, typer.Option("--spare", min=1, help="Leave the newest so many alone: pushes lean on them.")
     ] = 2,
     read: Annotated[str | None, typer.Option("--read", metavar="SIZE", help="Read at most so much: 50GB.")] = None,
-    grace_s: Annotated[
-        float,
-        typer.Option(
-            "--grace",
-            min=0.0,
-            metavar="SECONDS",
-            help="How long old bytes stay: longer than the longest push and restore.",
-        ),
-    ] = _DAY_S,
+    grace_s: Grace = GRACE_S,
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say it and change nothing.")] = False,
     json: Json = False,

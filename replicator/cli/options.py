@@ -47,6 +47,15 @@ Anchored = Annotated[
         help="Ask the witness how far the logs reached: URL#ENVIRONMENT/SITE, the site being the repository's.",
     ),
 ]
+Grace = Annotated[
+    float,
+    typer.Option(
+        "--grace",
+        min=0.0,
+        metavar="SECONDS",
+        help="How long bytes stay that nothing names any more: longer than the longest push and restore.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
 

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from replicator.cli.options import Anchored, Json, Keys, Repo, anchored_heads, open_repository, say
+from replicator.cli.options import Anchored, Grace, Json, Keys, Repo, anchored_heads, open_repository, say
+from replicator.retention.grace import GRACE_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from replicator.repository.anchors import Anchored as Anchor
     from replicator.repository.lost import Missing
+    from replicator.repository.mirror import PutBack
+    from replicator.repository.repair import Repaired
     from replicator.repository.repository import Repository
 
 
@@ -23,6 +26,7 @@ def repair(
     verifier: Annotated[str, typer.Option("--verifier", help="Under which name receipts are written.")] = "operator",
     place: Annotated[Path | None, typer.Option("--place", help="What `scrub` remembers, and found damaged.")] = None,
     keys: Keys = None,
+    grace_s: Grace = GRACE_S,
     anchors: Anchored = None,
     *,
     full: Annotated[bool, typer.Option("--full", help="Read every object, not only what is doubted.")] = False,
@@ -36,7 +40,6 @@ def repair(
     from replicator.cli.progress import progress
     from replicator.errors import NotRepaired, RolledBack
     from replicator.repository.heads import HeadMemory, why_rolled_back
-    from replicator.repository.lost import told
     from replicator.repository.repair import Repaired, find_damage, repair_logs
     from replicator.repository.repair import repair as put_back
     from replicator.repository.scrub import default_place, load
@@ -47,10 +50,12 @@ def repair(
     logs = {} if plan else repair_logs(repository, others, lambda name: memory.of(repository, name))
     with progress("repairing", 0) as advance:
         if plan:
-            _, bad, examined = find_damage(repository, full=full, suspected=suspected, progress=advance)
-            done = Repaired(examined=examined, left=bad)
+            found = find_damage(repository, full=full, suspected=suspected, progress=advance)
+            done = Repaired(examined=len(found.objects), left=found.bad)
         else:
-            done = put_back(repository, others, verifier, full=full, suspected=suspected, progress=advance)
+            done = put_back(
+                repository, others, verifier, full=full, suspected=suspected, grace_s=grace_s, progress=advance
+            )
     back = {
         name: why
         for name in sorted({*repository.workloads(), *anchored})
@@ -66,16 +71,7 @@ def repair(
             name: [{"commit": str(each.commit), "held_by": each.held_by} for each in lost] for name, lost in gone.items()
         },
     }  # fmt: skip
-    lines = [
-        f"log of {name}: slots {each.slots}, {len(each.receipts)} receipts put back" for name, each in logs.items()
-    ]
-    lines += [f"{key}: {how}" for key, how in done.repaired.items()]
-    lines += [f"{name}: {how}" for name, how in done.renewed.items()]
-    lines += [f"{each}: read back, every digest matched" for each in done.whole]
-    lines += [f"{'damaged' if plan else 'NOT repaired'}: {why}" for why in done.left.values()]
-    lines += [f"NOT whole: {name}: {why}" for name, why in done.lost.items()]
-    lines += [f"log of {name}: still rolled back: {why}" for name, why in back.items()]
-    lines += [f"  missing of {name}: {line}" for name, lost in gone.items() for line in told(lost)]
+    lines = _lines(done, logs, back, gone, plan=plan)
     say(document, "\n".join(lines) or f"{done.examined} objects, nothing to repair", as_json=json)
     for name in repository.workloads() if not back else ():
         memory.remember(repository, name)
@@ -86,6 +82,28 @@ def repair(
             f"{repository.store.url}: {len(done.left)} objects could not be put back, {len(done.lost)} checkpoints not be "
             "stored anew"
         )
+
+
+def _lines(
+    done: Repaired,
+    logs: Mapping[str, PutBack],
+    back: Mapping[str, str],
+    gone: Mapping[str, list[Missing]],
+    *,
+    plan: bool,
+) -> list[str]:
+    from replicator.repository.lost import told
+
+    return [
+        *(f"log of {name}: slots {each.slots}, {len(each.receipts)} receipts put back" for name, each in logs.items()),
+        *(f"{key}: {how}" for key, how in done.repaired.items()),
+        *(f"{name}: {how}" for name, how in done.renewed.items()),
+        *(f"{each}: read back, every digest matched" for each in done.whole),
+        *(f"{'damaged' if plan else 'NOT repaired'}: {why}" for why in done.left.values()),
+        *(f"NOT whole: {name}: {why}" for name, why in done.lost.items()),
+        *(f"log of {name}: still rolled back: {why}" for name, why in back.items()),
+        *(f"  missing of {name}: {line}" for name, lost in gone.items() for line in told(lost)),
+    ]
 
 
 def _missing(

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from replicator.cli.options import Json, Keys, Repo, Workload, only_workload, open_repository, say
+from replicator.cli.options import Grace, Json, Keys, Repo, Workload, only_workload, open_repository, say
+from replicator.retention.grace import GRACE_S
 
 if TYPE_CHECKING:
     from replicator.log.replay import Accepted, LogView
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
 Count = int | None
 Row = dict[str, object]
-_DAY_S = 86400.0
 
 
 def retain(
@@ -31,12 +31,7 @@ def retain(
     min_age_s: Annotated[
         float, typer.Option("--min-age", min=0.0, metavar="SECONDS", help="Keep what was saved less long ago.")
     ] = 0.0,
-    grace_s: Annotated[
-        float,
-        typer.Option(
-            "--grace", min=0.0, metavar="SECONDS", help="How long bytes stay: longer than the longest push and restore."
-        ),
-    ] = _DAY_S,
+    grace_s: Grace = GRACE_S,
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say it and drop nothing.")] = False,
     json: Json = False,

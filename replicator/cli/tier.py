@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from replicator.cli.options import Json, Keys, Repo, Workload, only_workload, open_repository, say, warn_if_plain
+from replicator.cli.options import Grace, Json, Keys, Repo, Workload, only_workload, open_repository, say, warn_if_plain
+from replicator.retention.grace import GRACE_S
 
 if TYPE_CHECKING:
     from replicator.retention.tiers import Move, Placement
-
-_DAY_S = 86400.0
 
 
 def tier(
@@ -24,9 +23,7 @@ def tier(
     verifier: Annotated[
         str, typer.Option("--verifier", help="In whose name what was copied is read back.")
     ] = "operator",
-    grace_s: Annotated[
-        float, typer.Option("--grace", min=0.0, metavar="SECONDS", help="How long bytes stay where they were.")
-    ] = _DAY_S,
+    grace_s: Grace = GRACE_S,
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say it and move nothing.")] = False,
     json: Json = False,

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from replicator.log.replay import Accepted, LogView
+    from replicator.log.workload import WorkloadLog
     from replicator.model import CommitId
     from replicator.repository.cipher import PushCipher
     from replicator.repository.manifest import Block, Manifest
@@ -87,14 +88,35 @@ def compact(
     stay, longer than the longest push and restore.
     """
     repository.log(workload).require_writer()
-    if repository.cipher is not PLAIN and repository.keys is not None:
-        repository.keys.signer(("keeper",), "a compaction")
+    require_keeper(repository, "a compaction")
     done = Compacted()
     fulls = [[rewrite] for rewrite in plan.rewrites if rewrite.full]
     for group in [*fulls, [rewrite for rewrite in plan.rewrites if not rewrite.full]]:
         if group:
             _Group(repository, workload, plan.term, done, progress).carry_out(group, view, grace_s)
     return done
+
+
+def require_keeper(repository: Repository, doing: str) -> None:
+    """KeyAbsent unless a keeper's key is at hand, where entries are signed: to be known before bytes are written."""
+    if repository.cipher is not PLAIN and repository.keys is not None:
+        repository.keys.signer(("keeper",), doing)
+
+
+def take_effect(
+    log: WorkloadLog, made_from: Accepted, where: Where, *, term: int, bytes_after: float, reason: str
+) -> str | None:
+    """Say in the log that `where` is the checkpoint's encoding from now on; why not, if it may not be any more."""
+    why: list[str] = []
+
+    def decide(view: LogView) -> Compact | None:
+        entry = compact_entry(view, made_from, where, term=term, bytes_after=bytes_after, reason=reason)
+        if isinstance(entry, Compact):
+            return entry
+        why.append(entry)
+        return None
+
+    return None if log.append(decide) is not None else why[-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,24 +234,14 @@ class _Group:
 
     def _take_effect(self, old: _Old, where: Where, grace_s: float) -> None:
         key = old.accepted.what.id()
-        why: list[str] = []
-
-        def decide(view: LogView) -> Compact | None:
-            if (over := over_since(view, self._term)) is not None:
-                raise Sealed(f"{self._log.workload}: {over}; nothing was compacted since")
-            after = self._repository.clock() + grace_s
-            made = compact_entry(
-                view, old.accepted, where, term=self._term, bytes_after=after, reason=old.rewrite.reason
-            )
-            if isinstance(made, str):
-                why.append(made)
-                return None
-            return made
-
-        if self._log.append(decide) is None:
-            self._done.left[str(key)] = why[-1]
-        else:
+        after = self._repository.clock() + grace_s
+        why = take_effect(self._log, old.accepted, where, term=self._term, bytes_after=after, reason=old.rewrite.reason)
+        if why is None:
             self._done.done.append(key)
+            return
+        if (over := over_since(self._log.view(), self._term)) is not None:
+            raise Sealed(f"{self._log.workload}: {over}; nothing was compacted since")
+        self._done.left[str(key)] = why
 
     def _tidy(self) -> None:
         """Remove what was made and is named by nothing, now that every outcome is known."""

@@ -121,16 +121,17 @@ def _require_same_end(store: ObjectStore, key: str, seen: bytes) -> None:
         )
 
 
-def put_back_receipts(store: ObjectStore, mirror: ObjectStore, workload: str) -> list[str]:
+def put_back_receipts(store: ObjectStore, mirror: ObjectStore, workload: str, notary: Notary = UNSIGNED) -> list[str]:
     """Write the receipts that `mirror` has and `store` lacks, each verifier's in order; their keys.
 
-    Where a verifier said something else since, its words here stay alone: what does not follow them would block them.
+    Only the sound beginning of each verifier's words is taken, as of a log. Where a verifier said something else since, its
+    words here stay alone: what does not follow them would block them.
     """
     written: list[str] = []
     for prefix in sorted({key.rpartition("/")[0] for key in mirror.list(f"receipts/{workload}")}):
         ours = read_raw(store, prefix)
-        for n, stored in enumerate(read_raw(mirror, prefix), 1):
-            decode(stored, prefix, n)
+        theirs = read_raw(mirror, prefix)
+        for n, stored in enumerate(theirs[: sound(theirs, prefix, notary)], 1):
             key = slot_key(prefix, n)
             if (ours[n - 1] if n <= len(ours) else claim(store, key, stored).found) != stored:
                 break

@@ -10,14 +10,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from replicator.errors import DataCorrupt, NotOpen
-from replicator.repository.cipher import PLAIN
+from replicator.repository.compact import require_keeper, take_effect
 from replicator.repository.move import send_copy
 from replicator.repository.verify import check_decoded
-from replicator.retention.compaction import compact_entry, over_since
+from replicator.retention.compaction import over_since
 
 if TYPE_CHECKING:
-    from replicator.log.entries import Compact
-    from replicator.log.replay import Accepted, LogView
+    from replicator.log.replay import Accepted
     from replicator.repository.repository import Repository
 
 
@@ -35,8 +34,7 @@ def renew(repository: Repository, peer: Repository, workload: str, accepted: Acc
         raise NotOpen(f"{repository.store.url}: {over}; nothing is stored anew until one is open")
     if (pin := next((name for name, commit in view.pins.items() if commit == key), None)) is not None:
         raise NotOpen(f"{repository.store.url}: {key} is pinned as {pin}, and keeps its encoding until it is not")
-    if repository.cipher is not PLAIN and repository.keys is not None:
-        repository.keys.signer(("keeper",), "storing a checkpoint anew")
+    require_keeper(repository, "storing a checkpoint anew")
     theirs = peer.log(workload).view().accepted.get(key)
     if theirs is None or theirs.what != accepted.what:
         raise DataCorrupt(f"it does not hold {workload} {key}")
@@ -44,17 +42,7 @@ def renew(repository: Repository, peer: Repository, workload: str, accepted: Acc
     read_back = check_decoded(repository, replace(accepted, where=where))
     if not read_back.ok:
         raise DataCorrupt(f"what was stored anew does not read back: {read_back.reason}")
-    why: list[str] = []
-
-    def decide(now: LogView) -> Compact | None:
-        made = compact_entry(
-            now, accepted, where, term=view.term, bytes_after=repository.clock() + grace_s,
-            reason=f"damaged, stored anew from {peer.store.url}",
-        )  # fmt: skip
-        if isinstance(made, str):
-            why.append(made)
-            return None
-        return made
-
-    if log.append(decide) is None:
-        raise DataCorrupt(f"{workload} {key}: {why[-1]}")
+    after, reason = repository.clock() + grace_s, f"damaged, stored anew from {peer.store.url}"
+    why = take_effect(log, accepted, where, term=view.term, bytes_after=after, reason=reason)
+    if why is not None:
+        raise DataCorrupt(f"{workload} {key}: {why}")

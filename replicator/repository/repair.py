@@ -24,6 +24,7 @@ from replicator.repository.reading import open_block
 from replicator.repository.renew import renew
 from replicator.repository.scrub import fault, needed
 from replicator.repository.verify import verify
+from replicator.retention.grace import GRACE_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -34,10 +35,17 @@ if TYPE_CHECKING:
     from replicator.repository.manifest import Block, Manifest
     from replicator.repository.repository import Repository
 
-GRACE_S = 86400.0
-"""How long the bytes of an encoding that was given up stay: longer than the longest restore."""
-
 Needed = dict[str, tuple[str, "list[tuple[str, Accepted]]"]]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    objects: Needed
+    """All that are needed."""
+    bad: dict[str, str]
+    """By key why one is damaged or missing."""
+    doubted: frozenset[tuple[str, int]]
+    """(workload, slot) of every checkpoint of which some verifier says that it failed."""
 
 
 @dataclass(slots=True)
@@ -67,7 +75,7 @@ def repair_logs(
             continue
         for workload in mirror.workloads():
             slots = put_back_log(repository.store, mirror.store, workload, known(workload), repository.notary)
-            receipts = put_back_receipts(repository.store, mirror.store, workload)
+            receipts = put_back_receipts(repository.store, mirror.store, workload, repository.notary)
             if slots or receipts:
                 each = done.setdefault(workload, PutBack())
                 each.slots += slots
@@ -77,19 +85,19 @@ def repair_logs(
 
 def find_damage(
     repository: Repository, *, full: bool, suspected: Iterable[str] = (), progress: Callable[[int], None] | None = None
-) -> tuple[Needed, dict[str, str], int]:
-    """(all objects that are needed, those that are damaged or missing with the reason, how many were looked at).
-
-    Sizes of all are compared; read are those of checkpoints with a failed receipt, `suspected` keys, or with `full` all.
-    """
+) -> Found:
+    """Sizes of all objects are compared; read are those of doubted checkpoints, `suspected` keys, or with `full` all."""
     objects = needed(repository)
+    doubted = _doubted(repository, objects)
     sizes = {
         key: size
         for _, needers in objects.values()
         for _, accepted in needers
         for key, size in _sizes(accepted).items()
     }
-    doubted = set(suspected) | {key for key, (_, needers) in objects.items() if _doubted(repository, needers)}
+    read = set(suspected) | {
+        key for key, (_, needers) in objects.items() if any((by, each.slot) in doubted for by, each in needers)
+    }
     bad: dict[str, str] = {}
     for key, (name, _) in objects.items():
         try:
@@ -97,13 +105,13 @@ def find_damage(
         except KeyMissing:
             bad[key] = f"{key} is missing"
             continue
-        if full or short or key in doubted:
-            why, read = fault(repository, key, name)
+        if full or short or key in read:
+            why, size = fault(repository, key, name)
             if progress is not None:
-                progress(read)
+                progress(size)
             if why is not None:
                 bad[key] = why
-    return objects, bad, len(objects)
+    return Found(objects, bad, doubted)
 
 
 def repair(
@@ -113,15 +121,19 @@ def repair(
     *,
     full: bool = False,
     suspected: Iterable[str] = (),
+    grace_s: float = GRACE_S,
     progress: Callable[[int], None] | None = None,
 ) -> Repaired:
-    """Put back what is damaged or missing; then read back every checkpoint that needed it, with receipts. TooNew."""
+    """Put back what is damaged or missing; then read back every checkpoint that needed it, with receipts. TooNew.
+
+    `grace_s`: how long the bytes stay of an encoding that was given up.
+    """
     for workload in repository.workloads():
         repository.log(workload).require_writer()
-    objects, bad, examined = find_damage(repository, full=full, suspected=suspected, progress=progress)
-    done = Repaired(examined=examined)
-    for key in sorted(bad, key=lambda key: (not key.startswith("manifests/"), key)):
-        name, needers = objects[key]
+    found = find_damage(repository, full=full, suspected=suspected, progress=progress)
+    done = Repaired(examined=len(found.objects))
+    for key in sorted(found.bad, key=lambda key: (not key.startswith("manifests/"), key)):
+        name, needers = found.objects[key]
         try:
             body, how = _right_bytes(repository, peers, key, name, needers)
             _put(repository, key, body)
@@ -129,14 +141,14 @@ def repair(
         except (DataCorrupt, StoreError) as error:
             done.left[key] = str(error)
     unwell: list[tuple[str, Accepted]] = []
-    for workload, accepted in _to_read_back(repository, objects, done):
+    for workload, accepted in _to_read_back(found, done):
         if all(verdict.ok for verdict in verify(repository, workload, accepted, verifier, repaired=True)):
             done.whole.append(_named(workload, accepted))
         else:
             unwell.append((workload, accepted))
     for workload, accepted in unwell:
-        _renew(repository, peers, workload, accepted, verifier, done)
-    still = needed(repository) if done.renewed else objects
+        _renew(repository, peers, workload, accepted, verifier, grace_s, done)
+    still = needed(repository) if done.renewed else found.objects
     done.left = {key: why for key, why in done.left.items() if key in still}
     return done
 
@@ -145,16 +157,16 @@ def _named(workload: str, accepted: Accepted) -> str:
     return f"{workload} {accepted.what.id()}"
 
 
-def _to_read_back(repository: Repository, objects: Needed, done: Repaired) -> list[tuple[str, Accepted]]:
+def _to_read_back(found: Found, done: Repaired) -> list[tuple[str, Accepted]]:
     """Checkpoints that need what was damaged, or of which a verifier said that they are."""
     touched = {*done.repaired, *done.left}
-    found = {
+    unsure = {
         (workload, accepted.slot): accepted
-        for key, (_, needers) in objects.items()
+        for key, (_, needers) in found.objects.items()
         for workload, accepted in needers
-        if key in touched or repository.receipts.damaged(workload, accepted.slot)
+        if key in touched or (workload, accepted.slot) in found.doubted
     }
-    return [(workload, accepted) for (workload, _), accepted in sorted(found.items(), key=lambda item: item[0])]
+    return [(workload, accepted) for (workload, _), accepted in sorted(unsure.items(), key=lambda item: item[0])]
 
 
 def _renew(
@@ -163,13 +175,14 @@ def _renew(
     workload: str,
     accepted: Accepted,
     verifier: str,
+    grace_s: float,
     done: Repaired,
 ) -> None:
     """Store the checkpoint anew from the first peer that has it whole; why not, if none has or it may not be."""
     name, trouble = _named(workload, accepted), list[str]()
     for peer in peers:
         try:
-            renew(repository, peer, workload, accepted, grace_s=GRACE_S)
+            renew(repository, peer, workload, accepted, grace_s=grace_s)
         except ReplicatorError as error:
             trouble.append(f"{peer.store.url}: {error}")
             continue
@@ -188,8 +201,9 @@ def _sizes(accepted: Accepted) -> dict[str, int]:
     }
 
 
-def _doubted(repository: Repository, needers: list[tuple[str, Accepted]]) -> bool:
-    return any(repository.receipts.damaged(workload, accepted.slot) for workload, accepted in needers)
+def _doubted(repository: Repository, objects: Needed) -> frozenset[tuple[str, int]]:
+    told = {(workload, accepted.slot) for _, needers in objects.values() for workload, accepted in needers}
+    return frozenset(each for each in told if repository.receipts.damaged(*each))
 
 
 def _right_bytes(

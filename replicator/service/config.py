@@ -15,6 +15,7 @@ from replicator.admission import DEFAULT, Policy, Reason
 from replicator.errors import ReplicatorError
 from replicator.model import Level
 from replicator.retention.compaction import CompactionPolicy
+from replicator.retention.grace import GRACE_S
 from replicator.retention.policy import Policy as Retention
 from replicator.retention.tiers import Tier, Tiers
 
@@ -150,7 +151,7 @@ class ServiceConfig(Frozen):
     tiers: tuple[Tier, ...] = ()
     """Repositories of this site, hottest first, between which checkpoints are moved by age and use."""
     tier_every_s: float = Field(default=3600.0, gt=0)
-    drop_grace_s: float = Field(default=86400.0, ge=0)
+    drop_grace_s: float = Field(default=GRACE_S, ge=0)
     """How long the bytes of a dropped checkpoint stay: longer than the longest push and restore."""
     anchor: Anchor | None = None
     """Without, a machine that never looked cannot tell that a log was rolled back."""

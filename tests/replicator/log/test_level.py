@@ -117,7 +117,6 @@ def test_whoever_may_only_read_repairs_moves_compacts_and_removes_nothing_either
     there.log("gpt").append(lambda _: Drop(term=1, commits=(Id(term=1, height=1),), bytes_after=0.0, reason=""))
     for each in (there, other):
         each.log("gpt").append(lambda view: upgrade(reader=1, writer=2) if view.needs.writer < 2 else None)
-    there.log("gpt")
     there = Repository("west", there.store)
     before, before_other = everything(there.store), everything(other.store)
     keeper = Keeping(there, "gpt", "west", 1, 0.0, 0.01)

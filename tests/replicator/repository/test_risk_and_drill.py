@@ -17,8 +17,8 @@ from replicator.repository.ship import ship
 from replicator.repository.verify import sample, verify
 from replicator.stores.cloud import memory_store
 from replicator.stores.faults import FaultyStore
+from tests.replicator.repository.damage import filled, flip_body
 from tests.replicator.repository.rig import checkpoint, cut_every, push, repository
-from tests.replicator.repository.test_repair import filled, flip_body
 from tests.replicator.repository.test_restore_goes_on import Reads
 
 DAY = 86_400.0
