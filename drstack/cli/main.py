@@ -1,59 +1,47 @@
-"""The `drstack` command: incident verbs first. Verbs import what they need when they run, so that --help answers at once."""
+"""The `drstack` command: incident verbs first. A verb is imported when it is named."""
 
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import typer
 
-from drstack.cli.check import check
-from drstack.cli.demo import demo
-from drstack.cli.env import env
-from drstack.cli.exit_codes import exit_codes
-from drstack.cli.init import init
-from drstack.cli.keys import app as keys
-from drstack.cli.kit import kit
-from drstack.cli.promote import promote
-from drstack.cli.prove import prove
-from drstack.cli.report import report
-from drstack.cli.schema import schema
-from drstack.cli.status import status
-from drstack.cli.traffic import traffic
-from drstack.cli.up import up
-from replicator.cli.main import app as checkpoints
-from replicator.cli.restore import restore
-from replicator.cli.verify import verify
+from replicator.cli.verbs import Verb, application
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _INCIDENT, _EVERYDAY, _TRY = "In an incident", "Every day", "Try it"
-
 HELP = "Bring GPU work back, somewhere else, within objectives set beforehand."
-
-app = typer.Typer(
-    help=HELP,
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
+VERBS = (
+    Verb("promote", "drstack.cli.promote:promote", _INCIDENT),
+    Verb("status", "drstack.cli.status:status", _INCIDENT),
+    Verb("restore", "replicator.cli.restore:restore", _INCIDENT),
+    Verb("traffic", "drstack.cli.traffic:traffic", _INCIDENT),
+    Verb("verify", "replicator.cli.verify:verify", _EVERYDAY),
+    Verb("prove", "drstack.cli.prove:prove", _EVERYDAY),
+    Verb("checkpoints", "replicator.cli.main:make_app", _EVERYDAY, nested=True),
+    Verb("init", "drstack.cli.init:init", _EVERYDAY),
+    Verb("check", "drstack.cli.check:check", _EVERYDAY),
+    Verb("up", "drstack.cli.up:up", _EVERYDAY),
+    Verb("keys", "drstack.cli.keys:app", _EVERYDAY),
+    Verb("kit", "drstack.cli.kit:kit", _EVERYDAY),
+    Verb("env", "drstack.cli.env:env", _EVERYDAY),
+    Verb("report", "drstack.cli.report:report", _EVERYDAY),
+    Verb("schema", "drstack.cli.schema:schema", _EVERYDAY),
+    Verb("exit-codes", "drstack.cli.exit_codes:exit_codes", _EVERYDAY),
+    Verb("demo", "drstack.cli.demo:demo", _TRY),
 )
-app.command(rich_help_panel=_INCIDENT)(promote)
-app.command(rich_help_panel=_INCIDENT)(status)
-app.command(rich_help_panel=_INCIDENT)(restore)
-app.command(rich_help_panel=_INCIDENT)(traffic)
-app.command(rich_help_panel=_EVERYDAY)(verify)
-app.command(rich_help_panel=_EVERYDAY)(prove)
-app.add_typer(checkpoints, name="checkpoints", rich_help_panel=_EVERYDAY)
-app.command(rich_help_panel=_EVERYDAY)(init)
-app.command(rich_help_panel=_EVERYDAY)(check)
-app.command(rich_help_panel=_EVERYDAY)(up)
-app.add_typer(keys, name="keys", rich_help_panel=_EVERYDAY)
-app.command(rich_help_panel=_EVERYDAY)(kit)
-app.command(rich_help_panel=_EVERYDAY)(env)
-app.command(rich_help_panel=_EVERYDAY)(report)
-app.command(rich_help_panel=_EVERYDAY)(schema)
-app.command("exit-codes", rich_help_panel=_EVERYDAY)(exit_codes)
-app.command(rich_help_panel=_TRY)(demo)
 
 
-@app.callback(help=HELP)
+def make_app(arguments: Sequence[str] = ()) -> typer.Typer:
+    """The application; where `arguments` begin with a verb, with that one only."""
+    app = application(HELP, VERBS, arguments)
+    app.callback(help=HELP)(logs)
+    return app
+
+
 def logs() -> None:
     """Before a verb runs: log lines go to stderr, so that stdout holds results only."""
     from replicator.cli.logs import log_to_stderr
@@ -67,7 +55,7 @@ def run() -> None:
     from replicator.errors import ReplicatorError
 
     try:
-        app()
+        make_app(sys.argv[1:])()
     except (DrstackError, ReplicatorError) as error:
         sys.stderr.write(f"error: {error}\n")
         if error.hint:

@@ -192,7 +192,7 @@ def _watched(command: list[str]) -> None:
 def _runs(into: Path) -> bool:
     python = into / "venv" / "bin" / "python"
     try:
-        probe = [str(python), "-I", "-c", "import drstack.cli.main"]
+        probe = [str(python), "-I", "-c", "from drstack.cli.main import make_app; make_app()"]
         return subprocess.run(probe, capture_output=True, timeout=PROBE_TIMEOUT_S, check=False).returncode == 0
     except (OSError, subprocess.TimeoutExpired):
         return False

@@ -1,69 +1,56 @@
 """The `replicator` command. `drstack checkpoints` mounts the same application.
 
-Verbs import what they need when they run, so that `--help` answers at once.
+A verb is imported when it is named, and imports what it needs when it runs, so that it starts, and `--help` answers, at once.
 """
 
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import typer
 
-from replicator.cli.compact import compact
-from replicator.cli.drill import drill
-from replicator.cli.hold import hold, unhold
-from replicator.cli.init import init
-from replicator.cli.keys import app as keys
-from replicator.cli.list import list_
-from replicator.cli.lock import lock
-from replicator.cli.push import push
-from replicator.cli.repair import repair
-from replicator.cli.restore import restore
-from replicator.cli.retain import retain
-from replicator.cli.ruling import condemn, release
-from replicator.cli.run import run as run_service
-from replicator.cli.scrub import scrub
-from replicator.cli.tier import thaw, tier
-from replicator.cli.upgrade import upgrade
-from replicator.cli.verify import verify
-from replicator.cli.wait import wait
-from replicator.cli.watch import watch
+from replicator.cli.verbs import Verb, application
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _SELDOM_LOG = ("push", "restore", "list")
 """Verbs that start faster without it: all that they may say goes through `replicator.lines`."""
 HELP = "Ship training checkpoints: complete or absent, verified, in few bytes."
-
-app = typer.Typer(
-    help=HELP,
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
+VERBS = (
+    Verb("init", "replicator.cli.init:init"),
+    Verb("push", "replicator.cli.push:push"),
+    Verb("watch", "replicator.cli.watch:watch"),
+    Verb("wait", "replicator.cli.wait:wait"),
+    Verb("list", "replicator.cli.list:list_"),
+    Verb("restore", "replicator.cli.restore:restore"),
+    Verb("verify", "replicator.cli.verify:verify"),
+    Verb("release", "replicator.cli.ruling:release"),
+    Verb("condemn", "replicator.cli.ruling:condemn"),
+    Verb("scrub", "replicator.cli.scrub:scrub"),
+    Verb("repair", "replicator.cli.repair:repair"),
+    Verb("drill", "replicator.cli.drill:drill"),
+    Verb("retain", "replicator.cli.retain:retain"),
+    Verb("compact", "replicator.cli.compact:compact"),
+    Verb("tier", "replicator.cli.tier:tier"),
+    Verb("thaw", "replicator.cli.tier:thaw"),
+    Verb("hold", "replicator.cli.hold:hold"),
+    Verb("unhold", "replicator.cli.hold:unhold"),
+    Verb("lock", "replicator.cli.lock:lock"),
+    Verb("upgrade", "replicator.cli.upgrade:upgrade"),
+    Verb("run", "replicator.cli.run:run"),
+    Verb("keys", "replicator.cli.keys:app"),
 )
-app.command()(init)
-app.command()(push)
-app.command()(watch)
-app.command()(wait)
-app.command("list")(list_)
-app.command()(restore)
-app.command()(verify)
-app.command()(release)
-app.command()(condemn)
-app.command()(scrub)
-app.command()(repair)
-app.command()(drill)
-app.command()(retain)
-app.command()(compact)
-app.command()(tier)
-app.command()(thaw)
-app.command()(hold)
-app.command()(unhold)
-app.command()(lock)
-app.command()(upgrade)
-app.command("run")(run_service)
-app.add_typer(keys, name="keys")
 
 
-@app.callback(help=HELP)
+def make_app(arguments: Sequence[str] = ()) -> typer.Typer:
+    """The application; where `arguments` begin with a verb, with that one only."""
+    app = application(HELP, VERBS, arguments)
+    app.callback(help=HELP)(logs)
+    return app
+
+
 def logs(context: typer.Context) -> None:
     """Before a verb runs: a store that retries says so on stderr, so that stdout holds results only."""
     from replicator.lines import configure_later, ready
@@ -84,7 +71,7 @@ def run() -> None:
     from replicator.errors import ReplicatorError
 
     try:
-        app()
+        make_app(sys.argv[1:])()
     except ReplicatorError as error:
         sys.stderr.write(f"error: {error}\n")
         if error.hint:

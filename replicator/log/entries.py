@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, ValidationError
 
 from replicator.errors import RecordCorrupt
 from replicator.log.counters import Runs
@@ -116,10 +116,11 @@ class Upgrade(Frozen):
     reason: str
 
 
-Entry = Annotated[Commit | Open | Seal | Pin | Unpin | Drop | Compact | Upgrade, Field(discriminator="kind")]
-_NEWER = ("union_tag_invalid", "extra_forbidden")
-"""How pydantic names a kind, and a field, that are not known here."""
-_ENTRY: TypeAdapter[Entry] = TypeAdapter(Entry)
+Entry = Commit | Open | Seal | Pin | Unpin | Drop | Compact | Upgrade
+_KINDS: dict[str, type[Entry]] = {
+    kind.model_fields["kind"].default: kind for kind in (Commit, Open, Seal, Pin, Unpin, Drop, Compact, Upgrade)
+}
+_NEWER = "Use the newest drstack that writes there, or put the record back from a peer."
 
 
 def to_record(entry: Entry) -> tuple[str, Mapping[str, Any]]:
@@ -131,15 +132,21 @@ def from_record(record: Record, log: str) -> Entry:
     """The entry in a record. RecordCorrupt if it is none that this version knows: it blocks the log."""
     if "kind" in record.body:
         raise RecordCorrupt(f"{log}/{record.n}: says twice of which kind it is")
+    kind = _KINDS.get(record.kind)
+    if kind is None:
+        raise RecordCorrupt(
+            f"{log}/{record.n}: {record.kind} is no kind that is known here; a newer version may have written it",
+            hint=_NEWER,
+        )
     try:
-        entry = _ENTRY.validate_json(canonical({"kind": record.kind, **record.body}), strict=True)
+        entry = kind.model_validate_json(canonical(record.body), strict=True)
     except ValidationError as error:
         problem = error.errors()[0]
-        field = ".".join(str(part) for part in problem["loc"])
-        newer = problem["type"] in _NEWER
+        field = ".".join((record.kind, *map(str, problem["loc"])))
+        newer = problem["type"] == "extra_forbidden"
         raise RecordCorrupt(
             f"{log}/{record.n}: {field}: {problem['msg']}" + ("; a newer version may have written it" if newer else ""),
-            hint="Use the newest drstack that writes there, or put the record back from a peer." if newer else None,
+            hint=_NEWER if newer else None,
         ) from error
     except (ValueError, RecursionError) as error:
         raise RecordCorrupt(f"{log}/{record.n}: {error}") from error

@@ -9,7 +9,7 @@ import pytest
 import typer
 
 from drstack.cli.exit_codes import table
-from drstack.cli.main import app
+from drstack.cli.main import make_app
 from replicator.service.config import Destination, ServiceConfig, WatchedWorkload
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,7 +26,7 @@ def commands(command, name=""):
         yield from commands(each, f"{name} {verb}".strip())
 
 
-@pytest.mark.parametrize(("name", "options"), list(commands(typer.main.get_command(app))))
+@pytest.mark.parametrize(("name", "options"), list(commands(typer.main.get_command(make_app()))))
 def test_every_command_and_option_is_on_the_page(name, options):
     page = (DOCS / "cli.md").read_text()
     assert f"`{name.split()[-1]}`" in page or f"drstack {name}" in page, name

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from replicator.cli.amounts import seconds, size_bytes
-from replicator.cli.main import app
+from replicator.cli.main import make_app
 from replicator.cli.progress import Meter, progress
 from replicator.errors import (
     DataCorrupt,
@@ -46,7 +46,7 @@ def place(tmp_path):
 
 
 def run(*arguments):
-    result = CliRunner().invoke(app, [str(each) for each in arguments], catch_exceptions=True)
+    result = CliRunner().invoke(make_app(), [str(each) for each in arguments], catch_exceptions=True)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result

@@ -26,7 +26,7 @@ def test_help_shows_incident_verbs_first():
 @pytest.mark.parametrize("module", ["drstack", "replicator"])
 def test_help_imports_nothing_heavy(module):
     code = (
-        f"import sys, {module}.cli.main; "
+        f"import sys; from {module}.cli.main import make_app; make_app(); "
         "print([m for m in ('pydantic','obstore','numpy','pulumi','torch','matplotlib') if m in sys.modules])"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)

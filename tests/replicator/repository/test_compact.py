@@ -10,7 +10,7 @@ import pytest
 import structlog
 from typer.testing import CliRunner
 
-from replicator.cli.main import app
+from replicator.cli.main import make_app
 from replicator.errors import KeyAbsent, KeyMissing, Sealed
 from replicator.log.entries import Commit, Drop, Open
 from replicator.model import CommitId, Id
@@ -347,7 +347,7 @@ def test_the_command_says_what_it_would_do_does_it_and_finds_nothing_more(tmp_pa
 
     def told(*more: str) -> dict:
         words = ["compact", "--repo", url, "--min-live", "0.8", "--spare", "1", "--json", *more]
-        result = CliRunner().invoke(app, words)
+        result = CliRunner().invoke(make_app(), words)
         assert result.exception is None, result.exception
         return json.loads(result.stdout)
 
@@ -358,6 +358,6 @@ def test_the_command_says_what_it_would_do_does_it_and_finds_nothing_more(tmp_pa
     assert first["compacted"] == []
     assert sorted(told("--full", "step:6")["compacted"]) == ["1.4", "1.5", "1.6"]
     assert told()["checkpoints"] == []
-    lines = CliRunner().invoke(app, ["compact", "--repo", url]).stdout
+    lines = CliRunner().invoke(make_app(), ["compact", "--repo", url]).stdout
     assert "nothing is worth compacting" in lines
     structlog.reset_defaults()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from replicator.cli.main import app
+from replicator.cli.main import make_app
 from replicator.errors import NothingToRestore, RecordCorrupt
 from replicator.model import CommitId, Finding
 from replicator.repository.repository import Repository, newest_recovery_point
@@ -120,7 +120,7 @@ def test_what_is_kept_as_the_newest_with_receipts_follows_the_word(there):
 
 
 def run(*arguments, code=0):
-    done = CliRunner().invoke(app, [str(each) for each in arguments], catch_exceptions=True)
+    done = CliRunner().invoke(make_app(), [str(each) for each in arguments], catch_exceptions=True)
     assert done.exit_code == code, done.output
     return done.stdout
 
@@ -151,5 +151,5 @@ def test_by_hand_and_listed_and_read_by_another_program(there, tmp_path):
 
 def test_a_word_without_a_reason_is_refused(there):
     assert "reason" in str(
-        CliRunner().invoke(app, ["release", "20", "--repo", there.store.url, "--reason", " "]).exception
+        CliRunner().invoke(make_app(), ["release", "20", "--repo", there.store.url, "--reason", " "]).exception
     )

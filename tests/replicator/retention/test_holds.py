@@ -9,7 +9,7 @@ import pytest
 import structlog
 from typer.testing import CliRunner
 
-from replicator.cli.main import app
+from replicator.cli.main import make_app
 from replicator.errors import HoldUnknown, NothingToRestore, ReplicatorError, Sealed
 from replicator.log.entries import Open, Unpin
 from replicator.model import CommitId
@@ -94,7 +94,7 @@ def test_a_hold_names_one_checkpoint_that_stands_and_needs_a_reason(west):
 
 
 def run(*words: str, code: int = 0):
-    result = CliRunner().invoke(app, [*words, "--json"])
+    result = CliRunner().invoke(make_app(), [*words, "--json"])
     assert (result.exit_code == 0) is (code == 0), result.output
     return json.loads(result.stdout) if code == 0 else result.exception
 
@@ -117,7 +117,7 @@ def test_a_dry_run_says_of_each_why_and_changes_nothing_and_the_run_does_what_it
     done = run("retain", *repo, "--keep-last", "2")
     assert (done["dropped"], done["checkpoints"]) == (True, told["checkpoints"])
     assert {key.height for key in Repository("west", west.store).log("gpt").view().accepted} == {1, 3, 4}
-    text = CliRunner().invoke(app, ["retain", *repo, "--keep-daily", "1", "--dry-run"]).stdout
+    text = CliRunner().invoke(make_app(), ["retain", *repo, "--keep-daily", "1", "--dry-run"]).stdout
     assert "keep       1.1  step       10  held as case-7" in text
     assert "hold  case-7: 1.1 (legal: court)" in text
     assert run("unhold", *repo, "--name", "case-7", "--reason", "settled", "--by", "legal")["released"] == "case-7"

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from replicator.cli.main import app
+from replicator.cli.main import make_app
 from replicator.errors import ReplicatorError
 from replicator.log.entries import Drop, Pin
 from replicator.log.replay import replay
@@ -229,7 +229,7 @@ def test_the_command_explains_moves_and_restores_the_hottest_first(tmp_path):
     ]}))  # fmt: skip
 
     def said(*words: str) -> dict:
-        result = CliRunner().invoke(app, [*words, "--json"])
+        result = CliRunner().invoke(make_app(), [*words, "--json"])
         assert result.exception is None, result.exception
         return json.loads(result.stdout)
 

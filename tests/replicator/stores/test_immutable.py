@@ -15,7 +15,7 @@ import structlog
 from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
-from replicator.cli.main import app
+from replicator.cli.main import make_app
 from replicator.errors import KeyExists, KeyMissing, LockRefused, ObjectArchived, StoreError
 from replicator.log.entries import Drop
 from replicator.model import CommitId, Id
@@ -182,7 +182,7 @@ def test_a_bucket_without_object_lock_is_refused_with_the_remedy(server, owner, 
         store.create("format.json", b"x")
     with pytest.raises(KeyMissing):
         store.get("format.json")
-    result = CliRunner().invoke(app, ["lock", "--repo", there, "--check"])
+    result = CliRunner().invoke(make_app(), ["lock", "--repo", there, "--check"])
     assert isinstance(result.exception, LockRefused)
     assert "broken   object lock" in result.stdout
 
@@ -312,7 +312,7 @@ def test_an_archived_object_is_told_as_that_with_the_command_that_brings_it_back
     with pytest.raises(ObjectArchived, match="is archived") as told:
         open_store(url).get(pack)
     assert "replicator thaw" in told.value.hint
-    result = CliRunner().invoke(app, ["thaw", "latest", "--repo", url, "--json"])
+    result = CliRunner().invoke(make_app(), ["thaw", "latest", "--repo", url, "--json"])
     assert result.exception is None, result.exception
     counts = json.loads(result.stdout)["objects"]
     assert sum(counts.values()) == 2

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from replicator.cli.main import app
+from replicator.cli.main import make_app
 from replicator.errors import KeyMissing, LockRefused, StoreUnavailable
 from replicator.log.replay import replay
 from replicator.model import CommitId
@@ -78,7 +78,7 @@ def url(server, client):
 
 
 def run(*words: str):
-    result = CliRunner().invoke(app, ["lock", *words, "--json"])
+    result = CliRunner().invoke(make_app(), ["lock", *words, "--json"])
     if result.exception is not None:
         raise result.exception
     return json.loads(result.stdout)

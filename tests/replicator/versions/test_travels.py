@@ -13,7 +13,7 @@ import pytest
 import typer
 import zstandard
 
-from replicator.cli.main import app
+from replicator.cli.main import make_app
 from replicator.errors import DataCorrupt, DestinationOccupied, DoesNotFit, NothingToRestore, ReplicatorError
 from replicator.log.records import digest
 from replicator.model import PackRef
@@ -64,7 +64,7 @@ def replicator(capsys):
 
     def run(verb, *arguments):
         capsys.readouterr()
-        command = typer.main.get_command(app).commands[verb]
+        command = typer.main.get_command(make_app()).commands[verb]
         try:
             command.main([str(each) for each in arguments], standalone_mode=False)
         finally:
