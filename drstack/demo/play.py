@@ -123,9 +123,6 @@ class Demo:
         if fault in ("verify", "restore"):
             self._damage(world, workload, target, fault)
         end = promote(world, target, Given(by="demo", reason="the demo killed it", failed_at=killed.at))
-        let_in = [offer.what for offer in self._offers if offer.accepted]
-        if let_in:
-            raise DemoFailed(f"seal: {', '.join(let_in)} of the replaced writer was accepted after the seals")
         resumed = end["workloads"][0]["step"]
         self._voice.say(f"{target} writes now; letting it train to step {resumed + _FAR_STEPS}")
         view, torn_offered = self._return_the_dead(world, workload, lost, target)
@@ -240,6 +237,8 @@ class Demo:
         self._voice.say(
             f"             a paused writer offers {offer.what}: {'ACCEPTED' if offer.accepted else 'refused'}"
         )
+        if offer.accepted:
+            raise DemoFailed(f"seal: {offer.what} of the replaced writer was accepted after the seals")
 
     def _damage(self, world: World, workload: str, target: str, fault: Break) -> None:
         store = site_folder(self._stage.site(target)).store

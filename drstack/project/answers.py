@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 Mapped = dict[str, object]
 EXAMPLE = "gpt"
 RECIPIENTS = ("recovery", "escrow")
-_ARGUMENTS = ["--every", 10, "--batch", 1, "--step-floor-s", 0.3, "--keep", 4]
+_SMALL = ["--layers", 2, "--width", 128, "--heads", 4, "--context", 64, "--batch", 1]
+_ARGUMENTS = [*_SMALL, "--every", 10, "--step-floor-s", 0.3, "--keep", 4]
 
 
 class AnswersMissing(DrstackError):

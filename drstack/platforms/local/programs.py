@@ -26,6 +26,10 @@ def slot_name(index: int) -> str:
     return f"slot-{index}"
 
 
+def is_slot(name: str) -> bool:
+    return name.startswith("slot-")
+
+
 def supervisord(folder: SiteFolder, socket: Path) -> str:
     return "\n".join(
         (

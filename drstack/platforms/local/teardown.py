@@ -9,7 +9,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from drstack.errors import ActuatorFailed
-from drstack.platforms.local import processes
+from drstack.platforms.local import processes, programs
 from drstack.platforms.local.supervisor import Supervisor
 from drstack.platforms.local.waiting import Deadline
 
@@ -23,6 +23,7 @@ def end_processes(folder: SiteFolder, *, deadline_s: float = SHUTDOWN_S) -> None
     """Shut supervisord down; kill what is left. ActuatorFailed if something of the site cannot be ended."""
     supervisor = Supervisor(folder)
     if supervisor.answers():
+        _stop_slots(supervisor)
         supervisor.shutdown()
         Deadline(deadline_s).until(lambda: not any(seen.ours for seen in processes.of_site(folder)), 0.1)
     left = [seen for seen in processes.end(folder, deadline_s=deadline_s) if seen.ours]
@@ -30,6 +31,13 @@ def end_processes(folder: SiteFolder, *, deadline_s: float = SHUTDOWN_S) -> None
         raise ActuatorFailed(
             f"site {folder.path}: processes do not end: {', '.join(map(str, left))}", hint="End them by hand."
         )
+
+
+def _stop_slots(supervisor: Supervisor) -> None:
+    """All at once, before the replicator: supervisord alone asks one program after the other, and ranks end together."""
+    for name, state in supervisor.programs().items():
+        if state.up and programs.is_slot(name):
+            supervisor.stop(name)
 
 
 def remove(folder: SiteFolder, *, keep_data: bool) -> None:

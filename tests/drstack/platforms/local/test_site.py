@@ -7,8 +7,8 @@ import time
 import pytest
 
 from drstack.errors import ActuatorFailed
-from drstack.platforms.local import processes, supervisor
-from drstack.platforms.local.desired import read_desired
+from drstack.platforms.local import jobs, processes, supervisor, teardown
+from drstack.platforms.local.desired import Program, read_desired
 from drstack.platforms.local.waiting import Deadline
 
 pytestmark = pytest.mark.slow
@@ -88,6 +88,27 @@ def test_stopping_a_job_leaves_no_rank(site):
     assert (job.running, job.ranks) == (False, 0)
     with pytest.raises(ActuatorFailed, match="stopped since"):
         site.start_job("gpt", token="t1", resume_step=None, deadline_s=5)
+
+
+PARTING = """\
+import os, pathlib, signal, sys, time
+folder, rank = pathlib.Path(sys.argv[1]), os.environ["RANK"]
+signal.signal(signal.SIGTERM, lambda *_: (folder / f"told-{rank}").touch())
+(folder / f"up-{rank}").touch()
+while len(list(folder.glob("told-*"))) < 2:
+    time.sleep(0.02)
+(folder / f"parted-{rank}").touch()
+"""
+
+
+def test_ranks_that_wait_for_each_other_part_when_the_site_is_taken_down(site, folder, tmp_path):
+    program = Program(None, ("python", "-c", PARTING, str(tmp_path)), (), {}, "checkpoints/gpt")
+    jobs.define(folder, jobs.JobDefinition("gpt", 2, program))
+    site.set_capacity(2, deadline_s=20)
+    site.start_job("gpt", token="t1", resume_step=None, deadline_s=20)
+    assert Deadline(15).until(lambda: len(list(tmp_path.glob("up-*"))) == 2)
+    teardown.end_processes(folder)
+    assert sorted(path.name for path in tmp_path.glob("parted-*")) == ["parted-0", "parted-1"]
 
 
 def test_a_failed_rank_restarts_all_and_goes_on_from_the_newest_checkpoint(site, tmp_path):
