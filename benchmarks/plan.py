@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -25,9 +26,10 @@ if TYPE_CHECKING:
 
     from benchmarks.stage import Stage
 
-SECTIONS = ("push", "push-medium", "push-large", "restore", "bytes", "memory", "training", "commands")
+SECTIONS = ("push", "push-medium", "push-large", "push-huge", "restore", "bytes", "memory", "training", "commands")
 BESIDE_TRAINING = Shape(layers=4, width=384, heads=6, batch=1, steps=250, every=12)
 OTHERS_TIMEOUT_S = 900.0
+HUGE_BYTES = 6 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +41,17 @@ class Amounts:
     large: Shape | None
     memory_bytes: tuple[int, ...]
     beside: Shape | None
+    huge_bytes: int = 0
+    """Of checkpoints whose values only look like weights: nothing so large can be trained here."""
     tiny_bytes: int = 0
 
     @classmethod
     def whole(cls, big_gib: int) -> Amounts:
-        return cls(SMALL, MEDIUM, LARGE, (1 << 30, big_gib << 30), BESIDE_TRAINING)
+        return cls(SMALL, MEDIUM, LARGE, (1 << 30, big_gib << 30), BESIDE_TRAINING, huge_bytes=HUGE_BYTES)
 
     @classmethod
     def quick(cls) -> Amounts:
-        return cls(None, None, None, (8 << 20,), None, 4 << 20)
+        return cls(None, None, None, (8 << 20,), None, tiny_bytes=4 << 20)
 
 
 def sections(
@@ -84,6 +88,13 @@ def _section(name: str, stage: Stage, amounts: Amounts) -> Section | None:
     if shape is not None:
         series = trained(shape, stage.work)
         return push_time(stage, series[-2], series[-1], title=_title(series[-1]), only=LARGE_CASES)
+    if name == "push-huge" and amounts.huge_bytes:
+        base, later = _filled(stage, "huge", amounts.huge_bytes, 2)
+        title = f"{size_of(base) / 1e9:.2f} GB of values spread as weights are"
+        found = push_time(stage, base, later, title=title, only=LARGE_CASES)
+        for folder in ("huge", "cases", "worlds"):
+            shutil.rmtree(stage.work / folder)
+        return found
     if name == "training" and amounts.beside is not None:
         return training_time(stage, amounts.beside)
     return _commands() if name == "commands" and not stage.quick else None
@@ -91,7 +102,7 @@ def _section(name: str, stage: Stage, amounts: Amounts) -> Section | None:
 
 def _of_a_series(name: str, stage: Stage, amounts: Amounts) -> Section:
     shape = amounts.medium if name == "restore" else amounts.small
-    series = trained(shape, stage.work) if shape is not None else _tiny(stage, amounts.tiny_bytes)
+    series = trained(shape, stage.work) if shape is not None else _filled(stage, "tiny", amounts.tiny_bytes)
     if name == "push":
         return push_time(
             stage, series[-2], series[-1], title=_title(series[-1]), only=QUICK_CASES if stage.quick else None
@@ -109,10 +120,10 @@ def _title(folder: Path) -> str:
     return f"{size_of(folder) / 1e9:.2f} GB of weights and AdamW moments"
 
 
-def _tiny(stage: Stage, size_bytes: int) -> list[Path]:
+def _filled(stage: Stage, name: str, size_bytes: int, count: int = 3) -> list[Path]:
     found: list[Path] = []
-    for seed in (1, 2, 3):
-        folder = stage.work / "tiny" / f"step-{seed}"
+    for seed in range(1, count + 1):
+        folder = stage.work / name / f"step-{seed}"
         if not folder.is_dir():
             stage.make(
                 "benchmarks.series.filled", "normal", str(size_bytes), str(seed), str(folder / "model.safetensors")
