@@ -1,5 +1,7 @@
 """Starts real training processes on a tiny model and reads back what they recorded."""
 
+from __future__ import annotations
+
 import json
 import os
 import signal
@@ -8,9 +10,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing import forkserver
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.examples.train.forked import PROGRAM, Forked, server
+
+if TYPE_CHECKING:
+    from multiprocessing.context import ForkServerContext
 
 ROOT = Path(__file__).resolve().parents[3]
 TINY = ("--layers", "1", "--width", "32", "--heads", "2", "--context", "32", "--batch", "2")
@@ -20,21 +29,23 @@ PATIENCE_S = 240
 class Site:
     """A folder that runs train in: its checkpoints, its metrics, its processes."""
 
-    def __init__(self, folder: Path, environ: dict[str, str]) -> None:
+    def __init__(self, folder: Path, environ: dict[str, str], forking: ForkServerContext) -> None:
         self.checkpoints = folder / "checkpoints"
         self.metrics = folder / "metrics.jsonl"
         self._environ = environ
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._forking = forking
+        self._processes: list[subprocess.Popen[bytes] | Forked] = []
 
     def start(self, *options: str, launcher: tuple[str, ...] = (), environ: dict[str, str] | None = None):
         """Start a run, by torchrun with `launcher`'s options if there are any."""
-        torchrun = ("-m", "torch.distributed.run", *launcher) if launcher else ()
         files = ("--checkpoints", str(self.checkpoints), "--metrics", str(self.metrics))
-        process = subprocess.Popen(
-            [sys.executable, *torchrun, "-m", "examples.train", *TINY, *files, *options],
-            cwd=ROOT,
-            env=self._environ | (environ or {}),
-        )
+        arguments, whole = [*TINY, *files, *options], self._environ | (environ or {})
+        process: subprocess.Popen[bytes] | Forked
+        if launcher:
+            torchrun = [sys.executable, "-m", "torch.distributed.run", *launcher, "-m", PROGRAM]
+            process = subprocess.Popen([*torchrun, *arguments], cwd=ROOT, env=whole)
+        else:
+            process = Forked(self._forking, arguments, whole, str(ROOT))
         self._processes.append(process)
         return process
 
@@ -83,24 +94,39 @@ def environ(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return values
 
 
+@pytest.fixture(scope="session")
+def forking(environ: dict[str, str]) -> ForkServerContext:
+    """What runs of one rank are forked from."""
+    context = server()
+    with pytest.MonkeyPatch.context() as patch:
+        for name in set(os.environ) - set(environ):
+            patch.delenv(name)
+        for name, value in (environ | {"PYTHONPATH": str(ROOT)}).items():
+            patch.setenv(name, value)
+        forkserver.ensure_running()
+    return context
+
+
 @pytest.fixture
-def site(tmp_path: Path, environ: dict[str, str]) -> Iterator[Site]:
-    place = Site(tmp_path, environ)
+def site(tmp_path: Path, environ: dict[str, str], forking: ForkServerContext) -> Iterator[Site]:
+    place = Site(tmp_path, environ, forking)
     yield place
     place.stop()
 
 
 @pytest.fixture
-def other_site(tmp_path: Path, environ: dict[str, str]) -> Iterator[Site]:
-    place = Site(tmp_path / "other", environ)
+def other_site(tmp_path: Path, environ: dict[str, str], forking: ForkServerContext) -> Iterator[Site]:
+    place = Site(tmp_path / "other", environ, forking)
     yield place
     place.stop()
 
 
 @pytest.fixture(scope="session")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory, environ: dict[str, str]) -> dict[int, str]:
+def undisturbed(
+    tmp_path_factory: pytest.TempPathFactory, environ: dict[str, str], forking: ForkServerContext
+) -> dict[int, str]:
     """Losses of steps 1 to 12 on two ranks, without checkpoints and without a stop."""
-    place = Site(tmp_path_factory.mktemp("undisturbed"), environ)
+    place = Site(tmp_path_factory.mktemp("undisturbed"), environ, forking)
     assert place.run("--steps", "12", "--every", "0", launcher=("--nproc-per-node=2",)) == 0
     assert not place.checkpoints.exists()
     return place.losses()
