@@ -10,7 +10,7 @@ import os
 from bisect import bisect_right
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from itertools import islice, takewhile
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from replicator.repository.gauge import Again
     from replicator.repository.known import Following, Known
     from replicator.repository.manifest import TensorEntry
+
+    Job = Callable[[], tuple["Piece", bytearray | None]]
 
 _MOST_THREADS = 4
 _AHEAD = 2
@@ -65,8 +67,7 @@ class Scanner:
         self._known = known
         self._ahead = _AHEAD * threads_here()
         self._pool = ThreadPoolExecutor(threads_here(), thread_name_prefix="scan")
-        self._free: SimpleQueue[bytearray] = SimpleQueue()
-        self._made = 0
+        self._buffers = _Buffers(self._ahead, cutting.BLOCK_BYTES)
 
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
@@ -77,7 +78,7 @@ class Scanner:
         blocks: list[Block] = []
 
         def again(offset: int, length: int) -> Iterator[memoryview]:
-            return source.again(blocks, offset, length)
+            return self._again(source, blocks, offset, length)
 
         gauge, whole = Gauge(tensors, self._known, again), _Whole(self._known, again)
         offset = 0
@@ -89,9 +90,23 @@ class Scanner:
             offset += len(piece.data)
         return Scanned(blocks, whole.digest(offset), gauge.finish())
 
+    def _again(self, source: _Source, blocks: list[Block], offset: int, length: int) -> Iterator[memoryview]:
+        """A range of blocks that were read before, a second time. SourceChanged unless they are as they were then."""
+        end = offset + length
+        first = max(0, bisect_right(blocks, offset, key=lambda block: block.offset) - 1)
+        wanted = list(takewhile(lambda block: block.offset < end, islice(blocks, first, None)))
+        buffers = _Buffers(self._ahead, max((block.size_bytes for block in wanted), default=0))
+        jobs = (_reading(source, block.offset, block.size_bytes, buffers) for block in wanted)
+        for block, piece in zip(wanted, self._in_order(jobs, buffers), strict=True):
+            if piece.digest != block.digest:
+                raise source.changed()
+            yield piece.data[max(0, offset - block.offset) : end - block.offset]
+
     def _pieces(self, source: _Source, size_bytes: int, tensors: list[TensorRange]) -> Iterator[Piece]:
+        return self._in_order(self._jobs(source, size_bytes, tensors), self._buffers)
+
+    def _in_order(self, jobs: Iterator[Job], buffers: _Buffers) -> Iterator[Piece]:
         coming: deque[Future[tuple[Piece, bytearray | None]]] = deque()
-        jobs = self._jobs(source, size_bytes, tensors)
         try:
             while True:
                 while len(coming) < self._ahead and (job := next(jobs, None)) is not None:
@@ -101,14 +116,12 @@ class Scanner:
                 piece, buffer = coming.popleft().result()
                 yield piece
                 if buffer is not None:
-                    self._free.put(buffer)
+                    buffers.give_back(buffer)
         finally:
             for each in coming:
                 each.cancel()
 
-    def _jobs(
-        self, source: _Source, size_bytes: int, tensors: list[TensorRange]
-    ) -> Iterator[Callable[[], tuple[Piece, bytearray | None]]]:
+    def _jobs(self, source: _Source, size_bytes: int, tensors: list[TensorRange]) -> Iterator[Job]:
         block_bytes = cutting.BLOCK_BYTES
         for region in cutting.regions(size_bytes, [(t.offset, t.length) for t in tensors]):
             if region.by_content:
@@ -116,27 +129,40 @@ class Scanner:
                     yield _hashing(data)
                 continue
             for at in range(region.offset, region.offset + region.length, block_bytes):
-                yield self._reading(source, at, min(block_bytes, region.offset + region.length - at))
+                length = min(block_bytes, region.offset + region.length - at)
+                yield _reading(source, at, length, self._buffers)
 
-    def _reading(self, source: _Source, offset: int, length: int) -> Callable[[], tuple[Piece, bytearray | None]]:
-        buffer = self._buffer()
 
-        def job() -> tuple[Piece, bytearray | None]:
-            view = memoryview(buffer)[:length]
-            source.fill(view, offset)
-            return Piece(view, blake3(view).hexdigest()), buffer
+class _Buffers:
+    """No more are made than can be ahead, and one that is being looked at."""
 
-        return job
+    def __init__(self, ahead: int, size_bytes: int) -> None:
+        self._left = ahead + 1
+        self._size_bytes = size_bytes
+        self._free: SimpleQueue[bytearray] = SimpleQueue()
 
-    def _buffer(self) -> bytearray:
-        """One that nobody uses. No more are made than can be ahead, and one that is being looked at."""
-        if self._made <= self._ahead:
-            self._made += 1
-            return bytearray(cutting.BLOCK_BYTES)
+    def take(self) -> bytearray:
+        if self._left:
+            self._left -= 1
+            return bytearray(self._size_bytes)
         return self._free.get_nowait()
 
+    def give_back(self, buffer: bytearray) -> None:
+        self._free.put(buffer)
 
-def _hashing(data: bytes) -> Callable[[], tuple[Piece, bytearray | None]]:
+
+def _reading(source: _Source, offset: int, length: int, buffers: _Buffers) -> Job:
+    buffer = buffers.take()
+
+    def job() -> tuple[Piece, bytearray | None]:
+        view = memoryview(buffer)[:length]
+        source.fill(view, offset)
+        return Piece(view, blake3(view).hexdigest()), buffer
+
+    return job
+
+
+def _hashing(data: bytes) -> Job:
     return lambda: (Piece(memoryview(data), blake3(data).hexdigest()), None)
 
 
@@ -145,24 +171,15 @@ class _Source:
         self._descriptor = descriptor
         self._path = path
 
+    def changed(self) -> SourceChanged:
+        return SourceChanged(f"{self._path} changed while it was being read")
+
     def fill(self, view: memoryview, offset: int) -> None:
         while view:
             count = os.preadv(self._descriptor, [view], offset)
             if not count:
                 raise SourceChanged(f"{self._path} became shorter while it was being read")
             view, offset = view[count:], offset + count
-
-    def again(self, blocks: list[Block], offset: int, length: int) -> Iterator[memoryview]:
-        """A range of blocks that were read before, a second time. SourceChanged unless they are as they were then."""
-        end = offset + length
-        first = max(0, bisect_right(blocks, offset, key=lambda block: block.offset) - 1)
-        for block in islice(blocks, first, None):
-            if block.offset >= end:
-                return
-            data = self.reader(block.offset)(block.size_bytes)
-            if blake3(data).hexdigest() != block.digest:
-                raise SourceChanged(f"{self._path} changed while it was being read")
-            yield memoryview(data)[max(0, offset - block.offset) : end - block.offset]
 
     def reader(self, offset: int) -> Callable[[int], bytes]:
         """Gives the bytes from there on, each time exactly as many as are asked for."""
