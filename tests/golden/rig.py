@@ -57,7 +57,9 @@ def encrypted(folder: Path) -> Repository:
     )
 
 
-def appended(repository: Repository, kind: str, body: object, log: str = "log/gpt", **payload: object) -> None:
+def appended(
+    repository: Repository, kind: str, body: object, log: str = "log/gpt", *, by: str | None = None, **payload: object
+) -> None:
     """The next record of a log, rightly linked, whatever it says; `payload`: fields beside those of a record."""
     previous, n = None, 1
     for n in itertools.count(1):
@@ -66,4 +68,4 @@ def appended(repository: Repository, kind: str, body: object, log: str = "log/gp
             break
         previous = SECOND.digest(repository.store.get(key))
     said = {"log": log, "n": n, "previous": previous, "attempt": "a", "kind": kind, "at": 1.0, "body": body, **payload}
-    repository.store.create(key, repository.notary.seal(said, kind))
+    repository.store.create(key, repository.notary.seal(said, kind, among=(by,) if by else None))
