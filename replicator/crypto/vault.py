@@ -6,7 +6,6 @@ own, derived from that one and 32 random bytes. The nonce of a block is its offs
 
 from __future__ import annotations
 
-import json
 import secrets
 import struct
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from replicator.crypto.suites.suite import SECRET_BYTES, Refused
 from replicator.errors import DataCorrupt
-from replicator.log.records import canonical
+from replicator.log.records import canonical, parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,8 +80,8 @@ def read_header(magic: bytes, stored: bytes) -> tuple[dict[str, Any], int]:
     if length > _MAX_HEADER or start + length > len(stored):
         raise DataCorrupt("its header is longer than it may be")
     try:
-        named = json.loads(stored[start : start + length])
-    except ValueError as error:
+        named = parse_json(stored[start : start + length])
+    except (ValueError, RecursionError) as error:
         raise DataCorrupt(f"its header cannot be read: {error}") from error
     if not isinstance(named, dict):
         raise DataCorrupt("its header is not an object")

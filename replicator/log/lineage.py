@@ -61,11 +61,16 @@ def lineage(*views: LogView) -> Lineage:
 
 
 def began_from(entry: Open) -> CommitId | None:
-    """The head in the assignment that the entry copies; None where it copies none, or that names none."""
+    """The head in the assignment that the entry copies; None where it copies none, or that names none.
+
+    Beside term and height a later version may say more: what it is the head of stays the same.
+    """
     workload = (entry.assignment or {}).get("workload")
     head = workload.get("head") if isinstance(workload, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    if not isinstance(head, dict):
+        return None
     try:
-        return Id.model_validate(head).key()
+        return Id.model_validate({name: head.get(name) for name in Id.model_fields}).key()  # pyright: ignore[reportUnknownMemberType]
     except ValidationError:
         return None
 

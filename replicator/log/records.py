@@ -66,7 +66,7 @@ def seal_envelope(payload: object) -> bytes:
 def parse_envelope(stored: bytes, where: str) -> Envelope:
     """Take an envelope apart. RecordCorrupt, naming `where`, if it is not one."""
     try:
-        outer = cast("dict[str, Any]", _parse(stored))
+        outer = cast("dict[str, Any]", parse_json(stored))
         signatures = tuple(
             (str(each["keyid"]), base64.b64decode(each["sig"], validate=True)) for each in outer["signatures"]
         )
@@ -86,7 +86,7 @@ def payload_in(envelope: Envelope, where: str, payload_type: str = PAYLOAD_TYPE)
     if envelope.payload_type != payload_type:
         raise RecordCorrupt(f"{where}: payload type {envelope.payload_type!r} is not one of ours")
     try:
-        payload = _parse(envelope.payload)
+        payload = parse_json(envelope.payload)
     except (ValueError, RecursionError) as error:
         raise RecordCorrupt(f"{where}: not a record ({error})") from error
     if not isinstance(payload, dict):
@@ -134,8 +134,8 @@ def record_of(payload: Mapping[str, Any], named: str, log: str, n: int, signer: 
     return record
 
 
-def _parse(text: bytes) -> object:
-    """JSON that every reader understands alike: UTF-8, no field twice, no NaN, no Infinity."""
+def parse_json(text: bytes) -> object:
+    """JSON that every reader understands alike: UTF-8, no field twice, no NaN, no Infinity. ValueError, RecursionError."""
     return _JSON.decode(text.decode())
 
 

@@ -1,9 +1,10 @@
 """Anchors: how far a repository's logs reached, kept by another store, so that a machine that never looked can tell.
 
-`<environment>/heads/<site>/<workload>/<repository>/<n>` on the witness, dense and create-only; the last one counts. An
-anchor names slot and digest of a record that was read in the log, so that a log which ends before it, or holds another
-record there, was rolled back (DESIGN, rule 11). Signed where the repository is. What a repository of another id holds is
-none of its business: a site that was made anew begins anew.
+`<environment>/heads/<site>/<workload>/<repository>/<n>` on the witness, dense and create-only; the last one counts, and
+is refused where an earlier one reaches as far: it would hide a rollback. An anchor names slot and digest of a record that
+was read in the log, so that a log which ends before it, or holds another record there, was rolled back (DESIGN, rule 11).
+Signed where the repository is. What a repository of another id holds is none of its business: a site that was made anew
+begins anew.
 """
 
 from __future__ import annotations
@@ -117,8 +118,9 @@ class Anchors:
         prefix = self._prefix(repository, workload)
         if prefix not in self._logs:
             self._logs[prefix] = TailLog(
-                self._store, prefix, clock=self._clock, token=self._token, sleep=self._sleep, notary=repository.notary
-            )
+                self._store, prefix, clock=self._clock, token=self._token, sleep=self._sleep, notary=repository.notary,
+                follows=_went_back,
+            )  # fmt: skip
         return self._logs[prefix]
 
 
@@ -132,6 +134,16 @@ def _anchor(record: Record | None, prefix: str) -> Anchor | None:
         return Anchor.model_validate(record.body)
     except ValidationError as error:
         raise RecordCorrupt(f"{prefix}: not an anchor: {error.errors()[0]['msg']}") from error
+
+
+def _went_back(earlier: Record, last: Record) -> str | None:
+    """Anchors only rise: one of a lower slot would hide that the log was rolled back behind the higher one."""
+    if earlier.kind != KIND or last.kind != KIND:
+        return None  # what is no anchor, or no more one, is judged where it is the last
+    before, now = _anchor(earlier, f"slot {earlier.n}"), _anchor(last, f"slot {last.n}")
+    if before is None or now is None or before.slot < now.slot:
+        return None
+    return f"it anchors {now}, and slot {earlier.n} before it {before}"
 
 
 def head_to_anchor(repository: Repository, workload: str, view: LogView) -> Anchor | None:

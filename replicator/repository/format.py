@@ -5,15 +5,14 @@ It is made once and never changed; the suites named in it are a hint to readers,
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import ConfigDict, ValidationError
 
 from replicator.crypto.suites import NONE, SUITES
 from replicator.errors import KeyMissing, RepositoryUnknown, TooNew
 from replicator.log.claim import claim
-from replicator.log.records import canonical
+from replicator.log.records import canonical, parse_json
 from replicator.model import Frozen
 
 if TYPE_CHECKING:
@@ -82,7 +81,7 @@ def read_format(store: ObjectStore) -> Format:
 
 def _parse(stored: bytes, url: str) -> Format:
     try:
-        told = json.loads(stored)
+        told = cast("dict[str, Any]", parse_json(stored))
         version, release = told["format"], str(told.get("release", ""))
         if version != VERSION:
             raise TooNew(
@@ -90,11 +89,21 @@ def _parse(stored: bytes, url: str) -> Format:
                 hint=f"Use drstack {release} or newer for it." if release else "Use a newer drstack for it.",
             )
         found = Format.model_validate_json(stored)
-    except (ValueError, KeyError, TypeError, ValidationError, RecursionError) as error:
-        raise RepositoryUnknown(f"{url}: {KEY} cannot be read: {error}", hint="Put it back from a peer.") from error
+    except ValidationError as error:
+        if all(each["type"] == "extra_forbidden" for each in error.errors()):
+            raise _too_new(url, ", ".join(str(each["loc"][-1]) for each in error.errors())) from error
+        raise _unreadable(url, error) from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise _unreadable(url, error) from error
     known = found.suites.crypto in (NONE, *SUITES) and found.suites.digest == "blake3"
     if not known or found.suites.crypto != found.suites.signature:
-        raise TooNew(
-            f"{url} uses suites that this version does not know: {found.suites}", hint="Use a newer drstack for it."
-        )
+        raise _too_new(url, found.suites)
     return found
+
+
+def _too_new(url: str, suites: object) -> TooNew:
+    return TooNew(f"{url} uses suites that this version does not know: {suites}", hint="Use a newer drstack for it.")
+
+
+def _unreadable(url: str, error: Exception) -> RepositoryUnknown:
+    return RepositoryUnknown(f"{url}: {KEY} cannot be read: {error}", hint="Put it back from a peer.")

@@ -50,9 +50,10 @@ def source(folder: Path, step: int) -> Path:
     return path
 
 
-def new(target: Path, keys: Keyring | None = None) -> Repository:
+def new(target: Path, keys: Keyring | None = None, *, first: int = 1) -> Repository:
+    """`first`: the first token, its id; two repositories of a family have ids of their own."""
     target.mkdir(parents=True)
-    tokens, ticks = itertools.count(1), itertools.count(1)
+    tokens, ticks = itertools.count(first), itertools.count(1)
     made = Repository(
         "west", LocalStore(target), clock=lambda: 1000.0 + next(ticks), token=lambda: f"{next(tokens):032x}", keys=keys,
         memory=target.parent / "memory",

@@ -12,7 +12,8 @@ import base64
 import json
 import os
 import sys
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import zstandard
@@ -29,10 +30,30 @@ RECORD = "application/vnd.drstack.record+json"
 WHAT = "application/vnd.drstack.what+json"
 SUITE = "drstack-hybrid-1"
 ROLES = {
-    "commit": {"writer"}, "seal": {"promoter"}, "open": {"promoter"}, "pin": {"promoter", "keeper"},
-    "unpin": {"promoter", "keeper"}, "drop": {"keeper"}, "compact": {"keeper"},
-    "anchor": {"keeper", "verifier"},
+    "commit": "writer", "open": "promoter", "seal": "promoter", "pin": "promoter keeper", "unpin": "promoter keeper",
+    "drop": "keeper", "compact": "keeper", "upgrade": "promoter keeper", "receipt": "verifier",
+    "anchor": "keeper verifier",
 }  # fmt: skip
+LEVEL = 1
+ID, REF, FILE = "term height", "digest size_bytes", "path mode mtime_ns size_bytes digest blocks hard_link"
+FIELDS = {
+    "open:": "term writer acknowledge heads counters assignment", "seal:": "term reason operation",
+    "commit:": "term what where signatures again", "pin:": "term name commit reason", "unpin:": "term name reason",
+    "drop:": "term commits bytes_after reason", "compact:": "term commit where bytes_after reason",
+    "upgrade:": "term reader writer release reason", "commit": ID, "commits": ID, "parent": ID, "base": ID,
+    "what": "workload name term height step attempt root size_bytes files saved_at parent counter findings beside "
+    "versions point", "where": "manifest packs base shipped_bytes keys", "manifest": REF, "packs": REF,
+    "signatures": "keyid sig", "findings": "reason tensor evidence", "point": "made reason paused_s participants",
+    "participants": "name kind ok told facts", "run": "first counter", "anchor:": "slot digest term height",
+    "versions": "by commit dirty data model lock container torch cuda driver gpu gpus world dtype",
+    "manifest:": "format push files blocks packs tensors notes encryption links folders chunker beside",
+    "files": FILE, "beside": FILE, "links": "path target", "folders": "path mode mtime_ns",
+    "tensors": "name file offset length dtype shape global_shape offsets digest nan_count inf_count zero_fraction "
+    "sum_squares", "encryption": "suite key workload block_key packs",
+    "chunker": "name min_bytes average_bytes max_bytes",
+}  # fmt: skip
+"""What may be there, in a body (with a colon) and in what it holds; `assignment`, `heads`, `facts` hold what they like."""
+unbase = partial(base64.b64decode, validate=True)
 
 
 def digest(body: bytes) -> str:
@@ -43,6 +64,28 @@ def canonical(value: object) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
+def once(pairs: list[tuple[str, object]]) -> dict:
+    assert len(dict(pairs)) == len(pairs), "a field is there twice"
+    return dict(pairs)
+
+
+def parse(body: bytes) -> dict:
+    """UTF-8 without a mark, no field twice, neither NaN nor Infinity."""
+    return json.loads(body.decode(), object_pairs_hook=once, parse_constant={}.__getitem__)
+
+
+def require_known(name: str, value: object) -> None:
+    """Nothing is passed over that only a newer program knows."""
+    if isinstance(value, list):
+        for each in value:
+            require_known(name, each)
+    elif isinstance(value, dict) and name not in ("assignment", "heads", "facts"):
+        if name not in FIELDS or not set(value) <= {*FIELDS[name].split()}:
+            raise SystemExit(f"a newer version may have written it: {name} with {', '.join(value)}")
+        for key, inner in value.items():
+            require_known("run" if key == "counters" else key, [*inner.values()] if key == "counters" else inner)
+
+
 def derive(secret: bytes, salt: bytes, label: str, length: int = 32) -> bytes:
     return HKDF(hashes.SHA512(), length, salt or None, f"{SUITE} {label}".encode()).derive(secret)
 
@@ -51,68 +94,64 @@ def pae(kind: str, payload: bytes) -> bytes:
     return b"DSSEv1 %d %s %d %s" % (len(kind), kind.encode(), len(payload), payload)
 
 
-@dataclass
 class Repository:
-    """`trust` and `seed` are None in one that is plain."""
+    """Encrypted and signed where there is a folder of `keys`: the trust file, and the private key of `recipient`."""
 
-    path: Path
-    trust: dict | None = None
-    recipient: str = ""
-    seed: bytes = b""
-    secrets: dict[str, bytes] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        form = json.loads((self.path / "format.json").read_bytes())
-        assert form["format"] == 1
-        assert form["suites"]["digest"] == "blake3"
+    def __init__(self, path: Path, keys: Path | None = None, recipient: str = "") -> None:
+        self.path, self.recipient, self.secrets = path, recipient, {}
+        self.trust = parse((keys / "trust.json").read_bytes()) if keys else None
+        form = parse((path / "format.json").read_bytes())
         suite = SUITE if self.trust else "none"
-        assert (form["suites"]["crypto"], form["suites"]["signature"]) == (suite, suite)
+        assert (form["format"], form["suites"]) == (1, {"crypto": suite, "signature": suite, "digest": "blake3"})
         self.id = form["repository"]
-        if self.trust:
-            assert self.trust["suite"] == SUITE
+        if keys:
+            private = parse((keys / f"{recipient}.key").read_bytes())
+            assert (self.trust["version"], self.trust["suite"], private["protection"]) == (1, SUITE, {"kind": "none"})
             assert self.id in {each["id"] for each in self.trust["repositories"]}
+            self.seed = unbase(private["secret"])
+            self.bound = {"suite": SUITE, "environment": self.trust["scope"]}
 
     def signer(self, message: bytes, signatures: list[dict]) -> dict:
         """The key of the trust file that made both signatures."""
-        found = {each["keyid"].rpartition("#")[2]: base64.b64decode(each["sig"]) for each in signatures}
+        found = {each["keyid"].rpartition("#")[2]: unbase(each["sig"]) for each in signatures}
         (name,) = {each["keyid"].rpartition("#")[0] for each in signatures}
         assert set(found) == {"ed25519", "ml-dsa-65"}
         (key,) = [each for each in self.trust["keys"] if each["name"] == name]
-        public = {name: base64.b64decode(half) for name, half in key["public"].items()}
+        public = {name: unbase(half) for name, half in key["public"].items()}
         Ed25519PublicKey.from_public_bytes(public["ed25519"]).verify(found["ed25519"], message)
         MLDSA65PublicKey.from_public_bytes(public["ml-dsa-65"]).verify(found["ml-dsa-65"], message, SUITE.encode())
         return key
 
     def envelope(self, body: bytes) -> dict:
-        outer = json.loads(body)
+        outer = parse(body)
         assert outer["payloadType"] == RECORD
-        raw = base64.b64decode(outer["payload"])
-        payload = json.loads(raw)
+        raw = unbase(outer["payload"])
+        payload = parse(raw)
         if not self.trust:
             assert outer["signatures"] == []
-            return payload
+            return {**payload, "signer": None, "revoked": False, "vouches": None}
         key = self.signer(pae(RECORD, raw), outer["signatures"])
-        assert (payload["suite"], payload["environment"]) == (SUITE, self.trust["scope"])
-        assert payload["repository"] == self.id
-        if key["revoked"]:
-            assert payload["n"] <= key["revoked"]["through"].get(f"{self.id}/{payload['log']}", 0)
-        kind, said = payload["kind"], payload["body"]
-        roles = set(ROLES[kind])
+        assert {**payload, **self.bound, "repository": self.id} == payload
+        kind, said, vouches = payload["kind"], payload["body"], None
+        through = (key["revoked"] or {}).get("through", {}).get(f"{self.id}/{payload['log']}", 0)
+        revoked = bool(key["revoked"]) and payload["n"] > through
+        assert not revoked or kind == "anchor", "its key was revoked before it"
+        roles = {*ROLES[kind].split()}
         if kind == "open" and said["term"] == 1 and said["assignment"] is None:
             roles.add("writer")
         if kind == "commit":
             roles |= {"promoter"} if said["what"]["term"] < said["term"] else set()
-            told = {"suite": SUITE, "environment": self.trust["scope"], "what": said["what"]}
-            assert "writer" in self.signer(pae(WHAT, canonical(told)), said["signatures"])["roles"]
+            vouches = self.signer(pae(WHAT, canonical({**self.bound, "what": said["what"]})), said["signatures"])
+            assert "writer" in vouches["roles"]
         assert roles & set(key["roles"])
-        return {**payload, "signer": key["name"], "promotes": "promoter" in key["roles"]}
+        return {**payload, "signer": key, "revoked": revoked, "vouches": vouches}
 
     def secret(self, key: str) -> bytes:
         """A key-encryption key, unwrapped."""
         if key not in self.secrets:
             kem = MLKEM768PrivateKey.from_seed_bytes(derive(self.seed, b"", "ml-kem-768", 64))
             ecdh = X25519PrivateKey.from_private_bytes(derive(self.seed, b"", "x25519"))
-            info = {"suite": SUITE, "environment": self.trust["scope"], "key": key, "recipient": self.recipient}
+            info = {**self.bound, "key": key, "recipient": self.recipient}
             suite = hpke.Suite(hpke.KEM.MLKEM768_X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
             wrapped = (self.path / "keys" / key / self.recipient).read_bytes()
             secret = suite.decrypt(wrapped, hpke.MLKEM768X25519PrivateKey(kem, ecdh), canonical(info))
@@ -130,11 +169,14 @@ class Repository:
         if self.trust:
             assert body[:8] == b"DRMANI2\n"
             start = 12 + int.from_bytes(body[8:12], "big")
-            head = json.loads(body[12:start])
-            assert (head["suite"], head["environment"]) == (SUITE, self.trust["scope"])
+            head = parse(body[12:start])
+            assert {**head, **self.bound} == head
             key = derive(self.secret(head["key"]), bytes.fromhex(head["salt"]), "manifest")
             body = AESGCM(key).decrypt(bytes(12), body[start:], body[:start])
-        return json.loads(zstandard.ZstdDecompressor().decompress(body))
+        found = parse(zstandard.ZstdDecompressor().decompress(body))
+        require_known("manifest:", found)
+        assert found["format"] == 1
+        return found
 
     def block(self, manifest: dict, index: int, packs: list[bytes]) -> bytes:
         name, size, pack, offset, length, coder = manifest["blocks"][index]
@@ -142,17 +184,12 @@ class Repository:
         if self.trust:
             told = manifest["encryption"]
             key, salt = told["packs"][pack]
-            context = {
-                "suite": SUITE, "environment": self.trust["scope"], "workload": told["workload"], "block": name,
-                "coder": coder, "size_bytes": size,
-            }  # fmt: skip
+            context = {"workload": told["workload"], "block": name, "coder": coder, "size_bytes": size}
             opened = AESGCM(derive(self.secret(key), bytes.fromhex(salt), "pack"))
-            body = opened.decrypt(offset.to_bytes(12, "big"), body, canonical(context))
+            body = opened.decrypt(offset.to_bytes(12, "big"), body, canonical({**self.bound, **context}))
         if coder == "zstd":
             body = zstandard.ZstdDecompressor().decompress(body, max_output_size=size)
-        else:
-            assert coder == "raw"
-        assert len(body) == size
+        assert (coder in ("zstd", "raw"), len(body)) == (True, size)
         plain = blake3(body).digest()
         if self.trust:
             plain = blake3(plain, key=bytes.fromhex(manifest["encryption"]["block_key"])).digest()
@@ -160,38 +197,50 @@ class Repository:
         return body
 
 
-def entries(repository: Repository, workload: str) -> list[tuple[str, dict]]:
-    """(kind, body) of every slot; a broken link or a gap ends in an error, never in a shorter log."""
-    found, previous, n, listed = [], None, 1, {}
-    while (path := repository.path / "log" / workload / f"{n:020d}").exists():
+def records(repository: Repository, log: str, folder: Path) -> Iterator[tuple[dict, str]]:
+    """Each record and its digest; a broken link, or one of another log, ends in an error, never in a shorter log."""
+    previous, n = None, 1
+    while (path := folder / f"{n:020d}").exists():
         body = path.read_bytes()
         record = repository.envelope(body)
-        assert (record["log"], record["n"], record["previous"]) == (f"log/{workload}", n, previous)
-        kind, said = record["kind"], record["body"]
+        assert (record["log"], record["n"], record["previous"]) == (log, n, previous)
+        previous, n = digest(body), n + 1
+        yield record, previous
+
+
+def entries(repository: Repository, workload: str) -> list[tuple[str, dict]]:
+    """(kind, body) of every slot, each signed by a key that the assignment of its term lists, where it lists any."""
+    found: list[tuple[str, dict]] = []
+    listed = {}
+    for record, named in records(repository, f"log/{workload}", repository.path / "log" / workload):
+        kind, said, by, vouches = (record[name] for name in ("kind", "body", "signer", "vouches"))
+        require_known(f"{kind}:", said)
         if kind == "open":
             keys = ((said["assignment"] or {}).get("workload") or {}).get("keys")
             listed.setdefault(said["term"], keys or [])
-        if kind in ("commit", "drop", "compact") and listed.get(said["term"]) and "signer" in record:
-            copied = kind == "commit" and said["what"]["term"] < said["term"] and record["promotes"]
-            assert copied or record["signer"] in listed[said["term"]]
-        found.append((kind, {**said, "slot": n, "record": digest(body)}))
-        previous, n = digest(body), n + 1
+        if vouches and (names := listed.get(said["what"]["term"])):
+            assert vouches["name"] in names
+        if by and kind in ("commit", "drop", "compact") and (names := listed.get(said["term"])):
+            copied = kind == "commit" and said["what"]["term"] < said["term"] and "promoter" in by["roles"]
+            assert copied or by["name"] in names
+        found.append((kind, {**said, "slot": record["n"], "record": named}))
+        if kind == "upgrade":
+            standing(found)
     return found
 
 
 def require_anchored(repository: Repository, workload: str, heads: Path) -> None:
     """The log holds the record that the last anchor names; anchors never go back."""
-    slot, previous, n = 0, None, 1
-    while (path := heads / workload / repository.id / f"{n:020d}").exists():
-        record = repository.envelope(path.read_bytes())
-        log = f"{heads.parent.parent.name}/heads/{heads.name}/{workload}/{repository.id}"
-        assert (record["log"], record["n"], record["previous"], record["kind"]) == (log, n, previous, "anchor")
-        said = record["body"]
-        assert said["slot"] > slot
-        slot, previous, n = said["slot"], digest(path.read_bytes()), n + 1
-    held = repository.path / "log" / workload / f"{slot:020d}"
-    if slot and not (held.exists() and digest(held.read_bytes()) == said["digest"]):
-        raise SystemExit(f"rolled back: slot {slot} of {workload} is not what is anchored")
+    last, log = {"slot": 0}, f"{heads.parent.parent.name}/heads/{heads.name}/{workload}/{repository.id}"
+    for record, _ in records(repository, log, heads / workload / repository.id):
+        assert record["kind"] == "anchor"
+        if not record["revoked"]:
+            require_known("anchor:", record["body"])
+            assert record["body"]["slot"] > last["slot"]
+            last = record["body"]
+    held = repository.path / "log" / workload / f"{last['slot']:020d}"
+    if last["slot"] and not (held.exists() and digest(held.read_bytes()) == last["digest"]):
+        raise SystemExit(f"rolled back: slot {last['slot']} of {workload} is not what is anchored")
 
 
 def key(identity: dict) -> tuple[int, int]:
@@ -201,22 +250,16 @@ def key(identity: dict) -> tuple[int, int]:
 def voids(opening: dict, what: dict) -> bool:
     """Whether an open voids a commit of an earlier term: above the head, or counted by another than its run says."""
     term, height = str(what["term"]), what["height"]
-    if height > opening["heads"].get(term, 0):
-        return True
     runs = [run for run in opening.get("counters", {}).get(term, []) if run["first"] <= height]
-    return bool(runs) and runs[-1]["counter"] != what.get("counter", what["root"])
+    another = bool(runs) and runs[-1]["counter"] != what.get("counter", what["root"])
+    return another or height > opening["heads"].get(term, 0)
 
 
 def standing(log: list[tuple[str, dict]]) -> dict[tuple[int, int], dict]:
-    """Commits that stand, by (term, height): the six rules of the page."""
+    """Commits that stand, by (term, height): the nine rules of the page."""
     opened = sealed = 0
-    opening: dict = {}
-    stand: dict[tuple[int, int], dict] = {}
-    dropped: dict[tuple[int, int], dict] = {}
-    pins: dict[str, tuple[int, int]] = {}
-    named: set[str] = set()
-    judged = False
-    taken: dict[tuple[int, int], int] = {}
+    judged, named = False, set()
+    opening, stand, dropped, taken, pins = {}, {}, {}, {}, {}
     for kind, body in log:
         term = body["term"]
         if kind == "seal":
@@ -230,6 +273,9 @@ def standing(log: list[tuple[str, dict]]) -> dict[tuple[int, int], dict]:
                 dropped = {k: c for k, c in dropped.items() if not voids(opening, c["what"])}
         elif term != opened:
             continue
+        elif kind == "upgrade":
+            if body["reader"] > LEVEL:
+                raise SystemExit(f"it takes level {body['reader']} to read on: use {body['release']} or newer")
         elif kind == "commit":
             base = body["where"]["base"]
             identity = key(body["what"])
@@ -238,8 +284,7 @@ def standing(log: list[tuple[str, dict]]) -> dict[tuple[int, int], dict]:
             known = identity in dropped if again is None else taken.get(identity) != again or identity not in dropped
             fresh = identity not in stand and not known and identity[0] <= term
             fresh = fresh and not (judged and let_go(body["where"], named, stand))
-            if identity[0] < term and voids(opening, body["what"]):
-                continue
+            fresh = fresh and not (identity[0] < term and voids(opening, body["what"]))
             if fresh and (base is None or key(base) in stand):
                 stand[identity] = body
                 dropped.pop(identity, None)
@@ -281,7 +326,8 @@ def compacts(where: dict, identity: tuple[int, int], named: set[str], stand: dic
 
 def left(log: list[tuple[str, dict]], identity: tuple[int, int]) -> bool:
     """Whether a later term began from an earlier checkpoint than this one, or from another branch."""
-    began = {body["term"]: ((body["assignment"] or {}).get("workload") or {}).get("head") for _, body in opens(log)}
+    opens = [body for kind, body in reversed(log) if kind == "open"]  # the first of each term counts
+    began = {body["term"]: ((body["assignment"] or {}).get("workload") or {}).get("head") for body in opens}
     upper = max(began, default=0)
     while (head := began.get(upper)) is not None and head["term"] < upper:
         if head["term"] < identity[0] < upper or (identity[0] == head["term"] and identity > key(head)):
@@ -290,16 +336,11 @@ def left(log: list[tuple[str, dict]], identity: tuple[int, int]) -> bool:
     return False
 
 
-def opens(log: list[tuple[str, dict]]) -> list[tuple[str, dict]]:
-    """The first open of each term, lowest term last, so that it is the one that counts."""
-    return [entry for entry in reversed(log) if entry[0] == "open"]
-
-
 def suspect(repository: Repository, workload: str, commit: dict) -> bool:
     """People's last word about the commit's record, else whether it has findings."""
-    said = f"{workload}/{commit['slot']:020d}/admission/people"
-    words = [repository.envelope(path.read_bytes()) for path in sorted((repository.path / "receipts" / said).glob("*"))]
-    words = [word["body"] for word in words if word["body"]["record"] == commit["record"]]
+    log = f"receipts/{workload}/{commit['slot']:020d}/admission/people"
+    words = [word["body"] for word, _ in records(repository, log, repository.path / log) if word["kind"] == "receipt"]
+    words = [word for word in words if word["record"] == commit["record"]]
     return not words[-1]["ok"] if words else bool(commit["what"]["findings"])
 
 
@@ -325,29 +366,21 @@ def restore(repository: Repository, workload: str, target: Path) -> dict:
         assert digest(body) == file["digest"]
         path = target / on_disk(file["path"])
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(body)
-        path.chmod(file["mode"])
-        os.utime(path, ns=(file["mtime_ns"], file["mtime_ns"]))
+        if file.get("hard_link"):
+            os.link(target / on_disk(file["hard_link"]), path)
+        else:
+            path.write_bytes(body)
     for each in manifest.get("folders", []):
-        path = target / on_disk(each["path"])
-        path.mkdir(parents=True)
-        path.chmod(each["mode"])
-        os.utime(path, ns=(each["mtime_ns"], each["mtime_ns"]))
+        (target / on_disk(each["path"])).mkdir(parents=True)
+    for each in [*manifest["files"], *manifest.get("folders", [])]:
+        (target / on_disk(each["path"])).chmod(each["mode"])
+        os.utime(target / on_disk(each["path"]), ns=(each["mtime_ns"], each["mtime_ns"]))
     for each in manifest.get("links", []):
         path = target / on_disk(each["path"])
         path.parent.mkdir(parents=True, exist_ok=True)
         path.symlink_to(on_disk(each["target"]))
         assert path.resolve().is_relative_to(target.resolve())
     return commit["what"]
-
-
-def opened(path: Path, keys: Path | None, recipient: str) -> Repository:
-    if keys is None:
-        return Repository(path)
-    private = json.loads((keys / f"{recipient}.key").read_bytes())
-    assert private["protection"] == {"kind": "none"}
-    trust = json.loads((keys / "trust.json").read_bytes())
-    return Repository(path, trust, recipient, base64.b64decode(private["secret"]))
 
 
 def on_disk(name: str) -> str:
@@ -359,8 +392,7 @@ def on_disk(name: str) -> str:
 if __name__ == "__main__":
     where, name, to, *more = sys.argv[1:]
     heads = Path(more.pop()) if len(more) % 2 else None
-    held = (Path(more[0]), more[1]) if more else (None, "")
-    there = opened(Path(where), *held)
+    there = Repository(Path(where), Path(more[0]), more[1]) if more else Repository(Path(where))
     if heads is not None:
         require_anchored(there, name, heads)
     print(restore(there, name, Path(to))["step"])

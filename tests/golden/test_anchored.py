@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -10,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from replicator.errors import RecordCorrupt
 from replicator.log.slots import slot_key
 from replicator.repository.anchors import Anchors, head_to_anchor, why_behind
-from replicator.repository.repository import random_token
+from replicator.repository.repository import Repository, random_token
 from replicator.stores.local import LocalStore
 from tests.golden.make import made_before
+from tests.golden.rig import appended
 
 HERE = Path(__file__).parent
 KINDS = ("plain", "encrypted")
@@ -64,3 +67,28 @@ def test_both_readers_refuse_a_log_that_ends_before_its_anchor(golden, kind):
     done = second(golden, kind)
     assert done.returncode != 0
     assert "rolled back: slot 10" in done.stderr
+
+
+@pytest.mark.parametrize("slot", [9, 10])
+def test_both_readers_refuse_an_anchor_that_goes_back(golden, slot):
+    there = opened(golden, "plain")
+    said = {"slot": slot, "digest": there.log("gpt").slot(slot).digest, "term": 2, "height": 2}
+    witness = Repository("west", LocalStore(golden / "witness"))
+    appended(witness, "anchor", said, f"plain/heads/west/gpt/{there.format().repository}")
+    with pytest.raises(RecordCorrupt, match="and slot 2 before it slot 10"):
+        Anchors(witness.store, "plain", clock=time.time, token=random_token).last(there, "gpt")
+    assert "AssertionError" in second(golden, "plain").stderr
+
+
+def test_an_anchor_whose_key_was_revoked_holds_its_slot_and_says_nothing_to_either_reader(golden):
+    there = opened(golden, "encrypted")
+    trust = json.loads((golden / "encrypted" / "keys" / "trust.json").read_text())
+    logs = {f"{trust['repositories'][0]['id']}/log/gpt": 10}
+    for key in trust["keys"]:
+        if key["name"] == "keeper":
+            key["revoked"] = {"at": 1.0, "reason": "rotated", "through": logs}
+    (golden / "encrypted" / "keys" / "trust.json").write_text(json.dumps(trust))
+    there.store.delete(slot_key("log/gpt", 10))
+    kept = Anchors(LocalStore(golden / "witness"), "encrypted", clock=time.time, token=random_token)
+    assert kept.last(there, "gpt") is None
+    assert second(golden, "encrypted").stdout.strip() == "40"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import shutil
 import subprocess
 import sys
@@ -25,21 +24,12 @@ from replicator.repository.select import select
 from replicator.repository.verify import check_decoded
 from replicator.stores.local import LocalStore
 from tests.golden.make import new, push, source
+from tests.golden.rig import SECOND
 from tests.replicator.log.test_replay_properties import lively_logs
 from tests.replicator.repository.rig import contents
 
 HERE = Path(__file__).parent
 GOLDEN = HERE / "repository"
-
-
-def _second_reader():
-    spec = importlib.util.spec_from_file_location("second_reader", HERE / "reader.py")
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-SECOND = _second_reader()
 
 
 @settings(max_examples=300)

@@ -1,7 +1,8 @@
-"""Keys for tests: a folder with all of them, and ways to have only some."""
+"""Keys for tests: a folder with all of them, ways to have only some, and what a thief of one can sign."""
 
 from __future__ import annotations
 
+import base64
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,16 +10,21 @@ from pathlib import Path
 
 from replicator.crypto.founding import found
 from replicator.crypto.keyring import Keyring
+from replicator.crypto.notary import pae
 from replicator.crypto.protection import Unlocking
-from replicator.crypto.suites import DEFAULT
+from replicator.crypto.suites import DEFAULT, suite_named
 from replicator.crypto.trust import TrustedRepository, read_trust, write_trust
 from replicator.errors import KeyLocked
 from replicator.log.entries import Open
+from replicator.log.records import PAYLOAD_TYPE, canonical, payload_of
+from replicator.log.slots import slot_key
 from replicator.repository.format import initialise
 from replicator.repository.repository import Repository, random_token
+from tests.replicator.log.builders import what, where
 from tests.replicator.repository.rig import memory_store
 
 SCOPE = "family-1"
+SIGNED = suite_named(DEFAULT)
 
 
 class NoKms:
@@ -91,3 +97,33 @@ def altered(store, key: str, body: bytes | None) -> Iterator[None]:
     if body is not None:
         store.delete(key)
     store.create(key, before)
+
+
+def key_of(n: int) -> str:
+    return slot_key("log/gpt", n)
+
+
+def committed(family, height: int = 1) -> None:
+    family.all().log("gpt").commit(what(1, height), lambda _: where(), term=1)
+
+
+def forge(family, n: int, kind: str, body, *, by: str, previous=None, **binding) -> bytes:
+    """A record as the holder of `by` can make it, whatever the product would sign."""
+    named = {"suite": DEFAULT, "environment": "family-1", "repository": family.id, **binding}
+    payload = canonical({**payload_of("log/gpt", n, previous, "a", kind, 1.0, body), **named})
+    signed = SIGNED.sign(ring(family.keys).seed(by), pae(PAYLOAD_TYPE, payload))
+    return canonical(
+        {
+            "payloadType": PAYLOAD_TYPE, "payload": base64.b64encode(payload).decode(),
+            "signatures": [
+                {"keyid": f"{by}#{name}", "sig": base64.b64encode(sig).decode()} for name, sig in signed.items()
+            ],
+        }
+    )  # fmt: skip
+
+
+def appended(family, kind: str, body, *, by: str, **binding) -> None:
+    """Put a forged record into the next slot, rightly linked."""
+    there = family.all().log("gpt")
+    n = there.view().slots + 1
+    family.store.create(key_of(n), forge(family, n, kind, body, by=by, previous=there.slot(n - 1).digest, **binding))

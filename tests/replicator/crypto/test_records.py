@@ -8,50 +8,18 @@ import time
 
 import pytest
 
-from replicator.crypto.notary import KeyNotary, pae
-from replicator.crypto.suites import DEFAULT, suite_named
+from replicator.crypto.notary import KeyNotary
+from replicator.crypto.suites import DEFAULT
 from replicator.crypto.trust import Revocation, read_trust, write_trust
 from replicator.errors import KeyAbsent, RecordCorrupt, SignatureRefused
 from replicator.log.entries import Commit, Compact, Drop, Open, Pin, Unpin, to_record
-from replicator.log.records import PAYLOAD_TYPE, canonical, payload_of, seal_envelope
+from replicator.log.records import canonical, seal_envelope
 from replicator.log.slots import SlotLog, slot_key
 from replicator.model import CommitId, Id
 from replicator.repository.repository import Repository
-from tests.replicator.crypto.rig import altered, ring
+from tests.replicator.crypto.rig import altered, appended, committed, forge, key_of, ring
 from tests.replicator.log.builders import what, where
 from tests.replicator.repository.rig import memory_store
-
-SIGNED = suite_named(DEFAULT)
-
-
-def key_of(n: int) -> str:
-    return slot_key("log/gpt", n)
-
-
-def committed(family, height: int = 1) -> None:
-    family.all().log("gpt").commit(what(1, height), lambda _: where(), term=1)
-
-
-def forge(family, n: int, kind: str, body, *, by: str, previous=None, **binding) -> bytes:
-    """A record as the holder of `by` can make it, whatever the product would sign."""
-    named = {"suite": DEFAULT, "environment": "family-1", "repository": family.id, **binding}
-    payload = canonical({**payload_of("log/gpt", n, previous, "a", kind, 1.0, body), **named})
-    signed = SIGNED.sign(ring(family.keys).seed(by), pae(PAYLOAD_TYPE, payload))
-    return canonical(
-        {
-            "payloadType": PAYLOAD_TYPE, "payload": base64.b64encode(payload).decode(),
-            "signatures": [
-                {"keyid": f"{by}#{name}", "sig": base64.b64encode(sig).decode()} for name, sig in signed.items()
-            ],
-        }
-    )  # fmt: skip
-
-
-def appended(family, kind: str, body, *, by: str, **binding) -> None:
-    """Put a forged record into the next slot, rightly linked."""
-    there = family.all().log("gpt")
-    n = there.view().slots + 1
-    family.store.create(key_of(n), forge(family, n, kind, body, by=by, previous=there.slot(n - 1).digest, **binding))
 
 
 def test_what_was_signed_is_read_by_whoever_has_the_trust_file_alone(family):

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from replicator.errors import RecordCorrupt, RepositoryUnknown, Sealed, TooNew
+from replicator.errors import RecordCorrupt, RepositoryUnknown, Sealed, TooNew, Untrusted
 from replicator.log import level
 from replicator.log.entries import Drop, Open, Upgrade
 from replicator.log.replay import replay
@@ -178,7 +178,15 @@ def test_an_unknown_kind_or_field_is_said_to_be_perhaps_a_newer_versions():
 
 
 @pytest.mark.parametrize(
-    "told", [{"format": 2}, {"format": 2, "release": "0.9"}, {"suites": {"crypto": "x", "signature": "x"}}]
+    "told",
+    [
+        {"format": 2},
+        {"format": 2, "release": "0.9"},
+        {"suites": {"crypto": "drstack-hybrid-2", "signature": "drstack-hybrid-2"}},
+        {"suites": {"crypto": "none", "signature": "drstack-hybrid-2"}},
+        {"suites": {"digest": "blake4"}},
+        {"suites": {"chunks": "x"}},
+    ],
 )
 def test_a_repository_of_another_format_is_refused_and_nothing_is_made_there(told):
     store = memory_store()
@@ -229,3 +237,32 @@ def test_the_command_says_that_there_is_nothing_to_do_and_raises_a_level_where_t
     refused = machine("restore", "latest", "--repo", url, "--to", tmp_path / "out")
     assert refused.returncode == 41, refused
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("suites", [{"crypto": "drstack-hybrid-2", "signature": "drstack-hybrid-2"}, {"chunks": "x"}])
+def test_a_repository_of_a_later_suite_is_named_with_what_to_use_and_nothing_is_written_there(tmp_path, suites):
+    machine = Shell(tmp_path / "home")
+    folder = tmp_path / "repo"
+    folder.mkdir()
+    told = {"format": 1, "repository": "r", "environment": None, "witness": None, "created_at": 0.0, "suites": suites}
+    (folder / "format.json").write_text(json.dumps(told))
+    (tmp_path / "ck").mkdir()
+    (tmp_path / "ck" / "w").write_bytes(b"x")
+    pushed = ("push", tmp_path / "ck", "--workload", "gpt", "--step", "1")
+    for act in (("list",), ("restore", "latest", "--to", tmp_path / "out"), pushed):
+        refused = machine(*act, "--repo", folder.as_uri())
+        assert refused.returncode == 41, refused
+        assert f"{folder.as_uri()} uses suites that this version does not know" in refused.stderr
+        assert "Use a newer drstack for it." in refused.stderr
+    assert [path.name for path in folder.rglob("*")] == ["format.json"]
+
+
+def test_a_trust_file_that_demands_a_later_suite_is_named_with_what_to_use(tmp_path):
+    family = Family(tmp_path)
+    trust = json.loads((family.keys / "trust.json").read_text())
+    listed = [{**each, "suite": "drstack-hybrid-2"} for each in trust["repositories"]]
+    for later in ({**trust, "suite": "drstack-hybrid-2"}, {**trust, "repositories": listed}):
+        (family.keys / "trust.json").write_text(json.dumps(later))
+        with pytest.raises(Untrusted, match="suite 'drstack-hybrid-2' is unknown") as raised:
+            family.hand("operator").format()
+        assert raised.value.hint == "Use a newer drstack for it."

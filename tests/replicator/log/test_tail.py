@@ -127,3 +127,51 @@ def test_a_record_of_another_log_blocks():
     store.create(slot_key("b/heads", 1), filled(1).get(slot_key("a/heads", 1)))
     with pytest.raises(RecordCorrupt, match="holds the record of a/heads"):
         tail(store, "b/heads").last()
+
+
+def rising(earlier, last):
+    return None if earlier.body["n"] < last.body["n"] else f"{earlier.body['n']} stood in slot {earlier.n}"
+
+
+def then(store, *numbers):
+    """Records after those that are there, whatever they say."""
+    log = SlotLog(store, "a/heads", clock=lambda: 1.0, token=random_token)
+    for n in numbers:
+        log.append(lambda _, n=n: ("anchor", {"n": n}))
+    return store
+
+
+def test_a_last_record_that_cannot_follow_the_one_before_it_blocks():
+    assert tail(then(filled(5), 9), follows=rising).last().body == {"n": 9}
+    for last in (5, 3):
+        with pytest.raises(RecordCorrupt, match="5 stood in slot 5"):
+            tail(then(filled(5), last), follows=rising).last()
+
+
+def test_a_last_record_that_cannot_follow_one_that_was_read_on_the_way_blocks():
+    with pytest.raises(RecordCorrupt, match="7 stood in slot 7"):
+        tail(then(filled(8), 1, 2, 3), follows=rising).last()
+
+
+def test_who_saw_the_end_before_is_not_told_otherwise_by_however_many_records_since():
+    store = filled(20)
+    log = tail(store, follows=rising)
+    assert log.last().body == {"n": 20}
+    then(store, *range(1, 20))
+    for _ in range(2):
+        with pytest.raises(RecordCorrupt, match="20 stood in slot 20"):
+            log.last()
+    with pytest.raises(RecordCorrupt):
+        log.append(lambda _: ("anchor", {"n": 99}))
+
+
+def test_who_loses_a_slot_to_a_record_that_cannot_stand_there_does_not_go_on_after_it():
+    store = filled(3)
+
+    def decide(last):
+        then(store, 1)
+        return "anchor", {"n": 4}
+
+    with pytest.raises(RecordCorrupt, match="3 stood in slot 3"):
+        tail(store, follows=rising).append(decide)
+    assert tail(store).last().n == 4

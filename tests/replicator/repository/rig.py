@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,8 +16,6 @@ from replicator.repository.snapshot import Snapshot, take_snapshot
 from replicator.stores.cloud import memory_store
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pytest
 
     from replicator.stores.store import ObjectStore
@@ -94,3 +94,19 @@ def contents(folder: Path) -> dict[str, tuple[bytes, int, int]]:
         for path in folder.rglob("*")
         if path.is_file()
     }
+
+
+def seen(root: Path) -> dict[str, tuple[object, ...]]:
+    """Everything about a tree that a restore promises."""
+    found: dict[str, tuple[object, ...]] = {}
+    for place, folders, names in os.walk(root):
+        for path in (Path(place) / name for name in [*folders, *names]):
+            status = path.lstat()
+            relative = path.relative_to(root).as_posix()
+            if path.is_symlink():
+                found[relative] = ("link", path.readlink())
+            elif path.is_dir():
+                found[relative] = ("folder", *(() if any(path.iterdir()) else (status.st_mode, status.st_mtime_ns)))
+            else:
+                found[relative] = ("file", status.st_mode, status.st_mtime_ns, path.read_bytes())
+    return found

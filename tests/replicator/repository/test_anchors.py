@@ -10,7 +10,7 @@ import pytest
 
 from replicator.crypto.trust import Revocation, read_trust, write_trust
 from replicator.errors import KeyAbsent, RecordCorrupt, ReplicatorError, SignatureRefused
-from replicator.log.slots import slot_key
+from replicator.log.slots import SlotLog, slot_key
 from replicator.repository.anchors import Anchor, Anchors, head_to_anchor, place_of, why_behind
 from replicator.repository.lost import missing, told
 from replicator.repository.repository import Repository, random_token
@@ -60,6 +60,42 @@ def test_an_anchor_never_goes_back_and_an_older_head_is_not_written(tmp_path):
     assert anchors(witness).note(west, "gpt", newer).anchor == newer
     assert anchors(witness).note(west, "gpt", older).anchor == newer
     assert len(list(witness.list("prod"))) == 1
+
+
+def anchored(witness, there, *slots):
+    """Anchors of these slots, in this order, as whoever writes to the witness can make them."""
+    log = SlotLog(
+        witness, f"prod/heads/west/gpt/{there.format().repository}", clock=lambda: 5.0, token=random_token,
+        notary=there.notary,
+    )  # fmt: skip
+    for slot in slots:
+        said = Anchor(slot=slot, digest=there.log("gpt").slot(slot).digest, term=1, height=slot - 1)
+        log.append(lambda _, said=said: ("anchor", said.model_dump()))
+
+
+def test_an_anchor_that_reaches_less_far_than_one_before_it_is_refused_instead_of_hiding_a_rollback(tmp_path):
+    witness, west = memory_store(), repository(name="west")
+    committed(tmp_path, west, 1, 2, 3, 4, 5)
+    looked = anchors(witness)
+    anchored(witness, west, 3, 5)
+    assert looked.last(west, "gpt").anchor.slot == anchors(witness).last(west, "gpt").anchor.slot == 5
+    anchored(witness, west, 4)
+    for each in (looked, anchors(witness)):
+        with pytest.raises(RecordCorrupt, match=r"anchors slot 4 .* and slot 2 before it slot 5"):
+            each.last(west, "gpt")
+        with pytest.raises(RecordCorrupt, match="anchors slot 4"):
+            each.note(west, "gpt", head(west))
+
+
+def test_who_looked_before_is_told_whatever_number_of_anchors_went_back_since(tmp_path):
+    witness, west = memory_store(), repository(name="west")
+    committed(tmp_path, west, 1, 2, 3, 4, 5)
+    looked = anchors(witness)
+    anchored(witness, west, 6)
+    assert looked.last(west, "gpt").anchor.slot == 6
+    anchored(witness, west, 2, 3, 4, 5)
+    with pytest.raises(RecordCorrupt, match=r"anchors slot 5 .* and slot 1 before it slot 6"):
+        looked.last(west, "gpt")
 
 
 def test_two_that_anchor_at_once_leave_the_furthest_head_as_the_last(tmp_path):
@@ -158,6 +194,21 @@ def test_an_anchor_whose_key_was_revoked_says_nothing_and_the_next_one_goes_on_a
     assert anchors(witness).last(after, "gpt") is None
     assert anchors(witness).note(after, "gpt", head(after)).anchor == head(after)
     assert anchors(witness).last(family.hand(), "gpt").anchor == head(after)
+
+
+def test_an_anchor_of_a_slot_that_never_was_holds_nothing_up_once_its_key_is_revoked(tmp_path):
+    family = Family(tmp_path)
+    witness, thief, verifier = memory_store(), family.hand("keeper"), family.hand("verifier")
+    looked = anchors(witness)
+    forged = head(thief).model_copy(update={"slot": 10**9, "digest": "0" * 64})
+    assert looked.note(thief, "gpt", forged).anchor == forged
+    trust = read_trust(family.keys)
+    ended = Revocation(at=1.0, reason="stolen", through={f"{family.id}/prod/heads/west/gpt/{family.id}": 0})
+    write_trust(verifier.keys.folder, trust.with_key(trust.key("keeper").model_copy(update={"revoked": ended})))
+    after = anchors(witness)
+    assert after.last(verifier, "gpt") is None
+    assert after.note(verifier, "gpt", head(verifier)).anchor == head(verifier)
+    assert anchors(witness).last(verifier, "gpt").anchor == head(verifier)
 
 
 def test_an_entry_that_is_no_anchor_blocks(tmp_path):

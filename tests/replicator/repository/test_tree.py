@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -18,7 +17,7 @@ from replicator.repository.restore import restore
 from replicator.repository.ship import ship
 from replicator.repository.snapshot import take_snapshot
 from replicator.service.spool import Spool
-from tests.replicator.repository.rig import push, repository
+from tests.replicator.repository.rig import push, repository, seen
 
 NOT_TEXT = os.fsdecode(b"weights-\xff\xfe.bin")
 
@@ -45,22 +44,6 @@ def folder(tmp_path):
     (root / "weights").chmod(0o604)
     os.utime(root / "weights", ns=(1, 1_234_567_890_123_456_789))
     return root
-
-
-def seen(root):
-    """Everything about a tree that a restore promises."""
-    found = {}
-    for place, folders, names in os.walk(root):
-        for path in (Path(place) / name for name in [*folders, *names]):
-            status = path.lstat()
-            relative = path.relative_to(root).as_posix()
-            if path.is_symlink():
-                found[relative] = ("link", path.readlink())
-            elif path.is_dir():
-                found[relative] = ("folder", *(() if any(path.iterdir()) else (status.st_mode, status.st_mtime_ns)))
-            else:
-                found[relative] = ("file", status.st_mode, status.st_mtime_ns, path.read_bytes())
-    return found
 
 
 def shipped(root, there):
