@@ -5,6 +5,7 @@ Invariant: no process of it is left afterwards, and its checkpoints, metrics and
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from typing import TYPE_CHECKING
 
@@ -23,8 +24,11 @@ def end_processes(folder: SiteFolder, *, deadline_s: float = SHUTDOWN_S) -> None
     """Shut supervisord down; kill what is left. ActuatorFailed if something of the site cannot be ended."""
     supervisor = Supervisor(folder)
     if supervisor.answers():
-        _stop_slots(supervisor)
-        supervisor.shutdown()
+        with contextlib.suppress(
+            ActuatorFailed
+        ):  # one that is on its way out takes no orders; what it leaves is ended below
+            _stop_slots(supervisor)
+            supervisor.shutdown()
         Deadline(deadline_s).until(lambda: not any(seen.ours for seen in processes.of_site(folder)), 0.1)
     left = [seen for seen in processes.end(folder, deadline_s=deadline_s) if seen.ours]
     if left:

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from drstack.errors import ActuatorFailed
-from drstack.platforms.local import jobs, processes, supervisor, teardown
+from drstack.platforms.local import jobs, processes, programs, supervisor, teardown
 from drstack.platforms.local.desired import Program, read_desired
 from drstack.platforms.local.waiting import Deadline
 
@@ -109,6 +109,23 @@ def test_ranks_that_wait_for_each_other_part_when_the_site_is_taken_down(site, f
     assert Deadline(15).until(lambda: len(list(tmp_path.glob("up-*"))) == 2)
     teardown.end_processes(folder)
     assert sorted(path.name for path in tmp_path.glob("parted-*")) == ["parted-0", "parted-1"]
+
+
+def test_a_site_that_begins_to_end_meanwhile_is_taken_down_too(site, folder, tmp_path, monkeypatch):
+    program = Program(None, ("python", "-c", PARTING, str(tmp_path)), (), {}, "checkpoints/gpt")
+    jobs.define(folder, jobs.JobDefinition("gpt", 2, program))
+    site.set_capacity(2, deadline_s=20)
+    site.start_job("gpt", token="t1", resume_step=None, deadline_s=20)
+    assert Deadline(15).until(lambda: len(list(tmp_path.glob("up-*"))) == 2)
+    is_slot = programs.is_slot
+
+    def meanwhile(name):
+        supervisor.Supervisor(folder).shutdown()
+        return is_slot(name)
+
+    monkeypatch.setattr(programs, "is_slot", meanwhile)
+    teardown.end_processes(folder)
+    assert not processes.of_site(folder)
 
 
 def test_a_failed_rank_restarts_all_and_goes_on_from_the_newest_checkpoint(site, tmp_path):
