@@ -12,9 +12,12 @@ FOLDER = PROJECT / "stacks/environments"
 PAGE = PROJECT / "docs/environment-file.md"
 
 
+SCHEMA = json_schema()
+
+
 def fields_of(node, path=""):
     """Dotted paths of all fields, with <name> for a chosen name and [] for an item of a list."""
-    definitions = json_schema()["$defs"]
+    definitions = SCHEMA["$defs"]
     for option in (*node.get("anyOf", ()), *node.get("oneOf", ())):
         yield from fields_of(option, path)
     if "$ref" in node:
@@ -29,7 +32,7 @@ def fields_of(node, path=""):
         yield from fields_of(node["items"], f"{path}[]")
 
 
-FIELDS = list(fields_of(json_schema()))
+FIELDS = list(fields_of(SCHEMA))
 ROWS = dict(re.findall(r"^\| `([^`]+)` (\|.*)$", PAGE.read_text(), re.MULTILINE))
 
 
@@ -44,7 +47,7 @@ def test_every_environment_names_the_schema_and_holds_by_it():
     assert paths
     for path in paths:
         assert path.read_text().startswith("# yaml-language-server: $schema=./environment.schema.json\n")
-        jsonschema.Draft202012Validator(json_schema()).validate(yaml.safe_load(path.read_text()))
+        jsonschema.Draft202012Validator(SCHEMA).validate(yaml.safe_load(path.read_text()))
 
 
 @pytest.mark.parametrize(
@@ -52,7 +55,7 @@ def test_every_environment_names_the_schema_and_holds_by_it():
     [("east: {", "East: {"), ("ranks", "rank"), ("local", "locl"), ("45m", "soon"), ("train:", "trian:")],
 )
 def test_the_schema_refuses_slips(good, bad):
-    validator = jsonschema.Draft202012Validator(json_schema())
+    validator = jsonschema.Draft202012Validator(SCHEMA)
     assert validator.is_valid(yaml.safe_load(LOCAL))
     assert not validator.is_valid(yaml.safe_load(LOCAL.replace(good, bad, 1)))
 
