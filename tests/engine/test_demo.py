@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -89,16 +88,9 @@ def test_a_demo_killed_at_any_moment_leaves_no_process_and_the_next_one_holds(tm
     assert not processes_of(directory)
 
 
-@pytest.fixture(scope="module")
-def broken(request, tmp_path_factory):
-    """The demo of every fault that is wanted, two at a time: they wait more than they work."""
-    here = [item for item in request.session.items if item.path == request.path and "broken" in item.fixturenames]
-    wanted = [item.callspec.params["fault"] for item in here]
-    with ThreadPoolExecutor(2) as pool:
-        yield {fault: pool.submit(run_broken, tmp_path_factory.mktemp(fault) / "demo", fault) for fault in wanted}
-
-
-def run_broken(directory: Path, fault: str):
+@pytest.mark.parametrize("fault", ["verify", "seal", "restore", "reference"])
+def test_a_planted_fault_makes_the_demo_fail_and_is_named(tmp_path, fault):
+    directory = tmp_path / "demo"
     done = subprocess.run(
         command(directory, "--break", fault, "--kill-after-steps", "12"),
         cwd=ROOT,
@@ -107,12 +99,6 @@ def run_broken(directory: Path, fault: str):
         timeout=400,
         check=False,
     )
-    return done, processes_of(directory)
-
-
-@pytest.mark.parametrize("fault", ["reference", "restore", "seal", "verify"])
-def test_a_planted_fault_makes_the_demo_fail_and_is_named(broken, fault):
-    done, left = broken[fault].result()
     assert done.returncode == 31, done.stderr[-3000:]
     assert f"error: {fault}: " in done.stderr
-    assert not left
+    assert not processes_of(directory)

@@ -27,7 +27,7 @@ def cut(path: Path) -> None:
 
 
 def test_a_run_killed_between_saves_resumes_bit_for_bit(site, undisturbed):
-    killed = site.start("--steps", "12", "--every", "4", "--step-floor-s", "0.1", launcher=TWO_RANKS)
+    killed = site.start("--steps", "12", "--every", "4", "--step-floor-s", "0.5", launcher=TWO_RANKS)
     site.wait_for_step(6)
     site.wait_for(lambda: fault_of(folder_of(site.checkpoints, 4)) is None)
     killed.send_signal(signal.SIGKILL)
