@@ -29,7 +29,7 @@ class CommitId(NamedTuple):
 class Frozen(BaseModel):
     """A value that is read from a store: unknown fields are refused, nothing changes after reading."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True, allow_inf_nan=False)
 
 
 class Id(Frozen):

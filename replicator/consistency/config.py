@@ -16,6 +16,7 @@ from replicator.consistency.postgres import Postgres
 from replicator.consistency.sqlite import Sqlite
 from replicator.consistency.volumes import Btrfs, CsiGroup, Lvm, Volumes, Zfs
 from replicator.errors import ReplicatorError
+from replicator.json_text import read_json
 
 if TYPE_CHECKING:
     from replicator.consistency.system import System
@@ -142,7 +143,7 @@ class PointFile(Section):
 def read_point(path: Path) -> list[System]:
     """The systems in a JSON file. ReplicatorError names every field that does not hold; no value of one is shown."""
     try:
-        found = PointFile.model_validate_json(path.read_bytes())
+        found = read_json(PointFile, path.read_bytes())
     except OSError as error:
         raise ReplicatorError(f"{path}: {error.strerror or error}", hint="See docs/consistency.md.") from error
     except ValidationError as error:

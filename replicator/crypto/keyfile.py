@@ -14,6 +14,7 @@ from replicator.crypto.suites import suite_named
 from replicator.crypto.suites.suite import SEED_BYTES
 from replicator.crypto.trust import Name, TrustedKey, write_whole
 from replicator.errors import KeyAbsent, KeyLocked, ReplicatorError
+from replicator.json_text import read_json
 
 if TYPE_CHECKING:
     from replicator.crypto.protection import Unlocking
@@ -74,7 +75,7 @@ def read_key(folder: Path, name: str) -> KeyFile:
         mode = stat.S_IMODE(path.stat().st_mode)
         if mode & 0o077:
             raise KeyLocked(f"{path} can be read by others (mode {mode:03o})", hint=f"chmod 600 {path}")
-        found = KeyFile.model_validate_json(path.read_bytes())
+        found = read_json(KeyFile, path.read_bytes())
     except FileNotFoundError as error:
         raise KeyAbsent(f"{path}: no such key") from error
     except OSError as error:

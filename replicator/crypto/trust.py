@@ -18,6 +18,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 from replicator.crypto.roles import Role
 from replicator.crypto.suites import NONE, rank, suite_named
 from replicator.errors import KeyAbsent, ReplicatorError, Untrusted
+from replicator.json_text import read_json
 
 FILE = "trust.json"
 LEAST_RECIPIENTS = 2
@@ -144,7 +145,7 @@ def read_trust(folder: Path) -> Trust:
     """KeyAbsent if the folder has none, Untrusted if it cannot be read."""
     path = folder / FILE
     try:
-        return Trust.model_validate_json(path.read_bytes())
+        return read_json(Trust, path.read_bytes())
     except FileNotFoundError as error:
         raise KeyAbsent(f"{folder} holds no {FILE}") from error
     except ValidationError as error:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from replicator.crypto.suites.suite import SECRET_BYTES, Refused
 from replicator.errors import DataCorrupt
-from replicator.log.records import canonical, parse_json
+from replicator.json_text import parse_json
+from replicator.log.records import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

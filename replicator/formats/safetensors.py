@@ -6,15 +6,14 @@ header alone says the file's exact length.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from replicator.formats.dtypes import ITEM_BYTES, SAFETENSORS
 from replicator.formats.errors import HeaderInvalid, MetadataInvalid
 from replicator.formats.pickle_values import as_dict, as_sizes, as_text
-from replicator.formats.shard_index import unique
 from replicator.formats.tensors import byte_length
+from replicator.json_text import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,7 +56,7 @@ def read_header(source: Source, start: int = 0) -> Header:
     if not raw.startswith(b"{"):
         raise HeaderInvalid(f"`{source.name}`: the header is not a JSON object")
     try:
-        document = as_dict(cast("object", json.loads(raw.decode(), object_pairs_hook=unique, parse_constant=_refuse)))
+        document = as_dict(parse_json(raw))
         metadata = {as_text(key): as_text(value) for key, value in as_dict(document.get("__metadata__") or {}).items()}
         entries = sorted(
             (_entry(as_text(name), as_dict(value)) for name, value in document.items() if name != "__metadata__"),
@@ -71,10 +70,6 @@ def read_header(source: Source, start: int = 0) -> Header:
             raise HeaderInvalid(f"`{source.name}`: {entry.name!r} begins at byte {entry.begin}, not {end}")
         end = entry.end
     return Header(tuple(entries), LENGTH_BYTES + length, metadata)
-
-
-def _refuse(constant: str) -> object:
-    raise ValueError(f"{constant} is not JSON")
 
 
 def _entry(name: str, fields: Mapping[object, object]) -> Entry:

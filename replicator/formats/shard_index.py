@@ -5,14 +5,14 @@ Invariant: what is read here is a claim. Whether the shards bear it out is judge
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from replicator.formats.errors import FormatError, MetadataInvalid
 from replicator.formats.pickle_values import as_dict, as_text
 from replicator.formats.source import check_relative, open_source
+from replicator.json_text import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +41,7 @@ def read_index(root: Path, name: str) -> ShardIndex:
             raise MetadataInvalid(f"`{name}` has {source.size_bytes} bytes, which is no index")
         body = source.read(0, source.size_bytes)
     try:
-        document = as_dict(cast("object", json.loads(body, object_pairs_hook=unique, parse_constant=_no_number)))
+        document = as_dict(parse_json(body))
         weights = as_dict(document.get("weight_map"))
         shards = {as_text(each): str(folder / check_relative(as_text(shard))) for each, shard in weights.items()}
     except FormatError:
@@ -49,15 +49,3 @@ def read_index(root: Path, name: str) -> ShardIndex:
     except (ValueError, RecursionError) as error:
         raise MetadataInvalid(f"`{name}`: {error}") from error
     return ShardIndex(name, shards)
-
-
-def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """For `json.loads`: a name that is there twice is an error, as readers would differ about it."""
-    document = dict(pairs)
-    if len(document) != len(pairs):
-        raise ValueError("a name is there twice")
-    return document
-
-
-def _no_number(constant: str) -> object:
-    raise ValueError(f"{constant} is not JSON")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from blake3 import blake3
 
 from replicator.errors import RecordCorrupt
+from replicator.json_text import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -132,25 +133,6 @@ def record_of(payload: Mapping[str, Any], named: str, log: str, n: int, signer: 
     if payload.get("log") != log or record.n != n:
         raise RecordCorrupt(f"{where}: holds the record of {payload.get('log')}/{record.n}")
     return record
-
-
-def parse_json(text: bytes) -> object:
-    """JSON that every reader understands alike: UTF-8, no field twice, no NaN, no Infinity. ValueError, RecursionError."""
-    return _JSON.decode(text.decode())
-
-
-def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    fields = dict(pairs)
-    if len(fields) < len(pairs):
-        raise ValueError("a field is there twice")
-    return fields
-
-
-def _refuse(constant: str) -> object:
-    raise ValueError(f"{constant} is not JSON")
-
-
-_JSON = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_refuse)
 
 
 def _typed(payload: Mapping[str, Any], name: str, *types: type) -> Any:

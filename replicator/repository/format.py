@@ -11,8 +11,9 @@ from pydantic import ConfigDict, ValidationError
 
 from replicator.crypto.suites import NONE, SUITES
 from replicator.errors import KeyMissing, RepositoryUnknown, TooNew
+from replicator.json_text import parse_json
 from replicator.log.claim import claim
-from replicator.log.records import canonical, parse_json
+from replicator.log.records import canonical
 from replicator.model import Frozen
 
 if TYPE_CHECKING:

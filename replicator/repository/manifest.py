@@ -7,6 +7,7 @@ normal and inside the checkpoint; every file is covered by its blocks; every blo
 from __future__ import annotations
 
 import posixpath
+from itertools import chain
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,6 +16,7 @@ from blake3 import blake3
 from pydantic import Field, ValidationError
 
 from replicator.errors import DataCorrupt, TooNew
+from replicator.json_text import parse_json
 from replicator.log.records import canonical, digest
 from replicator.model import Frozen, PackRef
 from replicator.repository.names import is_text
@@ -171,7 +173,9 @@ def decode(stored: bytes, where: str) -> Manifest:
     What is too new is not damaged: no verifier says a word about it.
     """
     try:
-        manifest = Manifest.model_validate_json(_decompressed(stored))
+        text = _decompressed(stored)
+        manifest = Manifest.model_validate_json(text)
+        _once(manifest, text)
         if manifest.format != FORMAT:
             raise TooNew(f"{where}: is of format {manifest.format}; this version reads {FORMAT}")
     except ValidationError as error:
@@ -185,6 +189,20 @@ def decode(stored: bytes, where: str) -> Manifest:
     for fault in _faults(manifest):
         raise DataCorrupt(f"{where}: {fault}")
     return manifest
+
+
+def _once(manifest: Manifest, text: bytes) -> None:
+    """ValueError if a field is there twice. `manifest`: what was read of it.
+
+    In text without escapes, and without a blank after a quotation mark, a quotation mark before a colon ends a field's
+    name: there are as many of them as fields that were read. Other text, which no writer makes, is parsed once more.
+    """
+    rows = (manifest.files, manifest.packs, manifest.tensors, manifest.links, manifest.folders, manifest.beside)
+    alone = [each for each in (manifest, manifest.chunker, manifest.encryption) if each is not None]
+    fields = sum(len(each.model_fields_set) for each in chain(alone, *rows))
+    plain = not any(mark in text for mark in (b"\\", b'" ', b'"\n', b'"\t', b'"\r'))
+    if not plain or text.count(b'":') != fields:
+        parse_json(text)
 
 
 def _decompressed(stored: bytes) -> bytes:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from replicator.errors import ReplicatorError
+from replicator.json_text import read_json
 from replicator.retention.decide import retain
 from replicator.retention.policy import Policy
 
@@ -129,7 +130,7 @@ class Tiers(BaseModel):
 def read_tiers(path: Path) -> tuple[Tier, ...]:
     """The tiers in a JSON file. ReplicatorError names every field that does not hold."""
     try:
-        return Tiers.model_validate_json(path.read_bytes()).tiers
+        return read_json(Tiers, path.read_bytes()).tiers
     except OSError as error:
         raise ReplicatorError(f"{path}: {error.strerror}", hint="See docs/operations/tiers.md for the file.") from error
     except ValidationError as error:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from replicator.admission import DEFAULT, Policy, Reason
 from replicator.errors import ReplicatorError
+from replicator.json_text import read_json
 from replicator.model import Level
 from replicator.retention.compaction import CompactionPolicy
 from replicator.retention.grace import GRACE_S
@@ -205,7 +206,7 @@ def needs_restart(before: ServiceConfig, after: ServiceConfig) -> bool:
 def read_config(path: Path) -> ServiceConfig:
     """The configuration in a JSON file. ReplicatorError names every field that does not hold."""
     try:
-        return ServiceConfig.model_validate_json(path.read_bytes())
+        return read_json(ServiceConfig, path.read_bytes())
     except FileNotFoundError as error:
         raise ReplicatorError(
             f"{path}: no such file", hint="replicator run --config FILE; see docs/replicator.md"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from replicator.errors import DataCorrupt
+from replicator.json_text import read_json
 from replicator.model import Versions
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ def encode(document: Document) -> bytes:
 def decode(body: bytes, where: str) -> Document:
     """DataCorrupt, naming `where`, if it is none, or one of a later format."""
     try:
-        return Document.model_validate_json(body)
+        return read_json(Document, body)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])

@@ -357,6 +357,8 @@ def restore(repository: Repository, workload: str, target: Path) -> dict:
     rows = listed(manifest["files"])
     rows += [[each["path"], each["target"]] for each in manifest.get("links", [])]
     rows += [[each["path"], each["mode"], each["mtime_ns"]] for each in manifest.get("folders", [])]
+    names = [row[0] for row in rows] + [file["hard_link"] for file in manifest["files"] if file.get("hard_link")]
+    assert not any({"", "..", "."} & set(name.split("/")) for name in names), "a path that leaves the checkpoint"
     assert digest(canonical(sorted(rows, key=lambda row: row[0]))) == commit["what"]["root"]
     kept = sorted(listed(manifest.get("beside", [])))
     assert commit["what"].get("beside") == (digest(canonical(kept)) if kept else None)
@@ -366,10 +368,7 @@ def restore(repository: Repository, workload: str, target: Path) -> dict:
         assert digest(body) == file["digest"]
         path = target / on_disk(file["path"])
         path.parent.mkdir(parents=True, exist_ok=True)
-        if file.get("hard_link"):
-            os.link(target / on_disk(file["hard_link"]), path)
-        else:
-            path.write_bytes(body)
+        os.link(target / on_disk(file["hard_link"]), path) if file.get("hard_link") else path.write_bytes(body)
     for each in manifest.get("folders", []):
         (target / on_disk(each["path"])).mkdir(parents=True)
     for each in [*manifest["files"], *manifest.get("folders", [])]:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 
 import pytest
+import zstandard
 
-from replicator.errors import RecordCorrupt, RepositoryUnknown, TooNew
-from replicator.log.entries import Open, Seal, Upgrade, to_record
-from replicator.log.records import seal_envelope
+from replicator.errors import DataCorrupt, RecordCorrupt, RepositoryUnknown, TooNew
+from replicator.log.entries import Commit, Open, Seal, Upgrade, to_record
+from replicator.log.records import canonical, seal_envelope
+from replicator.repository.packs import manifest_key
 from replicator.repository.repository import Repository
+from replicator.repository.restore import restore
 from replicator.repository.select import select
 from replicator.stores.local import LocalStore
 from tests.golden.rig import REFUSALS, SECOND, appended, copied, encrypted, plain, second
@@ -107,3 +110,24 @@ def test_json_that_two_readers_could_understand_differently_is_refused_by_both(g
         Repository("west", LocalStore(golden)).format()
     with pytest.raises(REFUSALS):
         restored(golden, tmp_path)
+
+
+@pytest.mark.parametrize("path", ["../evil", "a/../../evil", "/evil"])
+def test_a_path_that_leads_out_of_the_checkpoint_is_refused_by_both(golden, tmp_path, path):
+    there = plain(golden)
+    last = select(there, "gpt", "latest")
+    manifest = SECOND.Repository(golden).manifest(last.where.manifest.digest)
+    rows = SECOND.listed([manifest["files"][0] | {"path": path}, *manifest["files"][1:]])
+    manifest["files"][0]["path"] = path
+    stored = zstandard.ZstdCompressor().compress(canonical(manifest))
+    there.store.create(manifest_key(SECOND.digest(stored)), stored)
+    kind, body = to_record(Commit(term=2, what=last.what, where=last.where))
+    body["what"] |= {"root": SECOND.digest(canonical(sorted(rows))), "term": 2, "height": 9, "parent": None}
+    body["where"] |= {"manifest": {"digest": SECOND.digest(stored), "size_bytes": len(stored)}, "base": None}
+    appended(there, kind, body)
+    chosen = select(plain(golden), "gpt", "2.9")
+    with pytest.raises(DataCorrupt, match="path"):
+        restore(plain(golden), chosen, tmp_path / "out" / "first")
+    with pytest.raises(AssertionError, match="leaves the checkpoint"):
+        SECOND.restore(SECOND.Repository(golden), "gpt", tmp_path / "out" / "second")
+    assert not list(tmp_path.rglob("evil"))

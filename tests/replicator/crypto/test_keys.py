@@ -92,6 +92,20 @@ def test_a_damaged_key_file_names_itself_and_the_field(keys, tmp_path, text):
         read_key(folder, "writer")
 
 
+def test_a_field_that_is_there_twice_is_named_in_key_and_trust_file(keys, tmp_path):
+    folder = only(keys, tmp_path / "k", "writer")
+    for path, read in (
+        (folder / "writer.key", lambda: read_key(folder, "writer")),
+        (folder / "trust.json", lambda: read_trust(folder)),
+    ):
+        whole = path.read_text()
+        field = next(iter(json.loads(whole)))
+        path.write_text(whole.replace("{", '{"' + field + '": null, ', 1))
+        with pytest.raises(ReplicatorError, match=rf"{path.name}.*{field} is there twice"):
+            read()
+        path.write_text(whole)
+
+
 def test_where_nobody_names_keys_there_may_be_none_but_named_ones_must_be_there(tmp_path, monkeypatch):
     monkeypatch.delenv("DRSTACK_KEYS", raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
