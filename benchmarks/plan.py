@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from benchmarks.report import Section, read_section
@@ -26,7 +27,18 @@ if TYPE_CHECKING:
 
     from benchmarks.stage import Stage
 
-SECTIONS = ("push", "push-medium", "push-large", "push-huge", "restore", "bytes", "memory", "training", "commands")
+SECTIONS = (
+    "push",
+    "push-medium",
+    "push-large",
+    "push-huge",
+    "restore",
+    "restore-large",
+    "bytes",
+    "memory",
+    "training",
+    "commands",
+)
 BESIDE_TRAINING = Shape(layers=4, width=384, heads=6, batch=1, steps=250, every=12)
 OTHERS_TIMEOUT_S = 900.0
 HUGE_BYTES = 6 << 30
@@ -84,20 +96,25 @@ def _section(name: str, stage: Stage, amounts: Amounts) -> Section | None:
         return peak_memory(stage, amounts.memory_bytes)
     if name in ("push", "restore", "bytes"):
         return _of_a_series(name, stage, amounts)
-    shape = {"push-medium": amounts.medium, "push-large": amounts.large}.get(name)
+    shape = {"push-medium": amounts.medium, "push-large": amounts.large, "restore-large": amounts.large}.get(name)
     if shape is not None:
-        series = trained(shape, stage.work)
-        return push_time(stage, series[-2], series[-1], title=_title(series[-1]), only=LARGE_CASES)
+        *_, base, later = trained(shape, stage.work)
+        measured = restore_time if name == "restore-large" else partial(push_time, only=LARGE_CASES)
+        return measured(stage, base, later, title=_title(later))
     if name == "push-huge" and amounts.huge_bytes:
-        base, later = _filled(stage, "huge", amounts.huge_bytes, 2)
-        title = f"{size_of(base) / 1e9:.2f} GB of values spread as weights are"
-        found = push_time(stage, base, later, title=title, only=LARGE_CASES)
-        for folder in ("huge", "cases", "worlds"):
-            shutil.rmtree(stage.work / folder)
-        return found
+        return _huge(stage, amounts.huge_bytes)
     if name == "training" and amounts.beside is not None:
         return training_time(stage, amounts.beside)
     return _commands() if name == "commands" and not stage.quick else None
+
+
+def _huge(stage: Stage, size_bytes: int) -> Section:
+    base, later = _filled(stage, "huge", size_bytes, 2)
+    title = f"{size_of(base) / 1e9:.2f} GB of values spread as weights are"
+    found = push_time(stage, base, later, title=title, only=LARGE_CASES)
+    for folder in ("huge", "cases", "worlds"):
+        shutil.rmtree(stage.work / folder)
+    return found
 
 
 def _of_a_series(name: str, stage: Stage, amounts: Amounts) -> Section:
@@ -108,7 +125,7 @@ def _of_a_series(name: str, stage: Stage, amounts: Amounts) -> Section:
             stage, series[-2], series[-1], title=_title(series[-1]), only=QUICK_CASES if stage.quick else None
         )
     if name == "restore":
-        return restore_time(stage, series[-2], series[-1])
+        return restore_time(stage, series[-2], series[-1], title=_title(series[-1]))
     return stored_bytes(stage, series)
 
 

@@ -33,7 +33,7 @@ CONDITIONS = (
 )
 
 
-def restore_time(stage: Stage, base: Path, later: Path) -> Section:
+def restore_time(stage: Stage, base: Path, later: Path, *, title: str) -> Section:
     (case,) = cases(stage, base, later, (CASE,))
     keepers: list[Restorer] = [Replicator()]
     if "restic" in stage.programs and not stage.quick:
@@ -55,7 +55,7 @@ def restore_time(stage: Stage, base: Path, later: Path) -> Section:
         rows.append((state, *(seconds(spread.wall(done, name)) for name in contestants), *map(ratio, ratios)))
         verdicts.append(
             Verdict(
-                f"restore, {state}: at least {LEAST} of the speed of copying", ratio(ratios[0]),
+                f"restore, {state} ({title}): at least {LEAST} of the speed of copying", ratio(ratios[0]),
                 reached=ratios[0].median >= LEAST,
             )
         )  # fmt: skip
@@ -63,7 +63,7 @@ def restore_time(stage: Stage, base: Path, later: Path) -> Section:
     names = [keeper.name for keeper in keepers]
     columns = ("page cache", *names, copying.NAME, *(f"copying / {name}" for name in names))
     conditions = f"{CONDITIONS} The checkpoint has {mebibytes(size_of(base))}; {stage.rounds} rounds."
-    return Section("Restore", conditions, (Table(columns, tuple(rows)),), tuple(verdicts))
+    return Section(f"Restore: {title}", conditions, (Table(columns, tuple(rows)),), tuple(verdicts))
 
 
 def _restoring(keeper: Restorer, world: World, to: Path, ready: Callable[[list[Path]], None]) -> Callable[[], Run]:

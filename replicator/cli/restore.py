@@ -88,6 +88,7 @@ def restore(
     from replicator.cli.amounts import seconds, size_bytes
     from replicator.cli.rungs import look, sources
     from replicator.errors import DataCorrupt, ReplicatorError, StoreError
+    from replicator.heap import keep_freed_blocks
     from replicator.repository.edge import EdgeCache
     from replicator.repository.ladder import Ladder
     from replicator.repository.select import parse
@@ -99,6 +100,7 @@ def restore(
         raise ReplicatorError("restore to where?", hint="Give --to FOLDER, or --explain to look only.")
     if anyway and not (explain and reason):
         raise ReplicatorError("--anyway overrides what --explain refuses", hint="Give --explain and --reason TEXT too.")
+    keep_freed_blocks()
     found = look(_asked(tiers, repo), workload, seconds(timeout, "--timeout"), keys)
     wanted = parse(selector, now=found.seen[0].repository.clock())
     store = None if cache is None else EdgeCache(cache, size_bytes(cache_size, "--cache-size"))

@@ -46,11 +46,16 @@ def write_sparse(descriptor: int, data: bytes) -> None:
     written = 0
     for start in range(0, len(view), HOLE_BYTES):
         piece = view[start : start + HOLE_BYTES]
-        if not piece[0] and bytes(piece) == _ZEROS[: len(piece)]:
+        if is_hole(piece):
             _write(descriptor, view[written:start])
             os.lseek(descriptor, len(piece), os.SEEK_CUR)
             written = start + len(piece)
     _write(descriptor, view[written:])
+
+
+def is_hole(piece: memoryview) -> bool:
+    """Whether nothing but zeros is in it. At most HOLE_BYTES."""
+    return not piece[0] and bytes(piece) == _ZEROS[: len(piece)]
 
 
 def _write(descriptor: int, view: memoryview) -> None:

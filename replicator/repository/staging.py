@@ -21,7 +21,7 @@ from blake3 import blake3
 
 from replicator.errors import DataCorrupt, DestinationOccupied, ReplicatorError
 from replicator.repository.names import to_disk
-from replicator.repository.placing import write_sparse
+from replicator.repository.sinks import sink
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -30,19 +30,15 @@ if TYPE_CHECKING:
 
     from replicator.repository.ladder import Ladder
     from replicator.repository.manifest import File
+    from replicator.repository.sinks import Sink
 
 _FILES_AT_ONCE = 4
 _READS_AT_ONCE = 8
 _AHEAD = 3
 """Units that are read ahead for each file: with those above, what bounds the memory."""
-_FLUSH_BYTES = 32 * 1024 * 1024
-"""After so many bytes the disk is made to begin writing them."""
 _SUFFIX = ".restoring"
 _NAME_BYTES = 180
 """The longest name to which a token is added as it is; file systems end at 255."""
-
-
-_sync_data = getattr(os, "fdatasync", os.fsync)
 
 
 class _Stopped(Exception):
@@ -162,8 +158,6 @@ class _Writer:
         self._progress = progress
         self._stop = stop
         self._whole = blake3()
-        self._flushing: Future[None] | None = None
-        self._unflushed = 0
 
     def run(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -171,11 +165,14 @@ class _Writer:
             self._path.chmod(0o600)
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         with os.fdopen(descriptor, "r+b") as out:
+            first = self._kept(out.fileno())
+            at = os.lseek(out.fileno(), 0, os.SEEK_CUR)
+            to = sink(self._path, out.fileno(), at, self._file.size_bytes, self._reads)
             try:
-                self._fill(out.fileno(), self._kept(out.fileno()))
+                self._fill(to, first)
+                to.finish()
             finally:
-                if self._flushing is not None:
-                    wait([self._flushing])
+                to.close()
             os.ftruncate(out.fileno(), self._file.size_bytes)
             if self._whole.hexdigest() != self._file.digest:
                 raise DataCorrupt(f"{self._file.path} is not what its commit says")
@@ -202,7 +199,7 @@ class _Writer:
         os.lseek(descriptor, at, os.SEEK_SET)
         return count
 
-    def _fill(self, descriptor: int, first: int) -> None:
+    def _fill(self, to: Sink, first: int) -> None:
         waiting: deque[Future[bytes]] = deque()
         units = self._ladder.units(self._file, first=first)
         try:
@@ -211,29 +208,18 @@ class _Writer:
                     raise _Stopped(self._file.path)
                 waiting.append(self._reads.submit(self._ladder.read, unit))
                 if len(waiting) > _AHEAD:
-                    self._take(descriptor, waiting.popleft())
+                    self._take(to, waiting.popleft())
             while waiting:
-                self._take(descriptor, waiting.popleft())
+                self._take(to, waiting.popleft())
         finally:
             for each in waiting:
                 each.cancel()
 
-    def _take(self, descriptor: int, coming: Future[bytes]) -> None:
+    def _take(self, to: Sink, coming: Future[bytes]) -> None:
         plain = coming.result()
         self._whole.update(plain)
-        write_sparse(descriptor, plain)
+        to.put(plain)
         self._tell(len(plain))
-        self._flush_along(descriptor, len(plain))
-
-    def _flush_along(self, descriptor: int, count: int) -> None:
-        """The disk writes while the rest is fetched, so that the sync at the end has little left to do."""
-        self._unflushed += count
-        if self._unflushed < _FLUSH_BYTES or (self._flushing is not None and not self._flushing.done()):
-            return
-        if self._flushing is not None:
-            self._flushing.result()
-        self._flushing = self._reads.submit(_sync_data, descriptor)
-        self._unflushed = 0
 
     def _tell(self, count: int) -> None:
         if self._progress is not None:
