@@ -17,6 +17,8 @@ from drstack.recovery.plan import Need
 from drstack.recovery.world import World
 from drstack.spec import find_environment, load_environment, objectives, resolve_url
 from drstack.spec.jobs import LocalJob, ServeJob
+from drstack.spec.sites import LocalSite
+from drstack.spec.standby import standby_slots
 from drstack.witness.witness import Witness
 from replicator.repository.repository import Repository, random_token
 from replicator.stores.url import open_store
@@ -76,7 +78,13 @@ def assemble(
         needs=needs(environment, target), clock=time.time, sleep=sleep, progress=progress, reconcile=reconcile,
         router=router, serving=served(environment),
         keys=keys, keys_for=lambda site: listed(keys.trust, site) if keys is not None else (),
+        standby=lambda site: _standby(environment, site),
     )  # fmt: skip
+
+
+def _standby(environment: Environment, site: str) -> int | None:
+    declared = environment.sites.get(site)
+    return standby_slots(environment, site, "standby") if isinstance(declared, LocalSite) else None
 
 
 def _keys_of(descriptor: Mapping[str, object] | None) -> tuple[Path, ...]:
@@ -98,6 +106,7 @@ def needs(environment: Environment, target: str | None) -> dict[str, Need]:
         found[name] = Need(
             rpo_s=goal.rpo_s, rto_s=goal.rto_s, demanded=environment.replication.demanded(workload.class_),
             ranks=job.ranks if isinstance(job, LocalJob) else 1, acknowledge=(near,) if confirmed and near else (),
+            after=workload.after,
         )  # fmt: skip
     return found
 

@@ -22,8 +22,9 @@
     ├── KitUnusable             36  a recovery kit is damaged, or for another kind of machine
     ├── KitStale                37  a recovery kit is whole, and no longer what the environment says, or too old
     ├── KitNotMade              38  a recovery kit could not be written or made ready; older ones stay
-    └── FilesInTheWay           39  drstack init would overwrite files (drstack.project.place)
-Codes 40 and up are the replicator's (replicator.errors); 0 to 9 keep Pulumi's meaning.
+    ├── FilesInTheWay           39  drstack init would overwrite files (drstack.project.place)
+    └── OperationPaused         80  somebody paused the operation
+Codes 40 to 79 are the replicator's (replicator.errors); 0 to 9 keep Pulumi's meaning.
 """
 
 from __future__ import annotations
@@ -70,6 +71,10 @@ class OperationConflict(DrstackError):
 class PlanStale(DrstackError):
     exit_code = 27
     hint = "Plan again: drstack promote ENV --to SITE --plan."
+
+
+class OperationPaused(DrstackError):
+    exit_code = 80
 
 
 class StepFailed(DrstackError):

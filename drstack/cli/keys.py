@@ -72,7 +72,7 @@ def rotate(
     def reopen(writer: str, keys_for: Callable[[str], tuple[str, ...]]) -> int:
         tree = Tree(f"new terms of what {writer} writes in {environment}")
         world = replace(assemble(declared, root, writer, progress=tree), keys_for=keys_for)
-        return int(promote(world, writer, Given(by=operator(), reason=reason, reopen=True))["number"])
+        return int(promote(world, writer, Given(by=operator(), reason=reason, reopen="keys"))["number"])
 
     done = rotate_keys(declared, root, site, reason, reopen)
     if json:

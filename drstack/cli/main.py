@@ -17,6 +17,12 @@ HELP = "Bring GPU work back, somewhere else, within objectives set beforehand."
 VERBS = (
     Verb("promote", "drstack.cli.promote:promote", _INCIDENT),
     Verb("status", "drstack.cli.status:status", _INCIDENT),
+    Verb("switchover", "drstack.cli.switchover:switchover", _INCIDENT),
+    Verb("failback", "drstack.cli.switchover:failback", _INCIDENT),
+    Verb("resume", "drstack.cli.operation:resume", _INCIDENT),
+    Verb("pause", "drstack.cli.operation:pause", _INCIDENT),
+    Verb("skip", "drstack.cli.operation:skip", _INCIDENT),
+    Verb("abort", "drstack.cli.operation:abort", _INCIDENT),
     Verb("restore", "replicator.cli.restore:restore", _INCIDENT),
     Verb("traffic", "drstack.cli.traffic:traffic", _INCIDENT),
     Verb("verify", "replicator.cli.verify:verify", _EVERYDAY),

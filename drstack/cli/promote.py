@@ -6,6 +6,7 @@ import json as json_
 import os
 import sys
 from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,8 +14,16 @@ import typer
 
 if TYPE_CHECKING:
     from drstack.reconcile.after import Reconciler
-    from drstack.recovery.plan import Given
+    from drstack.recovery.plan import Given, Plan
+    from drstack.recovery.world import World
     from drstack.spec import Environment
+
+
+class PlanForm(StrEnum):
+    JSON = "json"
+    TREE = "tree"
+    MARKDOWN = "markdown"
+    SVG = "svg"
 
 
 def promote(
@@ -22,6 +31,9 @@ def promote(
     to: Annotated[str, typer.Option("--to", help="The site that shall write.")],
     *,
     plan: Annotated[bool, typer.Option("--plan", help="Print the plan with its hash and touch nothing.")] = False,
+    shown_as: Annotated[
+        PlanForm, typer.Option("--as", help="How --plan prints it; json is what --plan-file takes.")
+    ] = PlanForm.JSON,
     plan_file: Annotated[
         Path | None, typer.Option("--plan-file", help="Carry out this plan; refuse if the facts have left it.")
     ] = None,
@@ -43,6 +55,10 @@ def promote(
         bool,
         typer.Option("--accept-failed-proof", help="Allow a checkpoint whose proof failed; needs --reason."),
     ] = False,
+    workload: Annotated[
+        list[str] | None,
+        typer.Option("--workload", help="Move this workload alone, all else stays; may be repeated."),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask. Implies no consent.")] = False,
     no_reconcile: Annotated[bool, typer.Option("--no-reconcile", help="Leave Pulumi's part to a later `up`.")] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
@@ -52,22 +68,37 @@ def promote(
     from drstack.cli.progress import Tree
     from drstack.recovery.conduct import plan_only
     from drstack.recovery.conduct import promote as carry_out
+    from replicator.heap import keep_freed_blocks
 
     declared = load(environment)
     root = local_root(project_root())
-    reconcile = None if no_reconcile or plan else _reconcile(declared)
+    reconcile = None if no_reconcile or plan else reconciler(declared)
     world = assemble(declared, root, to, progress=Tree(f"promote {environment} to {to}"), reconcile=reconcile)
     given = replace(
-        _given(reason, accept_data_loss, failed_at), abandon=abandon, newest=newest, failed_proof=accept_failed_proof
-    )
+        _given(reason, accept_data_loss, failed_at), abandon=abandon, newest=newest,
+        failed_proof=accept_failed_proof, only=tuple(workload or ()),
+    )  # fmt: skip
     if plan:
-        sys.stdout.write(json_.dumps(plan_only(world, to, given).document(), indent=None if json else 2) + "\n")
+        sys.stdout.write(shown(world, plan_only(world, to, given), shown_as, indent=None if json else 2))
         return
     if not yes and sys.stdin.isatty():
         typer.confirm(f"Make {to} the writer of {environment}?", abort=True, err=True)
+    keep_freed_blocks()
     agreed: dict[str, Any] | None = json_.loads(plan_file.read_text()) if plan_file else None
     end = carry_out(world, to, given, agreed=agreed)
-    sys.stdout.write(json_.dumps(end) + "\n" if json else _summary(end, to))
+    sys.stdout.write(json_.dumps(end) + "\n" if json else summary(end, to))
+
+
+def shown(world: World, plan: Plan, form: PlanForm, *, indent: int | None) -> str:
+    """The plan in this form, with how long it will take as far as that is known."""
+    from drstack.recovery.estimate import estimate, past_durations
+    from drstack.report import plan as as_text
+
+    document = {**plan.document(), "estimate": estimate(plan.steps, *past_durations(world.witness)).document()}
+    if form is PlanForm.JSON:
+        return json_.dumps(document, indent=indent) + "\n"
+    forms = {PlanForm.TREE: as_text.tree, PlanForm.MARKDOWN: as_text.markdown, PlanForm.SVG: as_text.graph}
+    return forms[form](document)
 
 
 def _given(reason: str | None, accept: str | None, failed_at: float | None) -> Given:
@@ -85,7 +116,8 @@ def operator() -> str:
     return os.environ.get("DRSTACK_OPERATOR") or getpass.getuser()
 
 
-def _reconcile(declared: Environment) -> Reconciler:
+def reconciler(declared: Environment) -> Reconciler:
+    """Brings Pulumi's description up once the work runs. The engine is found when it is needed."""
     from drstack.assembly import local_root, project_root
     from drstack.reconcile.after import Reconciler
     from drstack.reconcile.stacks import open_engine
@@ -96,7 +128,8 @@ def _reconcile(declared: Environment) -> Reconciler:
     )
 
 
-def _summary(end: dict[str, Any], to: str) -> str:
+def summary(end: dict[str, Any], to: str) -> str:
+    """An operation's end, for people."""
     if end.get("already"):
         return f"{to} writes already; nothing to do.\n"
     if "rto_s" not in end:
@@ -109,7 +142,10 @@ def _summary(end: dict[str, Any], to: str) -> str:
         )
         for void in workload.get("void", ()):
             lines.append(f"    void: {void['commit']} (step {void['step']}) in {void['repository']}: {void['reason']}")
-    lines.append(
-        f"  back after {end['rto_s']:.1f} s; fence: {', '.join(f['site'] + ' ' + f['grade'] for f in end['fences'])}"
-    )
+    back = "nothing had to start" if end["rto_s"] is None else f"back after {end['rto_s']:.1f} s"
+    fences = ", ".join(f"{each['site']} {each['grade']}" for each in end["fences"]) or "nobody"
+    if end["result"] == "promoted":
+        lines.append(f"  {back}; fence: {fences}")
+    else:
+        lines.append(f"  {end['result']}: stood still for {end['rto_s']:.1f} s")
     return "\n".join(lines) + "\n"

@@ -24,6 +24,7 @@ def status(
     from drstack.cli.traffic import render
     from drstack.custody.readiness import readiness
     from drstack.recovery.conduct import look
+    from drstack.recovery.control import describe
     from drstack.recovery.history import promotions
     from drstack.recovery.operation import unfinished
     from drstack.recovery.shares import describe_shares
@@ -35,6 +36,7 @@ def status(
     while True:
         running = unfinished(world.witness)
         document = judge(environment, look(world), world.needs, running.identity if running else None)
+        document["running"] = describe(running) if running else None
         if json:
             standing = (document["assignment"], document["operation"])
             told = told if told[0] == standing else (standing, promotions(world.witness))
@@ -51,11 +53,11 @@ def status(
 
 
 class _Silent:
-    def begin(self, phase: str) -> None:
-        del phase
+    def begin(self, step: str) -> None:
+        del step
 
-    def end(self, phase: str, seconds: float, detail: str) -> None:
-        del phase, seconds, detail
+    def end(self, step: str, seconds: float, detail: str) -> None:
+        del step, seconds, detail
 
 
 def _render(document: dict[str, Any]) -> str:
@@ -63,8 +65,7 @@ def _render(document: dict[str, Any]) -> str:
 
     lines: list[str] = [each["sentence"] for each in document["workloads"].values()]
     lines += _protection(document)
-    if document["operation"]:
-        lines.append(f"Operation {document['operation']} has not ended: run its promote again.")
+    lines += _operation(document["running"], document["environment"])
     for name, each in document["workloads"].items():
         lines.append(
             f"\n{name}: {each['writer']} writes, term {each['term']}, step {each['step'] if each['step'] is not None else '?'}"
@@ -94,6 +95,19 @@ def _render(document: dict[str, Any]) -> str:
             lines.append(f"  {verified_in_words(site['verified'])}")
             lines += [f"  to test next: {each}" for each in site["verified"]["next"][:1]]
     return "\n".join(lines) + "\n"
+
+
+def _operation(running: dict[str, Any] | None, environment: str) -> list[str]:
+    if running is None:
+        return []
+    done, paused = len(running["done"]), running["paused"]
+    left = [*running["failed"], *running["begun"], *running["waiting"]]
+    state = f"is PAUSED by {paused['by']}: {paused['reason']}" if paused else "has not ended"
+    lines = [
+        f"Operation {running['id']} ({running['kind']} to {running['target']}, {done} of {done + len(left)} steps) {state}."
+    ]
+    lines += [f"  {step} FAILED: {why}" for step, why in running["failed"].items()]
+    return [*lines, f"  next: drstack resume {environment}"]
 
 
 def _protection(document: dict[str, Any]) -> list[str]:

@@ -120,8 +120,8 @@ def _revoke(keys: Keyring, made: Successors, world: World, reason: str) -> tuple
 
 
 class _Silent:
-    def begin(self, phase: str) -> None:
-        del phase
+    def begin(self, step: str) -> None:
+        del step
 
-    def end(self, phase: str, seconds: float, detail: str) -> None:
-        del phase, seconds, detail
+    def end(self, step: str, seconds: float, detail: str) -> None:
+        del step, seconds, detail

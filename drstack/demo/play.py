@@ -210,12 +210,12 @@ class Demo:
         demo = self
 
         class Hooked:
-            def begin(self, phase: str) -> None:
-                voice.begin(phase)
+            def begin(self, step: str) -> None:
+                voice.begin(step)
 
-            def end(self, phase: str, seconds: float, detail: str) -> None:
-                voice.end(phase, seconds, detail)
-                if phase == "seal":
+            def end(self, step: str, seconds: float, detail: str) -> None:
+                voice.end(step, seconds, detail)
+                if step.startswith("seal "):
                     demo.offer_at_the_seal()
 
         world = assemble(

@@ -18,9 +18,9 @@ class Voice:
         sys.stderr.write(f"[{time.monotonic() - self._began:6.1f} s] {line}\n")
         sys.stderr.flush()
 
-    def begin(self, phase: str) -> None:
-        self._open[phase] = time.time()
+    def begin(self, step: str) -> None:
+        self._open[step] = time.time()
 
-    def end(self, phase: str, seconds: float, detail: str) -> None:
-        self.edges[phase] = (self._open.get(phase, time.time()), time.time())
-        self.say(f"  {phase:<10} {seconds:7.2f} s  {detail}")
+    def end(self, step: str, seconds: float, detail: str) -> None:
+        self.edges[step] = (self._open.get(step, time.time()), time.time())
+        self.say(f"  {step:<14} {seconds:7.2f} s  {detail}")

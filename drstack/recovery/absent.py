@@ -9,6 +9,7 @@ from drstack.errors import ActuatorFailed
 from drstack.recovery.ports import Fence, SiteObservation
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
 
@@ -21,8 +22,8 @@ class AbsentSite:
         del deadline_s
         return SiteObservation(self.name, reachable=False, why=self.why)
 
-    def fence(self, *, deadline_s: float) -> Fence:
-        del deadline_s
+    def fence(self, *, deadline_s: float, only: Collection[str] | None = None) -> Fence:
+        del deadline_s, only
         return Fence("assumed", "nothing", self.why)
 
     def set_capacity(self, slots: int, *, deadline_s: float) -> None:

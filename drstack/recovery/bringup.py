@@ -38,44 +38,30 @@ if TYPE_CHECKING:
 
 Doc = dict[str, Any]
 Rung = tuple["Repository", "Accepted"]
-START_S = 120.0
-PROVE_S = 60.0
 PROVE_STEPS = 3
+STOP_S = 120.0
 _POLL_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class BringUp:
-    """The later phases of one operation. `workloads`: the plan's, with what was chosen once the logs were sealed."""
+    """The later steps of one operation. A workload is one of the plan, with what was chosen once the logs were sealed."""
 
     world: World
     journal: Journal
     plan: Doc
-    workloads: list[Doc]
     assignment: Assignment
 
     @property
     def _site(self) -> Site:
         return self.world.sites[self.plan["target"]]
 
-    @property
-    def _moving(self) -> list[Doc]:
-        """Those that start here; one that was only opened anew at its own writer goes on running."""
-        return [each for each in self.workloads if not each["reopen"]]
-
     def _traffic(self) -> Traffic:
         """By the newest assignment: one that was made since, by whoever declared something, has these shares too."""
         return Traffic(self.world, self.world.witness.current() or self.assignment)
 
-    def pin(self) -> Doc:
+    def pin(self, workload: Doc) -> Doc:
         """Pin what will be restored, before any of its packs is read (DESIGN, rule 6). StepFailed."""
-        pins = [self._pin_best(workload) for workload in self._moving]
-        return {
-            "pins": pins,
-            "detail": ", ".join(f"{p['commit'][0]}.{p['commit'][1]} in {p['repository']}" for p in pins),
-        }
-
-    def _pin_best(self, workload: Doc) -> Doc:
         trouble: list[str] = []
         for repository, accepted in self._ladder(workload):
             try:
@@ -84,7 +70,10 @@ class BringUp:
                 trouble.append(f"{accepted.what.id()} in {repository.name}: {error}")
                 continue
             commit = accepted.what.id()
-            return {"workload": workload["name"], "repository": repository.name, "commit": [commit.term, commit.height]}
+            return {
+                "repository": repository.name, "commit": [commit.term, commit.height],
+                "detail": f"{commit} in {repository.name}",
+            }  # fmt: skip
         raise StepFailed(f"{workload['name']}: nothing within the agreed loss can be pinned: {'; '.join(trouble)}")
 
     def _pin(self, workload: str, repository: Repository, accepted: Accepted) -> None:
@@ -96,7 +85,9 @@ class BringUp:
     def unpin(self) -> list[str]:
         """Let go of this operation's pins. Returns why some stay, where a repository cannot be written."""
         kept: list[str] = []
-        for workload in self._moving:
+        for workload in self.plan["workloads"]:
+            if workload["reopen"]:
+                continue
             for repository in self.world.repositories.values():
                 try:
                     log = repository.log(workload["name"])
@@ -107,63 +98,57 @@ class BringUp:
                     kept.append(f"pins stay in {repository.name}: {error}")
         return kept
 
-    def restore(self) -> Doc:
-        """Restore every workload's recovery point to where its trainer looks, walking down a ladder.
+    def restore(self, workload: Doc) -> Doc:
+        """Restore the recovery point to where the trainer looks, walking down a ladder.
 
         The ladder: the chosen checkpoint from each repository that has it, then older ones, as far as the loss that was
         agreed to allows. StepFailed when it ends.
         """
-        restored = [self._restore_one(workload) for workload in self._moving]
-        total = sum(row["size_bytes"] for row in restored)
-        fell = [
-            f"{r['workload']} took step {r['step']}: {'; '.join(r['passed_over'])}"
-            for r in restored
-            if r["passed_over"]
-        ]
-        return {"restored": restored, "detail": "; ".join([f"{total:,} bytes, every digest checked", *fell])}
-
-    def _restore_one(self, workload: Doc) -> Doc:
         name, folder = workload["name"], self._site.checkpoints(workload["name"])
-        if not self._start_asked():
-            self._site.stop_job(name, deadline_s=START_S)
+        if not self._start_asked(name):
+            self._site.stop_job(name, deadline_s=STOP_S)
         passed_over: list[str] = []
         for repository, accepted in self._ladder(workload):
             what = accepted.what
             try:
                 self._pin(name, repository, accepted)
-                done = self._bring_back(repository, as_it_is_now(repository, name, accepted), folder)
+                done = self._bring_back(name, repository, as_it_is_now(repository, name, accepted), folder)
             except DestinationOccupied:
                 raise
             except ReplicatorError as error:
                 passed_over.append(f"step {what.step} in {repository.name}: {error}")
                 continue
+            told = [
+                f"step {what.step} of {repository.name}: {done.size_bytes:,} bytes, every digest checked",
+                *passed_over,
+            ]
             return {
-                "workload": name, "size_bytes": done.size_bytes, "files": done.files, "step": what.step,
-                "saved_at": what.saved_at, "commit": [what.term, what.height], "source": repository.name,
-                "passed_over": passed_over, "made_with": brief(what.versions) if what.versions else None,
+                "size_bytes": done.size_bytes, "files": done.files, "step": what.step, "saved_at": what.saved_at,
+                "commit": [what.term, what.height], "source": repository.name, "passed_over": passed_over,
+                "made_with": brief(what.versions) if what.versions else None, "detail": "; ".join(told),
             }  # fmt: skip
         raise StepFailed(
             f"{name}: no checkpoint within the agreed loss could be restored whole: {'; '.join(passed_over)}",
             hint="Repair a repository from its peer, then run the same command again.",
         )
 
-    def _bring_back(self, repository: Repository, accepted: Accepted, folder: Path) -> Restored:
+    def _bring_back(self, workload: str, repository: Repository, accepted: Accepted, folder: Path) -> Restored:
         destination = folder / accepted.what.name
-        self._clear_the_way(folder, keep=destination)
+        self._clear_the_way(workload, folder, keep=destination)
         try:
             return restore(repository, accepted, destination)
         except DestinationOccupied:
-            self._clear_the_way(folder, keep=None)
+            self._clear_the_way(workload, folder, keep=None)
             return restore(repository, accepted, destination)
 
-    def _clear_the_way(self, folder: Path, *, keep: Path | None) -> None:
+    def _clear_the_way(self, workload: str, folder: Path, *, keep: Path | None) -> None:
         """Move everything but `keep` out of a trainer's checkpoint folder into a quarantine beside it."""
         folder.mkdir(parents=True, exist_ok=True)
         quarantine = folder.parent / f"{folder.name}.quarantine" / self.journal.identity
         for found in sorted(folder.iterdir()):
             if found == keep or found.name.endswith(".restoring"):
                 continue
-            if self._start_asked():
+            if self._start_asked(workload):
                 return
             quarantine.mkdir(parents=True, exist_ok=True)
             target = quarantine / found.name
@@ -176,8 +161,9 @@ class BringUp:
             except FileNotFoundError:
                 continue
 
-    def _start_asked(self) -> bool:
-        return any(r.kind == "intent" and r.body["step"] == "start" for r in self.journal.records())
+    def _start_asked(self, workload: str) -> bool:
+        step = f"start {workload}"
+        return any(record.kind == "intent" and record.body["step"] == step for record in self.journal.records())
 
     def _ladder(self, workload: Doc) -> list[Rung]:
         """What may be restored, best first: newest first, and the chosen source before other repositories.
@@ -209,66 +195,56 @@ class BringUp:
         sound = [rung for rung in rungs if (rung[1].what.id(), rung[1].what.root) not in failed]
         return sorted(sound, key=lambda rung: rung[1].what.id(), reverse=True)
 
-    def actuate(self) -> Doc:
-        """Move the requests, and bring the target to full capacity. ActuatorFailed, StepFailed.
+    def move_requests(self) -> Doc:
+        """Move the requests that can be moved without waiting; `answer` moves the rest. Never raises."""
+        moved = self._traffic().move_now()
+        told = [f"{name} moved" for name in moved["moved"]]
+        told += [f"{name} not yet: {why}" for name, why in moved["left"].items()]
+        return {"traffic": moved, "detail": "; ".join(told)}
 
-        Requests go first where a replica is ready for them, and never keep the training waiting: what cannot be moved
-        yet is moved in `prove`.
-        """
-        site, slots, traffic = self._site, int(self.plan["capacity"]), self._traffic()
-        moved = traffic.move_now()
-        site.set_capacity(slots, deadline_s=START_S)
+    def have_capacity(self, *, timeout_s: float) -> Doc:
+        """Bring the target to full capacity, with its replicator, and have its replicas begin. ActuatorFailed, StepFailed."""
+        site, slots = self._site, int(self.plan["capacity"])
+        site.set_capacity(slots, deadline_s=timeout_s)
         if not site.observe(deadline_s=5.0).replicator_running:
             raise StepFailed(
                 f"{site.name} has its capacity but no replicator: what it trains would not be protected",
                 hint=f"drstack up {self.plan['environment']} --site {site.name} --refresh, then run the same command again.",
             )
-        try:
-            traffic.have_replicas(site.name)
-        except ActuatorFailed as error:
-            moved["left"][site.name] = str(error)
-        told = [f"{slots} slots at {site.name}", *(f"requests for {name} moved" for name in moved["moved"])]
-        told += [f"{name} not yet: {why}" for name, why in moved["left"].items()]
-        return {"capacity": slots, "traffic": moved, "detail": "; ".join(told)}
+        told = [f"{slots} slots"]
+        if not self.plan["alone"]:
+            try:
+                self._traffic().have_replicas(site.name)
+            except ActuatorFailed as error:
+                told.append(f"replicas not yet: {error}")
+        return {"capacity": slots, "detail": "; ".join(told)}
 
-    def start(self, restored: list[Doc]) -> Doc:
-        """Start every workload and wait for its first step. `at` is when the last of them made it. StepFailed."""
-        for row in restored:
-            self._site.start_job(
-                row["workload"], token=self.journal.identity, resume_step=row["step"], deadline_s=START_S
+    def start(self, name: str, resume_step: int, *, timeout_s: float) -> Doc:
+        """Start it and wait for its first step. `at` is when it made it. ActuatorFailed, StepFailed."""
+        self._site.start_job(name, token=self.journal.identity, resume_step=resume_step, deadline_s=timeout_s)
+        job = self._await(name, _has_begun, timeout_s, "a first step")
+        if job.resumed_step != resume_step:
+            raise StepFailed(
+                f"{name} resumed from step {job.resumed_step}, not from {resume_step}",
+                hint="Look at the trainer's log; it must resume what was restored.",
             )
-        firsts: list[Doc] = []
-        for row in restored:
-            name = row["workload"]
-            job = self._await(name, _has_begun, START_S, "a first step")
-            if job.resumed_step != row["step"]:
-                raise StepFailed(
-                    f"{name} resumed from step {job.resumed_step}, not from {row['step']}",
-                    hint="Look at the trainer's log; it must resume what was restored.",
-                )
-            firsts.append({"workload": name, "step": job.first_step, "at": job.first_step_at})
-        at = max((row["at"] for row in firsts), default=self.world.clock())
-        return {"firsts": firsts, "at": at, "detail": ", ".join(f"{r['workload']} at step {r['step']}" for r in firsts)}
+        at = job.first_step_at or self.world.clock()
+        return {"first_step": job.first_step, "at": at, "detail": f"at step {job.first_step}"}
 
-    def prove(self, firsts: list[Doc]) -> Doc:
-        """See every workload make steps past its recovery point, or end well before it could, and requests answered.
+    def prove(self, name: str, first_step: int, *, timeout_s: float) -> Doc:
+        """See it make steps past its recovery point, or end well before it could. StepFailed."""
+        goal = first_step + PROVE_STEPS
+        job = self._await(name, partial(_has_reached, goal), timeout_s, f"step {goal}")
+        return {"step_reached": job.step, "ended": not job.running, "detail": f"reached step {job.step}"}
 
-        StepFailed.
-        """
-        seen: list[Doc] = []
-        for first in firsts:
-            goal = int(first["step"]) + PROVE_STEPS
-            job = self._await(first["workload"], partial(_has_reached, goal), PROVE_S, f"step {goal}")
-            seen.append({"workload": first["workload"], "step": job.step, "ended": not job.running})
+    def answer(self) -> Doc:
+        """Have requests answered where they are assigned. StepFailed."""
         traffic = self._traffic()
         if traffic.wanted():
             traffic.have_replicas(self._site.name)
         serving = traffic.settle()
-        told = [f"{row['workload']} reached step {row['step']}" for row in seen]
-        told += [
-            f"{name} is answered by {', '.join(s for s, w in each.items() if w)}" for name, each in serving.items()
-        ]
-        return {"seen": seen, "serving": serving, "detail": ", ".join(told)}
+        told = [f"{name} by {', '.join(s for s, w in each.items() if w)}" for name, each in serving.items()]
+        return {"serving": serving, "detail": "; ".join(told)}
 
     def _await(
         self, workload: str, done: Callable[[JobObservation], bool], within_s: float, what: str

@@ -6,13 +6,14 @@ An operation that finds its facts overtaken ends as superseded; new facts are ta
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from drstack.errors import ConsentRequired, EnvironmentUnknown, OperationConflict, PlanStale
 from drstack.recovery.facts import gather
 from drstack.recovery.operation import abandon, begin, join, maker, unfinished
 from drstack.recovery.plan import plan_promotion, stranded
 from drstack.recovery.promote import Promotion
+from drstack.recovery.switchover import Switchover, plan_switchover
 from replicator.errors import KeyAbsent
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from drstack.witness.journal import Journal
 
 Doc = dict[str, Any]
+Kind = Literal["promote", "switchover"]
+PLANNERS = {"promote": plan_promotion, "switchover": plan_switchover}
 _TRIES = 5
 
 
@@ -31,14 +34,20 @@ def look(world: World) -> Facts:
     return gather(world.witness, world.sites, world.repositories, demanded)
 
 
-def plan_only(world: World, target: str, given: Given) -> Plan:
-    """The plan that a promotion would carry out now. Touches nothing."""
+def plan_only(world: World, target: str, given: Given, *, kind: Kind = "promote") -> Plan:
+    """The plan that would be carried out now. Touches nothing."""
     _require_site(world, target)
-    return plan_promotion(world.environment, look(world), target, world.needs, given)
+    return PLANNERS[kind](world.environment, look(world), target, world.needs, given)
 
 
-def promote(world: World, target: str, given: Given, *, agreed: Doc | None = None) -> Doc:
-    """Promote `target`. `agreed`: a plan that an operator looked at; PlanStale if the facts have left it.
+def execution(world: World, journal: Journal) -> Promotion:
+    """What carries out the operation of this journal."""
+    switches = (journal.plan() or {}).get("kind") == "switchover"
+    return Switchover(world, journal) if switches else Promotion(world, journal)
+
+
+def promote(world: World, target: str, given: Given, *, agreed: Doc | None = None, kind: Kind = "promote") -> Doc:
+    """Make `target` the writer. `agreed`: a plan that an operator looked at; PlanStale if the facts have left it.
 
     Returns the operation's end record; with `already` true where nothing was left to do.
     """
@@ -46,16 +55,19 @@ def promote(world: World, target: str, given: Given, *, agreed: Doc | None = Non
     _require_keys(world, target)
     why = ""
     for _ in range(_TRIES):
-        journal = _running(world, target, given, agreed)
+        journal = _running(world, target, given, agreed, kind)
         try:
             if journal is None:
-                done = None if given.reopen else _done(world, target)
+                done = None if given.reopen else _done(world, target, given.only)
                 if done is not None:
                     return done
-                journal = _begin(world, target, given, agreed)
-            return Promotion(world, journal).run()
+                journal = _begin(world, target, given, agreed, kind)
+            end = execution(world, journal).finish()
+            if _covers(journal, given.only):
+                return end
+            why = f"operation {journal.identity}, which was joined, moved fewer workloads"
         except OperationConflict as error:
-            if agreed is not None or _abandoned(journal):
+            if agreed is not None or not _overtaken(journal):
                 raise
             why = str(error)
     raise OperationConflict(
@@ -64,13 +76,21 @@ def promote(world: World, target: str, given: Given, *, agreed: Doc | None = Non
     )
 
 
-def _abandoned(journal: Journal | None) -> bool:
-    """Whether another operator decided that it shall not be finished: then nothing else is begun in its place."""
-    ended = journal.ended() if journal is not None else None
-    return ended is not None and ended["result"] == "abandoned"
+def _covers(journal: Journal, only: tuple[str, ...]) -> bool:
+    """Whether an operation, which may be another operator's, did all that was asked for."""
+    plan = journal.plan() or {}
+    return not plan.get("alone") or (bool(only) and set(only) <= {each["name"] for each in plan["workloads"]})
 
 
-def _running(world: World, target: str, given: Given, agreed: Doc | None) -> Journal | None:
+def _overtaken(journal: Journal | None) -> bool:
+    """Whether new facts are to be taken: the operation was overtaken by another, not ended by a person or still there."""
+    if journal is None:
+        return True
+    ended = journal.ended()
+    return ended is not None and ended["result"] == "superseded"
+
+
+def _running(world: World, target: str, given: Given, agreed: Doc | None, kind: Kind) -> Journal | None:
     """The operation to join; None where none runs, or none any more."""
     running = unfinished(world.witness)
     if running is None:
@@ -78,12 +98,12 @@ def _running(world: World, target: str, given: Given, agreed: Doc | None) -> Jou
     if given.abandon == running.identity:
         abandon(running, by=given.by, reason=_reason(given))
         return None
-    joined = join(running, target)
+    joined = join(running, target, kind)
     _require_same(joined.plan() or {}, agreed)
     return joined
 
 
-def _begin(world: World, target: str, given: Given, agreed: Doc | None) -> Journal:
+def _begin(world: World, target: str, given: Given, agreed: Doc | None, kind: Kind) -> Journal:
     """The journal of the operation that was begun, or joined."""
     began_at = world.clock()
     for phase in ("detect", "facts"):
@@ -94,7 +114,7 @@ def _begin(world: World, target: str, given: Given, agreed: Doc | None) -> Journ
     away = [site.site for site in facts.sites.values() if not site.reachable]
     world.progress.end("facts", facts_at - began_at, f"out of sight: {', '.join(away) or 'nothing'}")
     world.progress.begin("plan")
-    plan = plan_promotion(world.environment, facts, target, world.needs, given)
+    plan = PLANNERS[kind](world.environment, facts, target, world.needs, given)
     if agreed is not None:
         require_agreed(plan, agreed)
     planned_at = world.clock()
@@ -103,11 +123,10 @@ def _begin(world: World, target: str, given: Given, agreed: Doc | None) -> Journ
     for workload in document["workloads"]:
         need = world.needs[workload["name"]]
         workload.update({"rpo_s": need.rpo_s, "rto_s": need.rto_s})
-    kind = "keys" if given.reopen else "promote"
     journal, ours = begin(
         world.witness,
         {
-            **document, "kind": kind, "by": given.by, "reason": given.reason, "failed_at": given.failed_at,
+            **document, "kind": given.reopen or kind, "by": given.by, "reason": given.reason, "failed_at": given.failed_at,
             "began_at": began_at, "facts_at": facts_at, "planned_at": planned_at,
         },
     )  # fmt: skip
@@ -159,14 +178,14 @@ def describe(plan: Plan) -> str:
     return f"{plan.hash()}: " + "; ".join(parts)
 
 
-def _done(world: World, target: str) -> Doc | None:
+def _done(world: World, target: str, only: tuple[str, ...]) -> Doc | None:
     """How the promotion to `target` ended, if nothing is left of it to do."""
     current = world.witness.current()
-    mine = [name for name in current.workloads if name in world.needs] if current is not None else []
-    if current is None or any(current.writer(name) != target for name in mine):
+    mine = [name for name in current.workloads if name in (only or world.needs)] if current is not None else []
+    if current is None or not mine or any(current.writer(name) != target for name in mine):
         return None
     facts = look(world)
-    if any(stranded(each) for each in facts.workloads.values()):
+    if any(stranded(each) for each in facts.workloads.values() if each.name in mine):
         return None
     for name in mine:
         journal = maker(world.witness, name)

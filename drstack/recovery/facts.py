@@ -191,7 +191,7 @@ def _opened_by_operations(witness: Witness, current: Assignment) -> dict[str, tu
         if operation is not None:
             base, k = (int(each) for each in operation.split("-"))
             outcome = witness.journal(base, k).outcome("assign") or {}
-            opens: dict[str, str] = outcome.get("opens", {})
+            opens: dict[str, str] = outcome.get("result", outcome).get("opens", {})
             found[name] = tuple(site for site, how in opens.items() if how == "open")
     return found
 

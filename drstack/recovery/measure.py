@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from drstack.recovery.plan import PHASES
+from drstack.recovery.plan import PHASE_OF, PHASES
 
 if TYPE_CHECKING:
     from drstack.witness.journal import Journal
@@ -13,40 +13,59 @@ Doc = dict[str, Any]
 
 
 def measure(journal: Journal, plan: Doc, workloads: list[Doc]) -> Doc:
-    """Phases, RPO and RTO in seconds. `workloads`: the plan's, with what was chosen to recover.
+    """Phases, steps, RPO and RTO in seconds. `workloads`: the plan's, with what was chosen to recover.
 
-    Each phase ends where its outcome says so and begins where the one before it ended; `detect` begins at the failure.
+    A phase ends with the last of its steps, and begins where the one before it ended; `detect` begins at the failure.
+    Steps of several phases run side by side: one that ended before the phase before it took no time of its own.
     Where nobody knows when the writer failed, it counts as failed when the operation began, and its checkpoints up to
     the seals count.
     """
     failed_at = plan.get("failed_at") or plan["began_at"]
-    edges = [("detect", plan["began_at"]), ("facts", plan["facts_at"]), ("plan", plan["planned_at"])]
-    for phase in PHASES[PHASES.index("fence") :]:
-        outcome = journal.outcome(phase)
-        if outcome is not None:
-            edges.append((phase, outcome["ended_at"]))
+    outcomes = journal.outcomes()
+    acts: dict[str, str] = {step["id"]: step["act"] for step in plan["steps"]}
+    ends: dict[str, float] = {"detect": plan["began_at"], "facts": plan["facts_at"], "plan": plan["planned_at"]}
+    for step, outcome in outcomes.items():
+        phase = PHASE_OF.get(acts[step], acts[step])
+        ends[phase] = max(ends.get(phase, 0.0), outcome["ended_at"])
     phases: list[Doc] = []
     before = failed_at
-    for name, ended_at in edges:
+    for name in (phase for phase in PHASES if phase in ends):
+        ended_at = max(ends[name], before)
         phases.append({"name": name, "seconds": round(ended_at - before, 6), "ended_at": ended_at})
         before = ended_at
-    started = journal.outcome("start") or {}
-    restored = {row["workload"]: row for row in (journal.outcome("restore") or {}).get("restored", [])}
+    results: dict[str, Doc] = {step: outcome.get("result", {}) for step, outcome in outcomes.items()}
+    firsts = [outcomes[step]["ended_at"] for step, result in results.items() if "first_step" in result]
     return {
         "phases": phases,
+        "steps": [_step(outcome) for outcome in outcomes.values()],
         "failed_at": failed_at,
-        "first_step_at": started.get("ended_at"),
-        "rto_s": started["ended_at"] - failed_at if started else None,
-        "workloads": [_workload(each, restored.get(each["name"], each), plan) for each in workloads],
-        "fences": (journal.outcome("fence") or {}).get("fences", []),
+        "first_step_at": max(firsts, default=None),
+        "rto_s": max(firsts) - failed_at if firsts else None,
+        "workloads": [_workload(each, results, outcomes, plan) for each in workloads],
+        "fences": [result["fence"] for result in results.values() if "fence" in result],
+        "failures": sum(record.kind == "failure" for record in journal.records()),
     }
 
 
-def _workload(planned: Doc, restored: Doc, plan: Doc) -> Doc:
-    failed_at = plan.get("failed_at") or plan["facts_at"]
+def _step(outcome: Doc) -> Doc:
+    seconds = round(outcome["ended_at"] - outcome["began_at"], 6)
     return {
-        "name": planned["name"], "step": restored["step"], "commit": restored["commit"],
+        "id": outcome["step"],
+        "began_at": outcome["began_at"],
+        "seconds": seconds,
+        "skipped": outcome.get("skipped"),
+    }
+
+
+def _workload(planned: Doc, results: dict[str, Doc], outcomes: dict[str, Doc], plan: Doc) -> Doc:
+    name = planned["name"]
+    restored = {**planned, **results.get(f"restore {name}", {})}
+    failed_at = plan.get("failed_at") or plan["facts_at"]
+    started_at = outcomes[f"start {name}"]["ended_at"] if "first_step" in results.get(f"start {name}", {}) else None
+    return {
+        "name": name, "step": restored["step"], "commit": restored["commit"],
         "rpo_s": round(max(0.0, failed_at - restored["saved_at"]), 6),
+        "rto_s": None if started_at is None else started_at - (plan.get("failed_at") or plan["began_at"]),
         "rpo_objective_s": planned["rpo_s"], "rto_objective_s": planned["rto_s"], "void": planned.get("void", []),
         "made_with": restored.get("made_with"),
     }  # fmt: skip

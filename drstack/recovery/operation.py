@@ -47,20 +47,21 @@ def begin(witness: Witness, plan: dict[str, Any]) -> tuple[Journal, bool]:
     while True:
         running = unfinished(witness)
         if running is not None:
-            return join(running, str(plan["target"])), False
+            return join(running, str(plan["target"]), str(plan.get("kind", "promote"))), False
         journal = witness.journal(int(plan["base"]), len(witness.journals(int(plan["base"]))) + 1)
         if journal.begin(plan):
             return journal, True
 
 
-def join(running: Journal, target: str) -> Journal:
-    """The running operation, if it has this target. OperationConflict otherwise."""
+def join(running: Journal, target: str, kind: str) -> Journal:
+    """The running operation, if it has this target and is of this kind. OperationConflict otherwise."""
     plan = running.plan() or {}
-    if plan.get("target") != target:
+    environment, theirs = plan.get("environment"), str(plan.get("kind", "promote"))
+    if plan.get("target") != target or (theirs == "switchover") != (kind == "switchover"):
         raise OperationConflict(
-            f"operation {running.identity} is promoting {plan.get('target')} and has not ended",
-            hint=f"Finish it: drstack promote {plan.get('environment')} --to {plan.get('target')}; or, if that site is "
-            f"lost too: drstack promote {plan.get('environment')} --to {target} --abandon {running.identity} --reason '…'",
+            f"operation {running.identity} ({theirs} to {plan.get('target')}) has not ended",
+            hint=f"Finish it: drstack resume {environment}; or end it: drstack abort {environment} --reason '…'; or, if what "
+            f"it needs is lost: drstack promote {environment} --to {target} --abandon {running.identity} --reason '…'",
         )
     return running
 

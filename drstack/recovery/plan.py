@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from drstack.errors import ConsentRequired, NotReady, OperationConflict, PromotionRefused
+from drstack.errors import ConsentRequired, EnvironmentUnknown, NotReady, OperationConflict, PromotionRefused
 from drstack.recovery.contest import contested
 from drstack.recovery.points import Wish, choose, refuted
+from drstack.recovery.steps import promotion_steps
 from replicator.log.records import canonical, digest
 
 if TYPE_CHECKING:
@@ -20,11 +21,17 @@ if TYPE_CHECKING:
 
     from drstack.errors import DrstackError
     from drstack.recovery.facts import CommitFact, Facts, RepositoryFact, WorkloadFact
+    from drstack.recovery.steps import Step
     from replicator.model import Level
 
 PHASES = (
-    "detect", "facts", "plan", "fence", "seal", "assign", "pin", "restore", "actuate", "start", "prove", "reconcile",
+    "detect", "facts", "plan", "quiesce", "ship", "fence", "seal", "assign", "pin", "restore", "actuate", "start", "prove",
+    "reconcile",
 )  # fmt: skip
+PHASE_OF = {
+    "capacity": "actuate", "requests": "actuate", "answers": "prove", "rejoin": "quiesce", "release": "reconcile",
+}  # fmt: skip
+"""The phase that an act is counted in, where it is not the one of its name."""
 FAILED_PROOF = ("override", "failed-proof")
 """The consent to take a checkpoint whose proof failed."""
 
@@ -39,6 +46,8 @@ class Need:
     ranks: int
     acknowledge: tuple[str, ...] = ()
     """Sites whose repositories confirm each checkpoint while the target writes."""
+    after: tuple[str, ...] = ()
+    """Workloads that have to run before this one is started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +65,10 @@ class Given:
     """Take the newest recovery point, though an older one is proved."""
     failed_proof: bool = False
     """Take a checkpoint whose proof failed, if it is the newest."""
-    reopen: bool = False
-    """Open a new term of all that the target writes, and move nothing: for other keys."""
+    reopen: Literal["keys", "abort"] | None = None
+    """Open a new term of what the target writes, and move nothing: for other keys, or after an abort."""
+    only: tuple[str, ...] = ()
+    """Move these workloads alone, and leave everything else where it is; empty: all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +124,10 @@ class Plan:
     fence: tuple[str, ...]
     capacity: int
     consents: tuple[tuple[str, str], ...]
-    steps: tuple[str, ...] = PHASES
+    steps: tuple[Step, ...]
+    alone: bool = False
+    """Whether only these workloads move: their sites go on with the rest."""
+    kind: Literal["promote", "switchover"] = "promote"
 
     def document(self) -> dict[str, Any]:
         """JSON of the plan, with its hash."""
@@ -133,16 +147,32 @@ def plan_promotion(environment: str, facts: Facts, target: str, needs: Mapping[s
 
     NotReady, PromotionRefused, ConsentRequired; OperationConflict if there is nothing left to do.
     """
-    moving = [each for each in facts.workloads.values() if _moves(each, target, reopen=given.reopen)]
-    if not moving:
-        raise OperationConflict(f"{target} writes every workload already: nothing to promote")
-    capacity = _require_ready(facts, target, moving, needs)
+    moving = moving_of(facts, target, given)
+    capacity = require_ready(facts, target, moving, needs, alone=bool(given.only))
     plans = tuple(_plan_workload(each, target, needs[each.name], given, facts.at) for each in moving)
+    fence = tuple(sorted({each.writer for each in moving} - {target}))
+    alone = bool(given.only)
+    after = {name: need.after for name, need in needs.items()}
     return Plan(
-        environment=environment, target=target, base=facts.assignment.number, workloads=plans,
-        fence=tuple(sorted({each.writer for each in moving} - {target})), capacity=capacity,
-        consents=_consents(plans, needs, given),
+        environment=environment, target=target, base=facts.assignment.number, workloads=plans, fence=fence,
+        capacity=capacity, consents=_consents(plans, needs, given), alone=alone,
+        steps=promotion_steps(target, [asdict(each) for each in plans], fence, after, alone=alone),
     )  # fmt: skip
+
+
+def moving_of(facts: Facts, target: str, given: Given) -> list[WorkloadFact]:
+    """EnvironmentUnknown, OperationConflict."""
+    for name in given.only:
+        if name not in facts.workloads:
+            raise EnvironmentUnknown(
+                f"no workload {name!r} writes here", hint=f"Those that do: {', '.join(sorted(facts.workloads))}."
+            )
+    named = [each for each in facts.workloads.values() if not given.only or each.name in given.only]
+    moving = [each for each in named if _moves(each, target, reopen=given.reopen is not None)]
+    if not moving:
+        told = ", ".join(given.only) or "every workload"
+        raise OperationConflict(f"{target} writes {told} already: nothing to promote")
+    return moving
 
 
 def _moves(each: WorkloadFact, target: str, *, reopen: bool) -> bool:
@@ -154,7 +184,10 @@ def stranded(each: WorkloadFact) -> bool:
     return any(fact.reachable and fact.sealed >= each.term for fact in each.repositories.values())
 
 
-def _require_ready(facts: Facts, target: str, moving: list[WorkloadFact], needs: Mapping[str, Need]) -> int:
+def require_ready(
+    facts: Facts, target: str, moving: list[WorkloadFact], needs: Mapping[str, Need], *, alone: bool
+) -> int:
+    """The worker slots that the target shall have; its bound, unless workloads move alone. NotReady."""
     site = facts.sites[target]
     if not site.reachable:
         raise NotReady(f"{target} cannot be reached: {site.why}", hint="Promote to another site, or repair this one.")
@@ -165,7 +198,7 @@ def _require_ready(facts: Facts, target: str, moving: list[WorkloadFact], needs:
             f"{target} can have {site.capacity_bound} worker slots and the work needs {slots}",
             hint="Raise the site's slots in the environment file, then: drstack up ENV --site " + target,
         )
-    return max(slots, site.capacity_bound)
+    return max(slots, site.capacity if alone else site.capacity_bound)
 
 
 def _plan_workload(each: WorkloadFact, target: str, need: Need, given: Given, now: float) -> WorkloadPlan:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
 FenceGrade = Literal["proven", "lease-expired", "assumed"]
@@ -130,8 +130,11 @@ class Site(Protocol):
         """Never raises for a site that is away: it says `reachable=False` and why."""
         ...
 
-    def fence(self, *, deadline_s: float) -> Fence:
-        """Stop everything that writes there. Never raises: what could not be confirmed is graded `assumed`."""
+    def fence(self, *, deadline_s: float, only: Collection[str] | None = None) -> Fence:
+        """Stop everything that writes there; with `only`, no more than the processes of these workloads.
+
+        Never raises: what could not be confirmed is graded `assumed`.
+        """
         ...
 
     def set_capacity(self, slots: int, *, deadline_s: float) -> None:

@@ -1,8 +1,7 @@
-"""Carrying a promotion out, phase by phase, each journalled: intent before, outcome after (DESIGN, rules 4 and 12).
+"""The acts of a promotion, on what earlier ones left in its journal (DESIGN, rules 4 and 12).
 
-Every phase looks before it acts, so that a promotion that was killed, run twice, or run by two operators at once comes
-to the same single end. A phase that has an outcome in the journal is not done again: its outcome is used. Nobody acts
-on an operation that has ended, nor on a plan whose assignment was overtaken.
+Every act looks before it acts, so that a promotion that was killed, run twice, or run by two operators at once comes to
+the same single end.
 """
 
 from __future__ import annotations
@@ -13,116 +12,107 @@ from drstack.errors import OperationConflict, StepFailed
 from drstack.recovery import sealing
 from drstack.recovery.bringup import BringUp
 from drstack.recovery.measure import measure
-from drstack.recovery.plan import PHASES
+from drstack.recovery.run import Execution
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from drstack.recovery.steps import Step
     from drstack.recovery.world import World
     from drstack.witness.journal import Journal
 
 Doc = dict[str, Any]
-EXECUTED = PHASES[PHASES.index("fence") :]
-_DECIDING = ("fence", "seal", "assign")
 
 
-class Promotion:
-    """One operator's execution of a journalled promotion. Any number may execute the same one."""
+class Promotion(Execution):
+    """One operator's execution of a journalled promotion."""
+
+    RESULT = "promoted"
+    """How an operation of this kind ends well."""
 
     def __init__(self, world: World, journal: Journal) -> None:
-        plan = journal.plan()
-        if plan is None:
-            raise StepFailed(f"operation {journal.identity} has no plan")
-        self._world = world
-        self._journal = journal
-        self._plan = plan
-        self._act: dict[str, Callable[[], Doc]] = {
-            "fence": lambda: sealing.fence_all(world, plan),
-            "seal": lambda: sealing.seal_all(world, plan, journal.identity),
-            "assign": self._assign,
-            "pin": lambda: self._bring_up().pin(),
-            "restore": lambda: self._bring_up().restore(),
-            "actuate": lambda: self._bring_up().actuate(),
-            "start": lambda: self._bring_up().start(self._outcome("restore")["restored"]),
-            "prove": lambda: self._bring_up().prove(self._outcome("start")["firsts"]),
-            "reconcile": self._reconcile,
-        }
+        super().__init__(world, journal, {
+            "fence": self._fence, "seal": self._seal, "assign": self._assign, "requests": self._requests,
+            "capacity": self._capacity, "pin": self._pin, "restore": self._restore, "start": self._start,
+            "prove": self._prove, "answers": self._answers, "reconcile": self._reconcile,
+        })  # fmt: skip
 
-    def run(self) -> Doc:
+    def finish(self) -> Doc:
         """Do what is left. Returns the end record: phases, recovery point and times, as docs/operations shows it.
 
-        Raises what a phase raises; the operation then stays unfinished, and running it again takes it up. An operation
-        that was overtaken, or abandoned meanwhile, raises OperationConflict.
+        Raises as `run`; OperationConflict if the operation ended otherwise.
         """
-        for phase in EXECUTED:
-            if self._journal.outcome(phase) is None:
-                self._do(phase)
-        end = self._journal.end(self._end())
-        if end["result"] != "promoted":
-            raise OperationConflict(f"operation {self._journal.identity} has ended: {end['result']} ({end.get('why')})")
+        self.run()
+        end = self.journal.end(self._end())
+        if end["result"] != self.RESULT:
+            raise OperationConflict(f"operation {self.journal.identity} has ended: {end['result']} ({end.get('why')})")
         return end
 
-    def _do(self, phase: str) -> None:
-        clock = self._world.clock
-        self._require_current(phase)
-        began = clock()
-        self._world.progress.begin(phase)
-        self._journal.write("intent", {"step": phase, "token": f"{self._journal.identity}/{phase}", "at": began})
-        try:
-            result = self._act[phase]()
-        except OperationConflict as error:
-            self._supersede(str(error))
-            raise
-        settled = self._journal.settle(phase, {"began_at": began, "ended_at": result.pop("at", clock()), **result})
-        self._world.progress.end(phase, settled["ended_at"] - began, str(settled.get("detail", "")))
+    def _outcome(self, step: str) -> Doc:
+        outcome = self.journal.outcome(step)
+        if outcome is None or "result" not in outcome:
+            raise StepFailed(f"{step} has no outcome in operation {self.journal.identity}")
+        return outcome["result"]
 
-    def _require_current(self, phase: str) -> None:
-        ended = self._journal.ended()
-        if ended is not None:
-            raise OperationConflict(f"operation {self._journal.identity} has ended: {ended['result']}")
-        if phase not in _DECIDING:
-            return
-        base, every = int(self._plan["base"]), self._world.witness.assignments()
-        if len(every) > base and every[base].operation != self._journal.identity:
-            why = f"assignment {base + 1} was made after the plan"
-            self._supersede(why)
-            raise OperationConflict(f"operation {self._journal.identity}: {why}")
+    def _planned(self, name: str) -> Doc:
+        return next(each for each in self.plan["workloads"] if each["name"] == name)
 
-    def _supersede(self, why: str) -> None:
-        self._journal.end({"result": "superseded", "why": why})
+    def _chosen(self, name: str) -> Doc:
+        return {**self._planned(name), **self._outcome(f"seal {name}")}
 
-    def _outcome(self, phase: str) -> Doc:
-        outcome = self._journal.outcome(phase)
-        if outcome is None:
-            raise StepFailed(f"{phase} has no outcome in operation {self._journal.identity}")
-        return outcome
+    def _every_chosen(self) -> list[Doc]:
+        return [self._chosen(each["name"]) for each in self.plan["workloads"]]
 
-    def _workloads(self) -> list[Doc]:
-        return sealing.chosen(self._plan, self._outcome("seal"))
+    def _fence(self, step: Step) -> Doc:
+        return sealing.fence(self.world, self.plan, step.subject, deadline_s=step.timeout_s)
 
-    def _assign(self) -> Doc:
-        made = sealing.assign(self._world, self._plan, self._workloads(), self._journal.identity)
-        opens = sealing.open_all(self._world, made, self._plan)
+    def _seal(self, step: Step) -> Doc:
+        return sealing.seal(self.world, self.plan, self._planned(step.subject), self.journal.identity)
+
+    def _assign(self, _step: Step) -> Doc:
+        made = sealing.assign(self.world, self.plan, self._every_chosen(), self.journal.identity)
+        opens = sealing.open_all(self.world, made, self.plan)
         away = [name for name, how in opens.items() if how != "open"]
-        detail = f"assignment {made.number}: {self._plan['target']} writes" + (
+        detail = f"assignment {made.number}: {self.plan['target']} writes" + (
             f"; away: {', '.join(away)}" if away else ""
         )
         return {"number": made.number, "opens": opens, "detail": detail}
 
     def _bring_up(self) -> BringUp:
-        made = self._world.witness.assignments()[int(self._outcome("assign")["number"]) - 1]
-        return BringUp(self._world, self._journal, self._plan, self._workloads(), made)
+        made = self.world.witness.assignments()[int(self._outcome("assign")["number"]) - 1]
+        return BringUp(self.world, self.journal, self.plan, made)
 
-    def _reconcile(self) -> Doc:
+    def _requests(self, _step: Step) -> Doc:
+        return self._bring_up().move_requests()
+
+    def _capacity(self, step: Step) -> Doc:
+        return self._bring_up().have_capacity(timeout_s=step.timeout_s)
+
+    def _pin(self, step: Step) -> Doc:
+        return self._bring_up().pin(self._chosen(step.subject))
+
+    def _restore(self, step: Step) -> Doc:
+        return self._bring_up().restore(self._chosen(step.subject))
+
+    def _start(self, step: Step) -> Doc:
+        restored = self._outcome(f"restore {step.subject}")
+        return self._bring_up().start(step.subject, int(restored["step"]), timeout_s=step.timeout_s)
+
+    def _prove(self, step: Step) -> Doc:
+        first = self._outcome(f"start {step.subject}")["first_step"]
+        return self._bring_up().prove(step.subject, int(first), timeout_s=step.timeout_s)
+
+    def _answers(self, _step: Step) -> Doc:
+        return self._bring_up().answer()
+
+    def _reconcile(self, _step: Step) -> Doc:
         kept = self._bring_up().unpin()
-        if self._world.reconcile is None:
-            told = "left to the next: drstack up " + str(self._plan["environment"])
+        if self.world.reconcile is None:
+            told = "left to the next: drstack up " + str(self.plan["environment"])
         else:
-            told = self._world.reconcile(str(self._plan["target"]))
+            told = self.world.reconcile(str(self.plan["target"]))
         return {"detail": "; ".join([told, *kept])}
 
     def _end(self) -> Doc:
         return {
-            "result": "promoted", "number": self._outcome("assign")["number"],
-            **measure(self._journal, self._plan, self._workloads()),
+            "result": self.RESULT, "number": self._outcome("assign")["number"],
+            **measure(self.journal, self.plan, self._every_chosen()),
         }  # fmt: skip

@@ -7,7 +7,6 @@ name, one stands (`contest.py`). A slot of the assignment that is lost makes eve
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from drstack.errors import OperationConflict, StepFailed, WitnessUnsound
@@ -27,49 +26,39 @@ from replicator.model import Id
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from drstack.recovery.ports import Fence
     from drstack.recovery.world import World
     from replicator.log.replay import LogView
 
 Doc = dict[str, Any]
-_FENCE_S = 5.0
 _FEW = 3
 
 
-def fence_all(world: World, plan: Doc) -> Doc:
-    """Try to stop every site that loses a workload, all at once, under one deadline. What failed is graded, not raised."""
-    names: list[str] = plan["fence"]
-    with ThreadPoolExecutor(max(1, len(names))) as pool:
-        tries = {name: pool.submit(_fence, world, name) for name in names}
-    rows = [
-        {"site": name, "grade": fence.grade, "done": fence.done, "proof": fence.proof}
-        for name, fence in ((name, future.result()) for name, future in tries.items())
-    ]
-    return {"fences": rows, "detail": "; ".join(f"{r['site']}: {r['grade']} ({r['proof']})" for r in rows)}
+def fence(world: World, plan: Doc, site: str, *, deadline_s: float) -> Doc:
+    """Try to stop a site that loses workloads. What failed is graded, not raised."""
+    only = [each["name"] for each in plan["workloads"] if each["writer"] == site] if plan["alone"] else None
+    done = world.sites[site].fence(deadline_s=deadline_s, only=only)
+    row = {"site": site, "grade": done.grade, "done": done.done, "proof": done.proof}
+    return {"fence": row, "detail": f"{done.grade} ({done.proof})"}
 
 
-def _fence(world: World, name: str) -> Fence:
-    return world.sites[name].fence(deadline_s=_FENCE_S)
-
-
-def seal_all(world: World, plan: Doc, operation: str) -> Doc:
-    """Seal every repository that the plan names, in each workload's ending term, and choose what to recover.
+def seal(world: World, plan: Doc, workload: Doc, operation: str) -> Doc:
+    """Seal every repository that the plan names, in the workload's ending term, and choose what to recover.
 
     A repository that was within reach and is not any more is left out, if it acknowledges nothing; OperationConflict
     otherwise, so that facts are taken anew and the loss is consented to.
     """
     before = world.witness.assignments()[int(plan["base"]) - 1]
-    sealed = {w["name"]: _seal_workload(world, plan, w, operation, before) for w in plan["workloads"]}
-    left_out = sorted({f"{name}: {why}" for row in sealed.values() for name, why in row["left_out"].items()})
-    points = [f"{name} from step {row['step']} in {row['source']}" for name, row in sealed.items()]
-    void = [_told(name, row["void"]) for name, row in sealed.items() if row["void"]]
-    return {"workloads": sealed, "detail": "; ".join([*points, *void, *(f"not sealed: {each}" for each in left_out)])}
+    row = _seal_workload(world, plan, workload, operation, before)
+    told = [f"step {row['step']} in {row['source']}"]
+    told += [_told(row["void"])] if row["void"] else []
+    told += [f"not sealed: {name}: {why}" for name, why in sorted(row["left_out"].items())]
+    return {**row, "detail": "; ".join(told)}
 
 
-def _told(name: str, void: list[Doc]) -> str:
+def _told(void: list[Doc]) -> str:
     few = ", ".join(f"{row['commit']} in {row['repository']}" for row in void[:_FEW])
     more = f" and {len(void) - _FEW} more" if len(void) > _FEW else ""
-    return f"{name}: void from now on: {few}{more}"
+    return f"void from now on: {few}{more}"
 
 
 def _seal_workload(world: World, plan: Doc, workload: Doc, operation: str, before: Assignment) -> Doc:
@@ -154,9 +143,9 @@ def _choose(world: World, plan: Doc, workload: Doc, opening: Open, before: Assig
     }  # fmt: skip
 
 
-def chosen(plan: Doc, sealed: Doc) -> list[Doc]:
-    """The plan's workloads, with the recovery point that was chosen once the logs were sealed."""
-    return [{**workload, **sealed["workloads"][workload["name"]]} for workload in plan["workloads"]]
+def chosen(plan: Doc, sealed: Mapping[str, Doc]) -> list[Doc]:
+    """The plan's workloads, with the recovery point that was chosen once the logs were sealed. `sealed`: by workload."""
+    return [{**workload, **sealed[workload["name"]]} for workload in plan["workloads"]]
 
 
 def assign(world: World, plan: Doc, workloads: list[Doc], operation: str) -> Assignment:
@@ -179,7 +168,8 @@ def assign(world: World, plan: Doc, workloads: list[Doc], operation: str) -> Ass
             keys=world.keys_for(plan["target"]) or old.keys,
         )  # fmt: skip
     for name, part in before.workloads.items():
-        if part.serves and name not in {workload["name"] for workload in workloads} and plan["fence"]:
+        others = name not in {workload["name"] for workload in workloads}
+        if part.serves and others and plan["fence"] and not plan["alone"]:
             serves = weights_after(part.serves, plan["fence"], plan["target"])
             made[name] = part.model_copy(update={"writer": plan["target"], "term": number, "serves": serves})
     by, reason = str(plan.get("by", "")), plan.get("reason") or ""

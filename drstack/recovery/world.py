@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 class Progress(Protocol):
-    """Told about every phase as it begins and ends; `detail` is one line for people."""
+    """Told about every step as it begins and ends, from any thread; `detail` is one line for people."""
 
-    def begin(self, phase: str) -> None: ...
+    def begin(self, step: str) -> None: ...
 
-    def end(self, phase: str, seconds: float, detail: str) -> None: ...
+    def end(self, step: str, seconds: float, detail: str) -> None: ...
 
 
 class Reconcile(Protocol):
@@ -32,6 +32,10 @@ class Reconcile(Protocol):
 def _no_keys(site: str) -> tuple[str, ...]:
     del site
     return ()
+
+
+def _no_size(site: str) -> int | None:
+    del site
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +57,5 @@ class World:
     """The operator's; None where nothing is encrypted or signed."""
     keys_for: Callable[[str], tuple[str, ...]] = _no_keys
     """Names of the keys whose signatures count in a term that this site writes; none where nothing is signed."""
+    standby: Callable[[str], int | None] = _no_size
+    """Worker slots of a site while it stands by; None where it is not counted in slots."""

@@ -87,6 +87,11 @@ class Workload(Declared):
         description="Recovery time objective: the longest until the workload runs again. Default: by class.",
         examples=["1h"],
     )
+    after: tuple[Name, ...] = Field(
+        default=(),
+        description="Workloads that have to run before a promotion starts this one. Default: none; all start side by side.",
+        examples=[["registry"]],
+    )
     serves: Name | None = Field(
         default=None, description="Workload whose checkpoints this inference workload serves.", examples=["gpt"]
     )

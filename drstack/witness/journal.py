@@ -5,9 +5,10 @@ Slot 1 holds the plan, so that whoever creates it owns the operation and everybo
 
 from __future__ import annotations
 
+from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from drstack.errors import WitnessUnreachable, WitnessUnsound
+from drstack.errors import OperationConflict, OperationPaused, WitnessUnreachable, WitnessUnsound
 from replicator.errors import RecordCorrupt, StoreError
 
 if TYPE_CHECKING:
@@ -21,12 +22,13 @@ T = TypeVar("T")
 
 
 class Journal:
-    """Records of kind `plan`, `intent`, `outcome` and `end`."""
+    """Records of kind `plan`, `intent`, `failure`, `outcome`, `pause`, `resume` and `end`. For any thread."""
 
     def __init__(self, identity: str, log: SlotLog, *, url: str) -> None:
         self.identity = identity
         self._log = log
         self._url = url
+        self._lock = RLock()
 
     def records(self) -> tuple[Record, ...]:
         return self._guard(self._log.read)
@@ -43,6 +45,61 @@ class Journal:
 
     def write(self, kind: str, body: Mapping[str, Any]) -> None:
         self._guard(lambda: self._log.append(lambda _: (kind, body)))
+
+    def intend(self, step: str, *, token: str, at: float) -> None:
+        """Write that a step is about to be done. OperationConflict, OperationPaused: nothing may be begun any more."""
+
+        def decide(records: tuple[Record, ...]) -> tuple[str, Mapping[str, Any]]:
+            self._require_running(records)
+            return "intent", {"step": step, "token": token, "at": at}
+
+        self._guard(lambda: self._log.append(decide))
+
+    def require_running(self) -> None:
+        """OperationConflict where the operation has ended, OperationPaused where somebody paused it."""
+        self._require_running(self.records())
+
+    def _require_running(self, records: tuple[Record, ...]) -> None:
+        ended = next((record.body for record in records if record.kind == "end"), None)
+        if ended is not None:
+            raise OperationConflict(f"operation {self.identity} has ended: {ended['result']} ({ended.get('why', '')})")
+        paused = _paused(records)
+        if paused is not None:
+            raise OperationPaused(
+                f"operation {self.identity} was paused by {paused['by']}: {paused['reason']}",
+                hint=f"To go on: drstack resume {records[0].body.get('environment', 'ENV')}",
+            )
+
+    def pause(self, *, by: str, reason: str) -> None:
+        """Have nobody begin another step. OperationConflict where it has ended."""
+
+        def decide(records: tuple[Record, ...]) -> tuple[str, Mapping[str, Any]] | None:
+            if _paused(records) is not None:
+                return None
+            self._require_running(records)
+            return "pause", {"by": by, "reason": reason}
+
+        self._guard(lambda: self._log.append(decide))
+
+    def resume(self, *, by: str) -> bool:
+        """Let it go on. Returns whether it was paused."""
+
+        def decide(records: tuple[Record, ...]) -> tuple[str, Mapping[str, Any]] | None:
+            return None if _paused(records) is None else ("resume", {"by": by})
+
+        return self._guard(lambda: self._log.append(decide)) is not None
+
+    def paused(self) -> dict[str, Any] | None:
+        """Who paused it and why; None where it is not paused."""
+        return _paused(self.records())
+
+    def outcomes(self) -> dict[str, dict[str, Any]]:
+        """By step, the outcome that stands."""
+        found: dict[str, dict[str, Any]] = {}
+        for record in self.records():
+            if record.kind == "outcome":
+                found.setdefault(str(record.body.get("step")), dict(record.body))
+        return found
 
     def outcome(self, step: str) -> dict[str, Any] | None:
         """The first recorded outcome of a step: the one that stands."""
@@ -83,8 +140,14 @@ class Journal:
 
     def _guard(self, call: Callable[[], T]) -> T:
         try:
-            return call()
+            with self._lock:
+                return call()
         except RecordCorrupt as error:
             raise WitnessUnsound(str(error), hint="Put the record back: docs/operations/witness.md") from error
         except StoreError as error:
             raise WitnessUnreachable(f"witness {self._url}: {error}") from error
+
+
+def _paused(records: tuple[Record, ...]) -> dict[str, Any] | None:
+    last = next((record for record in reversed(records) if record.kind in ("pause", "resume", "end")), None)
+    return dict(last.body) if last is not None and last.kind == "pause" else None

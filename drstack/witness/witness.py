@@ -6,6 +6,7 @@ environment already (DESIGN, rule 11).
 
 from __future__ import annotations
 
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -33,7 +34,7 @@ FORMAT = 1
 
 
 class Witness:
-    """The part of a witness store that belongs to one environment. Not for use by two threads at once."""
+    """The part of a witness store that belongs to one environment. For any thread."""
 
     def __init__(
         self, store: ObjectStore, environment: str, *, clock: Callable[[], float], token: Callable[[], str]
@@ -44,6 +45,7 @@ class Witness:
         self._token = token
         self._assignments = self._log("assignments")
         self._admitted = False
+        self._lock = Lock()
 
     @property
     def url(self) -> str:
@@ -92,7 +94,8 @@ class Witness:
         """Every assignment, in order. WitnessUnreachable; WitnessUnsound if one cannot be read, or is of a newer format."""
         self._require_known()
         try:
-            records = self._assignments.read()
+            with self._lock:
+                records = self._assignments.read()
         except RecordCorrupt as error:
             raise WitnessUnsound(str(error), hint=_PUT_BACK) from error
         except StoreError as error:
@@ -119,7 +122,8 @@ class Witness:
             return ("assignment", body) if len(records) == assignment.number - 1 else None
 
         try:
-            self._assignments.append(decide)
+            with self._lock:
+                self._assignments.append(decide)
         except StoreError as error:
             raise WitnessUnreachable(f"witness {self.url}: {error}") from error
         every = self.assignments()

@@ -102,7 +102,7 @@ def _promote_once(
     reachable = [name for name, each in repositories.items() if _answers(each)]
     operation = f"{actor.name if actor else 'nobody'}-{attempt}"
     plan: dict[str, Any] = {
-        "target": target, "by": "simulation", "reason": "simulation", "base": current.number, "facts_at": 0.0,
+        "target": target, "by": "simulation", "reason": "simulation", "base": current.number, "facts_at": 0.0, "alone": False,
         "consents": [("unknown-loss", name) for name in part.acknowledge if name not in reachable],
         "workloads": [{
             "name": WORKLOAD, "writer": part.writer, "term": part.term, "seal": reachable, "commit": (1, 1),
@@ -113,7 +113,7 @@ def _promote_once(
         environment=ENVIRONMENT, witness=witness, sites={}, repositories=repositories, needs={WORKLOAD: NEED}, clock=lambda: 0.0,
         sleep=lambda _: None, progress=None,  # type: ignore[arg-type]
     )  # fmt: skip
-    sealed = sealing.seal_all(ports, plan, operation)
+    sealed = {each["name"]: sealing.seal(ports, plan, each, operation) for each in plan["workloads"]}
     made = sealing.assign(ports, plan, sealing.chosen(plan, sealed), operation)
     sealing.open_all(ports, made, plan)
 

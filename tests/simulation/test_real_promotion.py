@@ -41,14 +41,13 @@ def test_drstack_s_own_promotion_keeps_the_promises_under_every_seed(cases: Case
 
 
 def test_a_promotion_that_lists_instead_of_sealing_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    def list_only(world: object, plan: dict[str, object], operation: str) -> dict[str, object]:
+    def list_only(world: object, _plan: object, workload: dict[str, object], _operation: str) -> dict[str, object]:
         heads: dict[str, int] = {}
-        for name in plan["workloads"][0]["seal"]:  # type: ignore[index]
+        for name in workload["seal"]:  # type: ignore[attr-defined]
             heads |= world.repositories[name].log("gpt").view().heads()  # type: ignore[attr-defined]
-        row = {"seals": [], "heads": heads, "commit": [1, 1], "step": 1, "saved_at": 0.0, "source": "N"}
-        return {"workloads": {"gpt": row}, "detail": ""}
+        return {"seals": [], "heads": heads, "commit": [1, 1], "step": 1, "saved_at": 0.0, "source": "N"}
 
-    monkeypatch.setattr(sealing, "seal_all", list_only)
+    monkeypatch.setattr(sealing, "seal", list_only)
     assert any("was acknowledged and" in each for seed in range(1_500) for each in run(seed, kind=RealWorld).found)
 
 

@@ -10,13 +10,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from drstack.errors import ActuatorFailed
-from drstack.platforms.local import processes, programs
+from drstack.platforms.local import jobs, processes, programs
 from drstack.platforms.local.desired import Desired, change
 from drstack.platforms.local.supervisor import Supervisor
 from drstack.platforms.local.waiting import Deadline
 from drstack.recovery.ports import Fence
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from drstack.platforms.local.folder import SiteFolder
 
 GRACE_S = 2.0
@@ -38,6 +40,22 @@ def fence(folder: SiteFolder, *, deadline_s: float) -> Fence:
     if left:
         return Fence("assumed", "every program stopped", f"still there: {', '.join(map(str, left))}")
     return Fence("proven", "every program stopped", "supervisord runs no program, and no process of the site is left")
+
+
+def fence_workloads(folder: SiteFolder, workloads: Collection[str], *, deadline_s: float) -> Fence:
+    """Stop the processes of these workloads and leave everything else there as it is."""
+    deadline = Deadline(deadline_s)
+    names = ", ".join(sorted(workloads))
+    try:
+        if not folder.path.is_dir():
+            return Fence("assumed", "nothing", f"the site's folder {folder.path} is not there")
+        for name in sorted(workloads):
+            jobs.stop(folder, name, deadline_s=deadline.left_s())
+    except (ActuatorFailed, OSError) as error:
+        return Fence("assumed", f"{names} shall not run", str(error))
+    if not processes.can_look():
+        return Fence("assumed", f"{names} stopped", "this machine does not show its processes")
+    return Fence("proven", f"{names} stopped", f"no rank of {names} is left, and none is wanted there")
 
 
 def _closed(now: Desired | None) -> Desired:

@@ -14,7 +14,7 @@ from drstack.errors import ActuatorFailed, EnvironmentUnknown
 from drstack.platforms.local import jobs, programs, replicas
 from drstack.platforms.local.attempts import read_attempt
 from drstack.platforms.local.desired import Desired, DesiredJob, change, read_desired
-from drstack.platforms.local.fence import fence
+from drstack.platforms.local.fence import fence, fence_workloads
 from drstack.platforms.local.folder import site_folder
 from drstack.platforms.local.interpreter import gone
 from drstack.platforms.local.metrics import read_run
@@ -28,6 +28,8 @@ from drstack.platforms.local.waiting import Deadline
 from drstack.recovery.ports import Fence, JobObservation, SiteObservation
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from drstack.platforms.local.descriptor import LocalDescriptor
 
 
@@ -82,7 +84,9 @@ class LocalSite:
             failure=attempt.failure if attempt else None,
         )
 
-    def fence(self, *, deadline_s: float) -> Fence:
+    def fence(self, *, deadline_s: float, only: Collection[str] | None = None) -> Fence:
+        if only is not None:
+            return fence_workloads(self._folder, only, deadline_s=deadline_s)
         return fence(self._folder, deadline_s=deadline_s)
 
     def set_capacity(self, slots: int, *, deadline_s: float) -> None:

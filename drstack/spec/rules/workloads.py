@@ -143,6 +143,39 @@ def relative_at_local_sites(draft: Draft) -> Iterator[Finding]:
             )
 
 
+def waits_for_what_is_there(draft: Draft) -> Iterator[Finding]:
+    """A workload waits for others that a recovery starts, and never for itself, on whatever way."""
+    startable = {name for name, work in (draft.workloads or {}).items() if work is None or not _serves(work)}
+    waits: dict[str, list[str]] = {}
+    for name, work in _sound(draft):
+        for index, other in enumerate(work.after):
+            path = ("workloads", name, "after", index)
+            choice = sorted(startable - {name})
+            if other not in startable:
+                yield Finding(path, repr(other), named(choice) if choice else "a workload that writes", "take it out")
+            elif _reaches(waits, other, name):
+                yield Finding(path, repr(other), f"a workload that does not wait for {name}", f"take {other} out")
+            else:
+                waits.setdefault(name, []).append(other)
+
+
+def _serves(work: Workload) -> bool:
+    return isinstance(work.job, ServeJob)
+
+
+def _reaches(waits: dict[str, list[str]], start: str, goal: str) -> bool:
+    seen: set[str] = set()
+    pending = [start]
+    while pending:
+        name = pending.pop()
+        if name == goal:
+            return True
+        if name not in seen:
+            seen.add(name)
+            pending += waits.get(name, [])
+    return False
+
+
 def _sound(draft: Draft) -> Iterator[tuple[str, Workload]]:
     return ((name, work) for name, work in (draft.workloads or {}).items() if work is not None)
 
@@ -155,4 +188,5 @@ WORKLOADS: tuple[Rule, ...] = (
     ranks_fit,
     own_checkpoints,
     relative_at_local_sites,
+    waits_for_what_is_there,
 )

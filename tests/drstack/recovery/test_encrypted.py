@@ -205,7 +205,7 @@ def rotated(rig: Rig, site: str, *, upto: str = "revoke"):
     before = rig.keys_for
     rig.keys_for = lambda writer: made.lists(rig.keys.trust, writer)
     for writer in writers_to_open(rig.witness().current(), made):
-        promote(rig.world(), writer, Given(by="test", reason="stolen", reopen=True))
+        promote(rig.world(), writer, Given(by="test", reason="stolen", reopen="keys"))
     rig.keys_for = before
     if upto == "open":
         return made

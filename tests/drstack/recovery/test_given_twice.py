@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from drstack.cli.promote import _summary
+from drstack.cli.promote import summary
 from drstack.errors import OperationConflict
 from drstack.recovery.admission import bring_up_to
 from drstack.recovery.conduct import plan_only, promote
@@ -83,8 +83,8 @@ def test_the_target_s_own_stand_and_the_others_are_void_and_told(rig, counters):
     assert void(rig, "west") == []
     told = [(row["repository"], row["commit"], row["step"]) for row in end["workloads"][0]["void"]]
     assert told == [("east", "1.2", 20), ("east", "1.3", 30)]
-    assert "void: 1.3 (step 30) in east: " in _summary(end, "west")
-    assert "void from now on: 1.2 in east, 1.3 in east" in rig.witness().journals(1)[0].outcome("seal")["detail"]
+    assert "void: 1.3 (step 30) in east: " in summary(end, "west")
+    assert "void from now on: 1.2 in east, 1.3 in east" in rig.witness().journals(1)[0].outcome("seal gpt")["detail"]
     assert end["workloads"][0]["step"] == 35
     assert (rig.folder / "west" / "gpt" / "step-00000035" / "weights").read_bytes() == (35).to_bytes(8, "big") * 64
     assert rig.sites["west"].starts[0][1] == 35
@@ -95,7 +95,7 @@ def test_those_of_a_repository_that_acknowledges_stand_whoever_is_promoted(rig):
     acknowledge(rig, "east")
     end = promote(rig.world(), "west", BY)
     assert (steps(rig, "east"), steps(rig, "west")) == ([10, 20, 30], [10])
-    chosen = rig.witness().journals(2)[0].outcome("seal")["workloads"]["gpt"]
+    chosen = rig.witness().journals(2)[0].outcome("seal gpt")["result"]
     assert (chosen["commit"], chosen["step"], chosen["source"]) == ([1, 3], 30, "east")
     assert end["workloads"][0]["step"] == 30
     assert rig.sites["west"].starts[0][1] == 30
@@ -157,7 +157,7 @@ def test_a_repository_that_comes_back_in_the_middle_is_no_rung_with_what_is_anot
     for pack in view.accepted[CommitId(1, 3)].where.packs:
         rig.stores["west"].delete(f"packs/{pack.digest[:2]}/{pack.digest}")
     assert promote(rig.world(), "west", BY)["workloads"][0]["step"] == 25
-    (row,) = rig.witness().journals(1)[0].outcome("restore")["restored"]
+    row = rig.witness().journals(1)[0].outcome("restore gpt")["result"]
     assert [told.split(":")[0] for told in row["passed_over"]] == ["step 35 in west"]
 
 
@@ -219,24 +219,6 @@ def test_killed_at_any_write_and_run_again_the_same_ones_stand(tmp_path):
         assert (steps(rig, "east"), steps(rig, "west")) == ([10], [10, 25, 35]), n
         assert end["workloads"][0]["step"] == 35
         assert len(rig.sites["west"].starts) == 1
-
-
-def test_an_operation_of_an_older_version_that_sealed_without_counters_is_carried_out(rig, monkeypatch):
-    from drstack.recovery import sealing
-
-    seal_all = sealing.seal_all
-
-    def older(world, plan, operation):
-        done = seal_all(world, plan, operation)
-        for row in done["workloads"].values():
-            del row["counters"], row["void"]
-        return done
-
-    monkeypatch.setattr(sealing, "seal_all", older)
-    save(rig, 1, 10, None, to=("east", "west"))
-    end = promote(rig.world(), "west", BY)
-    assert (end["result"], end["workloads"][0]["void"]) == ("promoted", [])
-    assert rig.repository("west").log("gpt").view().opened[2].counters == {}
 
 
 def test_a_term_that_was_assigned_and_opened_before_counters_is_the_same_one_for_this_version(rig):

@@ -40,14 +40,14 @@ def find_again(rig: Rig, site: str) -> None:
 
 
 @contextmanager
-def dying_at(phase: str):
-    """The operator's process dies when it comes to `phase`."""
+def dying_at(act: str):
+    """The operator's process dies when it comes to a step of this act."""
     do = Promotion._do
 
-    def die(self, which):
-        if which == phase:
+    def die(self, step):
+        if step.act == act:
             raise Killed
-        return do(self, which)
+        return do(self, step)
 
     Promotion._do = die
     try:
@@ -146,7 +146,7 @@ def test_promoting_the_writer_of_a_sealed_log_opens_it_anew_and_leaves_its_run_a
     current = rig.witness().current()
     rig.witness().assign(Assignment(number=2, workloads=current.workloads, cause="extend"))
     with pytest.raises(OperationConflict):
-        Promotion(rig.world(), rig.witness().journal(1, 1)).run()
+        Promotion(rig.world(), rig.witness().journal(1, 1)).finish()
     fenced = rig.sites["east"].fenced
     end = promote(rig.world(), "east", BY)
     assert end["result"] == "promoted"
@@ -172,7 +172,7 @@ def test_a_plan_that_was_overtaken_fences_nobody(rig):
     times = {"failed_at": None, "began_at": now, "facts_at": now, "planned_at": now}
     journal, _ = begin(world.witness, {**plan, "by": "slow", "reason": None, **times})
     with pytest.raises(OperationConflict):
-        Promotion(world, journal).run()
+        Promotion(world, journal).finish()
     assert rig.sites["east"].fenced == fenced
 
 

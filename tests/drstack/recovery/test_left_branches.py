@@ -123,11 +123,11 @@ def test_a_run_that_was_only_opened_anew_has_all_that_it_committed_behind_it(tmp
 class At(Quiet):
     """Does something when a phase begins."""
 
-    def __init__(self, phase, act):
-        self.phase, self.act = phase, act
+    def __init__(self, step, act):
+        self.step, self.act = step, act
 
-    def begin(self, phase: str) -> None:
-        if phase == self.phase:
+    def begin(self, step: str) -> None:
+        if step == self.step:
             self.act()
 
 
@@ -148,7 +148,7 @@ def test_more_is_never_lost_than_was_agreed_to_though_the_facts_change_before_th
         world.repositories["east"] = rig.repository("east")
 
     world = rig.world()
-    world = replace(world, repositories=dict(world.repositories), progress=At("fence", late))
+    world = replace(world, repositories=dict(world.repositories), progress=At("fence east", late))
     with pytest.raises(PromotionRefused, match="the objective is 60 s"):
         promote(world, "west", BY)
     assert len(rig.witness().assignments()) == 1

@@ -111,8 +111,8 @@ def test_a_proof_that_fails_after_the_plan_is_heeded_once_the_logs_are_sealed(ri
     rig.save(20)
 
     class Late(Quiet):
-        def begin(self, phase: str) -> None:
-            if phase == "fence":
+        def begin(self, step: str) -> None:
+            if step == "fence east":
                 rig.prove(20, ok=False)
 
     from dataclasses import replace

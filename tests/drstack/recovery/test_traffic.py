@@ -111,7 +111,7 @@ def test_requests_that_could_not_be_moved_leave_the_operation_unfinished_with_th
     assert len(rig.sites["west"].starts) == 1
 
 
-@pytest.mark.parametrize("phase", ["actuate", "start", "prove", "reconcile"])
+@pytest.mark.parametrize("phase", ["requests", "start", "prove", "reconcile"])
 def test_a_promotion_that_died_moves_the_requests_when_it_is_taken_up(rig, phase):
     lose(rig, "east")
     router = RememberedRouter(healthy={"east": False, "west": True})

@@ -161,7 +161,7 @@ def test_what_is_declared_during_a_promotion_does_not_keep_it_from_turning_the_r
     """A `pulumi up` that declares a workload makes an assignment, and may tell the router its number."""
     lose(rig, "east")
     router = RememberedRouter(number=2, healthy={"east": False, "west": True})
-    with dying_at("actuate"):
+    with dying_at("requests"):
         promote(world(rig, router), "west", BY)
     current = rig.witness().current()
     rig.witness().assign(Assignment(number=4, workloads=current.workloads, cause="extend"))

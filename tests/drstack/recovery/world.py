@@ -29,7 +29,7 @@ from replicator.repository.verify import verify
 from replicator.stores.cloud import memory_store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
     from replicator.model import Finding, Versions
@@ -52,6 +52,8 @@ class RememberedSite:
     starts: list[tuple[str, int | None]] = field(default_factory=list)
     steps: itertools.count = field(default_factory=lambda: itertools.count(1))
     fenced: int = 0
+    stopped: list[str] = field(default_factory=list)
+    """Workloads that were stopped while the rest of the site went on."""
     replicator: bool = True
     ends_after: int | None = None
     """The run ends well after so many steps."""
@@ -81,8 +83,11 @@ class RememberedSite:
             jobs=jobs,
         )
 
-    def fence(self, *, deadline_s: float) -> Fence:
-        self.fenced += 1
+    def fence(self, *, deadline_s: float, only: Collection[str] | None = None) -> Fence:
+        if only is not None:
+            self.stopped += only
+        else:
+            self.fenced += 1
         if self.reachable:
             return Fence("proven", "stopped", "confirmed")
         return Fence("assumed", "nothing", "taken away")
@@ -106,10 +111,10 @@ class RememberedSite:
 
 
 class Quiet:
-    def begin(self, phase: str) -> None:
+    def begin(self, step: str) -> None:
         pass
 
-    def end(self, phase: str, seconds: float, detail: str) -> None:
+    def end(self, step: str, seconds: float, detail: str) -> None:
         pass
 
 

@@ -10,6 +10,10 @@ def _replication(text: str) -> str:
     return LOCAL + f"replication: {text}\n"
 
 
+def _waiting(workloads: str) -> str:
+    return LOCAL + workloads + "\n"
+
+
 CONTRADICTIONS = {
     "one site": (LOCAL.replace("  west: {platform: local}\n", ""), "sites", "at least two sites"),
     "no site": (LOCAL.replace(EAST + "\n  west: {platform: local}", "  {}"), "sites", "at least two sites"),
@@ -44,6 +48,13 @@ CONTRADICTIONS = {
         "add near: {east: west}",
     ),
     "one recipient": (_replication("{encrypt_to: [a@b, a@b]}"), "replication.encrypt_to", "two recipients"),
+    "after an unknown one": (_waiting("  two: {class: development, after: [gtp]}"), "workloads.two.after.0", "gpt"),
+    "after itself": (_waiting("  two: {class: development, after: [two]}"), "workloads.two.after.0", "take two out"),
+    "after what waits for it": (
+        _waiting("  two: {class: development, after: [three]}\n  three: {class: development, after: [gpt, two]}"),
+        "workloads.three.after.1",
+        "does not wait for three",
+    ),
     "no receipts": (_replication("{receipts: {training: []}}"), "replication.receipts.training", "at least one"),
     "receipt twice": (
         _replication("{receipts: {training: [stored, stored]}}"),
@@ -189,6 +200,9 @@ def test_without_a_contradiction_there_is_no_fault():
 
 ALLOWED = {
     "RPO 0 acknowledged by default": with_line("    rpo: 0") + "replication: {near: {east: west}}\n",
+    "one after another": _waiting(
+        "  two: {class: development, after: [gpt]}\n  three: {class: development, after: [gpt, two]}"
+    ),
     "steps alone": LOCAL.replace("every: 45m", "every_steps: 500"),
     "automatic with leases and observers": LOCAL
     + "leases: {ttl: 60s, renew: 20s}\npromotion: {automatic: true, observers: [a, b]}\n",

@@ -1,0 +1,223 @@
+"""A planned move: the work is stopped where it runs, its last checkpoint shipped, and it goes on elsewhere with no loss.
+
+Failback is the same on the way home: the site that was lost first joins the current term, in which what it had written
+beyond the recovery point is void, and gets what it lacks from the writer; only what differs is sent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from drstack.errors import ActuatorFailed, NotReady, PromotionRefused, StepFailed
+from drstack.recovery import sealing
+from drstack.recovery.admission import bring_up_to
+from drstack.recovery.bringup import BringUp
+from drstack.recovery.measure import measure
+from drstack.recovery.plan import Plan, WorkloadPlan, moving_of, require_ready, stranded
+from drstack.recovery.promote import Promotion
+from drstack.recovery.steps import switchover_steps
+from replicator.repository.ruling import is_suspect
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from drstack.recovery.facts import Facts, WorkloadFact
+    from drstack.recovery.plan import Given, Need
+    from drstack.recovery.steps import Step
+    from drstack.recovery.world import World
+    from drstack.witness.assignment import Assignment
+    from drstack.witness.journal import Journal
+    from replicator.log.replay import Accepted
+    from replicator.repository.repository import Repository
+
+Doc = dict[str, Any]
+SAVE_S = 60.0
+"""How long a checkpoint of the last step may be waited for, once a run has stopped and nothing new has come."""
+_POLL_S = 0.2
+
+
+def plan_switchover(environment: str, facts: Facts, target: str, needs: Mapping[str, Need], given: Given) -> Plan:
+    """The plan that moves the work to `target` without loss. Touches nothing.
+
+    PromotionRefused where anything that it needs is away, and a promotion is what is left; NotReady, OperationConflict.
+    """
+    moving = moving_of(facts, target, given)
+    alone = bool(given.only)
+    capacity = require_ready(facts, target, moving, needs, alone=alone)
+    plans = tuple(_plan_workload(each, target, needs[each.name], facts) for each in moving)
+    after = {name: need.after for name, need in needs.items()}
+    return Plan(
+        environment=environment, target=target, base=facts.assignment.number, workloads=plans,
+        fence=tuple(sorted({each.writer for each in moving})), capacity=capacity, consents=(), alone=alone,
+        steps=switchover_steps(target, [asdict(each) for each in plans], after, alone=alone), kind="switchover",
+    )  # fmt: skip
+
+
+def _plan_workload(each: WorkloadFact, target: str, need: Need, facts: Facts) -> WorkloadPlan:
+    _require_whole(each, target, facts)
+    writers = each.repositories[each.writer]
+    standing = sorted((commit for commit in writers.newest if not commit.left), key=lambda commit: commit.id)
+    newest = standing[-1] if standing else None
+    if newest is None:
+        raise PromotionRefused(
+            f"{each.name}: {each.writer}'s repository has no checkpoint yet", hint="Let it save one, then plan again."
+        )
+    away = tuple(name for name, fact in each.repositories.items() if not fact.reachable)
+    return WorkloadPlan(
+        name=each.name, writer=each.writer, term=each.term, commit=(newest.id.term, newest.id.height), step=newest.step,
+        saved_at=newest.saved_at, source=target, loss_s=0.0, loss_bound_s=0.0,
+        seal=tuple(name for name, fact in each.repositories.items() if fact.reachable), unreachable=away,
+        ranks=need.ranks, reopen=False, acknowledge=tuple(name for name in need.acknowledge if name not in away),
+        suspended=tuple(name for name in need.acknowledge if name in away), void=(),
+        why="the last checkpoint that it saves as it stops", prefer_newest=True,
+    )  # fmt: skip
+
+
+def _require_whole(each: WorkloadFact, target: str, facts: Facts) -> None:
+    """PromotionRefused, NotReady: a planned move needs what a promotion does without."""
+    instead = f"If {each.writer} is lost: drstack promote ENV --to {target}"
+    site = facts.sites[each.writer]
+    if not site.reachable:
+        raise PromotionRefused(f"{each.name}: its writer {each.writer} cannot be seen: {site.why}", hint=instead)
+    if stranded(each):
+        raise PromotionRefused(f"{each.name}: term {each.term} is sealed, and nobody may write it", hint=instead)
+    for name in {each.writer, target, *each.acknowledge}:
+        fact = each.repositories.get(name)
+        if fact is None or not fact.reachable:
+            why = fact.why if fact else "it has none"
+            raise PromotionRefused(f"{each.name}: {name}'s repository cannot be reached: {why}", hint=instead)
+        if fact.rolled_back:
+            raise PromotionRefused(
+                f"{name}'s repository was rolled back: {fact.rolled_back}", hint="Put back what is missing."
+            )
+    for name in (each.writer, target):
+        if not facts.sites[name].replicator_running:
+            raise NotReady(
+                f"{name}'s replicator does not run: nothing would arrive", hint=f"drstack up ENV --site {name}"
+            )
+
+
+class Switchover(Promotion):
+    """One operator's execution of a journalled switchover."""
+
+    RESULT = "switched over"
+
+    def __init__(self, world: World, journal: Journal) -> None:
+        super().__init__(world, journal)
+        self.acts |= {
+            "rejoin": self._rejoin, "quiesce": self._quiesce, "ship": self._ship, "release": self._release,
+        }  # fmt: skip
+
+    def _before(self) -> Assignment:
+        return self.world.witness.assignments()[int(self.plan["base"]) - 1]
+
+    def _capacity(self, step: Step) -> Doc:
+        """Slots and replicator alone: replicas come once requests are assigned."""
+        slots = {**self.plan, "alone": True}
+        return BringUp(self.world, self.journal, slots, self._before()).have_capacity(timeout_s=step.timeout_s)
+
+    def _rejoin(self, step: Step) -> Doc:
+        current = self._before()
+        repository = self.world.repositories[step.subject]
+        void: list[Doc] = []
+        for workload in self.plan["workloads"]:
+            name = workload["name"]
+            view = bring_up_to(current, name, repository)
+            void += [{"workload": name, "commit": str(each.commit), "reason": each.reason} for each in view.void]
+        told = f"{len(void)} checkpoints there are void" if void else "it is there already"
+        return {"void": void, "detail": told}
+
+    def _quiesce(self, step: Step) -> Doc:
+        workload = self._planned(step.subject)
+        site = self.world.sites[workload["writer"]]
+        site.stop_job(step.subject, deadline_s=step.timeout_s)
+        job = site.observe(deadline_s=5.0).jobs.get(step.subject)
+        if job is not None and job.ranks:
+            raise ActuatorFailed(f"{step.subject} still has {job.ranks} ranks at {site.name}")
+        last = job.step if job else None
+        return {"last_step": last, "detail": f"stopped after step {last}" if last is not None else "was not running"}
+
+    def _ship(self, step: Step) -> Doc:
+        """StepFailed where the last step was not saved, or does not arrive in time."""
+        world, name = self.world, step.subject
+        workload, last = self._planned(name), self._outcome(f"quiesce {name}")["last_step"]
+        source, target = world.repositories[workload["writer"]], world.repositories[self.plan["target"]]
+        began = quiet_since = world.clock()
+        newest = None
+        while True:
+            seen = newest_of(source, name)
+            if seen is not None and (newest is None or seen.what.id() != newest.what.id()):
+                newest, quiet_since = seen, world.clock()
+            if newest is not None and is_suspect(source, name, newest):
+                raise StepFailed(
+                    f"{name}: its last checkpoint, of step {newest.what.step}, is suspect; a move would go on from an older one",
+                    hint=f"replicator list --repo {source.store.url} shows why; release it, or abort and let it save again.",
+                )
+            saved = newest is not None and (last is None or newest.what.step >= last)
+            if saved and newest is not None and _holds(target, name, newest, world.needs[name]):
+                told = f"step {newest.what.step} is at {target.name}"
+                return {
+                    "commit": [newest.what.term, newest.what.height],
+                    "saved_step": newest.what.step,
+                    "detail": told,
+                }
+            if not saved and world.clock() - quiet_since > min(SAVE_S, step.timeout_s):
+                at = newest.what.step if newest is not None else "none"
+                raise StepFailed(
+                    f"{name} stopped after step {last} and its newest checkpoint is of step {at}: it does not save as it stops",
+                    hint=f"To let it go on where it was: drstack abort {self.plan['environment']} --reason '…'; "
+                    "docs/training.md says how a trainer saves when it is stopped.",
+                )
+            if world.clock() - began > step.timeout_s:
+                raise StepFailed(f"{name}: its last checkpoint did not arrive at {target.name} in {step.timeout_s:g} s")
+            world.sleep(_POLL_S)
+
+    def _seal(self, step: Step) -> Doc:
+        """StepFailed where what is left once the logs are sealed is older than what was shipped."""
+        planned = {**self._planned(step.subject), "loss_bound_s": None}
+        row = sealing.seal(self.world, self.plan, planned, self.journal.identity)
+        shipped = self._outcome(f"ship {step.subject}")["commit"]
+        if row["commit"] < shipped:
+            raise StepFailed(
+                f"{step.subject}: {row['commit'][0]}.{row['commit'][1]} is the newest that is left, and "
+                f"{shipped[0]}.{shipped[1]} was shipped",
+                hint=f"drstack abort {self.plan['environment']} --reason '…' gives it back to its writer.",
+            )
+        return row
+
+    def _reconcile(self, step: Step) -> Doc:
+        told = [super()._reconcile(step)["detail"]]
+        if self.world.reconcile is not None:
+            told += [self.world.reconcile(site) for site in self.plan["fence"]]
+        return {"detail": "; ".join(told)}
+
+    def _end(self) -> Doc:
+        """As of a promotion; what counts as lost time begins where the first workload was stopped, and no work is lost."""
+        stopped = [
+            outcome["began_at"] for step, outcome in self.journal.outcomes().items() if step.startswith("quiesce ")
+        ]
+        measured = measure(self.journal, {**self.plan, "failed_at": min(stopped)}, self._every_chosen())
+        still = [{**each, "rpo_s": 0.0} for each in measured["workloads"]]
+        return {"result": self.RESULT, "number": self._outcome("assign")["number"], **measured, "workloads": still}
+
+    def _release(self, step: Step) -> Doc:
+        slots = self.world.standby(step.subject)
+        if slots is None:
+            return {"capacity": None, "detail": "its size as a standby is not counted in slots"}
+        self.world.sites[step.subject].set_capacity(slots, deadline_s=step.timeout_s)
+        return {"capacity": slots, "detail": f"{slots} slots"}
+
+
+def newest_of(repository: Repository, workload: str) -> Accepted | None:
+    """The newest checkpoint that stands there, suspect or not."""
+    return max(repository.log(workload).view().accepted.values(), key=lambda each: each.what.id(), default=None)
+
+
+def _holds(repository: Repository, workload: str, wanted: Accepted, need: Need) -> bool:
+    """Whether it has the same checkpoint, with every receipt that is demanded."""
+    found = repository.log(workload).view().accepted.get(wanted.what.id())
+    if found is None or found.what.root != wanted.what.root:
+        return False
+    levels = repository.receipts.levels(workload, found.slot, need.demanded)
+    return all(levels[level] for level in need.demanded)
