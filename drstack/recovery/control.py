@@ -13,7 +13,7 @@ from drstack.recovery.conduct import execution, look, promote
 from drstack.recovery.operation import unfinished
 from drstack.recovery.plan import Given, stranded
 from drstack.recovery.steps import START_S, steps_of
-from drstack.recovery.switchover import newest_of
+from drstack.recovery.switchover import last_saved
 from replicator.errors import ReplicatorError
 
 if TYPE_CHECKING:
@@ -113,10 +113,9 @@ def _start_again(world: World, fact: WorkloadFact, operation: str) -> list[str]:
     """Have what a switchover had stopped run where it ran, from its last checkpoint. What could not be done, in words."""
     site = world.sites[fact.writer]
     try:
+        site.stop_job(fact.name, deadline_s=START_S)
         job = site.observe(deadline_s=OBSERVE_S).jobs.get(fact.name)
-        if job is not None and job.running:
-            return []
-        newest = newest_of(world.repositories[fact.writer], fact.name)
+        newest = last_saved(world, world.repositories[fact.writer], fact.name, job.step if job is not None else None)
         step = newest.what.step if newest is not None else None
         site.start_job(fact.name, token=f"{operation}/abort", resume_step=step, deadline_s=START_S)
     except (DrstackError, ReplicatorError) as error:

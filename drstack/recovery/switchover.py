@@ -214,6 +214,19 @@ def newest_of(repository: Repository, workload: str) -> Accepted | None:
     return max(repository.log(workload).view().accepted.values(), key=lambda each: each.what.id(), default=None)
 
 
+def last_saved(world: World, repository: Repository, workload: str, last_step: int | None) -> Accepted | None:
+    """The newest checkpoint there, once it is of the step that the run stopped at, or none of it came for a while."""
+    newest, since = newest_of(repository, workload), world.clock()
+    while last_step is not None and (newest is None or newest.what.step < last_step):
+        if world.clock() - since > SAVE_S:
+            break
+        world.sleep(_POLL_S)
+        seen = newest_of(repository, workload)
+        if seen is not None and (newest is None or seen.what.id() != newest.what.id()):
+            newest, since = seen, world.clock()
+    return newest
+
+
 def _holds(repository: Repository, workload: str, wanted: Accepted, need: Need) -> bool:
     """Whether it has the same checkpoint, with every receipt that is demanded."""
     found = repository.log(workload).view().accepted.get(wanted.what.id())

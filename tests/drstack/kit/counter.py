@@ -1,6 +1,7 @@
 """A training run without torch: counts, saves what it counted as safetensors, and resumes only from what it saved.
 
-It can be proved: its loss follows from what it counted, its checkpoints carry the losses, and it replays.
+With `--save-when-stopped` it also saves the step at which it is asked to stop. It can be proved: its loss follows from what
+it counted, its checkpoints carry the losses, and it replays.
 """
 
 import json
@@ -48,15 +49,18 @@ def main():
     if step:
         step = START["resumed_step"] = load(step)
     event(**START, pid=os.getpid(), by=sys.executable)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(75))
+    stopped = []
+    late = "--save-when-stopped" in sys.argv
+    signal.signal(signal.SIGTERM, lambda *_: stopped.append(True) if late else sys.exit(75))
     ends = step + int(replay) if replay else None
-    while step != ends:
+    while step != ends and not stopped:
         step += 1
         time.sleep(0.02)
         LOSSES.append({"event": "step", "step": step, "loss_hex": (1 / step).hex()})
         event(**LOSSES[-1])
-        if step % EVERY == 0 and os.environ["RANK"] == "0" and not replay:
+        if (step % EVERY == 0 or stopped) and os.environ["RANK"] == "0" and not replay:
             save(step)
+    sys.exit(75 if stopped else 0)
 
 
 main()

@@ -106,10 +106,28 @@ def test_a_trainer_that_does_not_save_as_it_stops_ends_it_and_an_abort_lets_the_
         switch(fleet, clock=clock, sleep=clock.sleep)
     assert set(fleet.writers().values()) == {"east"}
     assert len(fleet.witness().assignments()) == 1
-    told = control.abort(fleet.world(), by="test", reason="it does not save")
+    told = control.abort(fleet.world(clock=clock, sleep=clock.sleep), by="test", reason="it does not save")
     assert sorted(told["next"]) == [f"{name} goes on at east from step 10" for name in NAMES]
     assert {name: step for name, (_, step) in fleet.sites["east"].started.items()} == {"a": 10, "b": 10}
     fleet.save(step=30)
+
+
+def test_an_abort_waits_for_the_checkpoint_that_is_on_its_way_and_goes_on_from_it(fleet):
+    fleet.sites["east"].trouble = lambda _: None
+    fleet.sites["east"].reached = dict.fromkeys(NAMES, 20)
+    with dying_at("ship"):
+        switch(fleet)
+    clock = Ticking()
+
+    def sleep(seconds):
+        clock.sleep(seconds)
+        if clock.now > 1_800_000_010 and not arrived:
+            arrived.append(True)
+            fleet.save(step=20)
+
+    arrived = []
+    told = control.abort(fleet.world(clock=clock, sleep=sleep), by="test", reason="not today")
+    assert sorted(told["next"]) == [f"{name} goes on at east from step 20" for name in NAMES]
 
 
 def test_what_does_not_arrive_at_the_target_keeps_the_work_where_it_is(fleet):
