@@ -11,6 +11,7 @@
     ├── OperationConflict       26  another operation, or a newer assignment, is in the way
     ├── PlanStale               27  the plan's facts are no longer true
     ├── StepFailed              28  a step of an operation ended without its effect
+    │   └── NotTried            28  a step was not begun, because others like it had failed one after another
     ├── ActuatorFailed          29  a platform did not do what it was asked
     ├── SiteOwned               29  another stack owns the site (drstack.platforms.local.ownership)
     ├── EngineFailed            30  the Pulumi engine failed, or could not be had
@@ -80,6 +81,10 @@ class OperationPaused(DrstackError):
 class StepFailed(DrstackError):
     exit_code = 28
     hint = "Run the same command again: finished steps are kept and the rest is taken up."
+
+
+class NotTried(StepFailed):
+    """A step that was not begun, because others like it had failed."""
 
 
 class ActuatorFailed(DrstackError):

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from drstack.recovery.world import World
     from drstack.spec import Environment
     from drstack.witness.journal import Journal
+    from drstack.witness.witness import Witness
 
 _Environment = Annotated[str, typer.Argument(help="The environment's name.")]
 _Reason = Annotated[str, typer.Option("--reason", help="Why; recorded in the operation's journal.")]
@@ -29,10 +32,11 @@ def resume(
     from drstack.assembly import load
     from drstack.cli.promote import operator, reconciler, summary
     from drstack.recovery.control import resume as carry_on
+    from drstack.recovery.control import running
     from replicator.heap import keep_freed_blocks
 
     declared = load(environment)
-    world, target = _world(declared, None if no_reconcile else reconciler(declared))
+    world, target = _world(declared, None if no_reconcile else reconciler(declared), running)
     keep_freed_blocks()
     end = carry_on(world, by=operator())
     sys.stdout.write(json_.dumps(end) + "\n" if json else summary(end, target))
@@ -71,8 +75,9 @@ def abort(environment: _Environment, *, reason: _Reason, json: _Json = False) ->
     from drstack.assembly import load
     from drstack.cli.promote import operator
     from drstack.recovery.control import abort as end
+    from drstack.recovery.control import to_abort
 
-    world, _ = _world(load(environment), None)
+    world, _ = _world(load(environment), None, to_abort)
     told = end(world, by=operator(), reason=reason)
     if json:
         sys.stdout.write(json_.dumps(told) + "\n")
@@ -83,14 +88,13 @@ def abort(environment: _Environment, *, reason: _Reason, json: _Json = False) ->
     sys.stdout.write("\n".join(lines) + "\n")
 
 
-def _world(declared: Environment, reconcile: Any) -> tuple[World, str]:
-    """The world of the operation that runs, and its target."""
+def _world(declared: Environment, reconcile: Any, which: Callable[[Witness], Journal]) -> tuple[World, str]:
+    """The world of an operation, and its target."""
     from drstack.assembly import assemble, local_root, open_witness, project_root
     from drstack.cli.progress import Tree
-    from drstack.recovery.control import running
 
     root = local_root(project_root())
-    journal = running(open_witness(declared, root))
+    journal = which(open_witness(declared, root))
     target = str((journal.plan() or {}).get("target"))
     title = f"operation {journal.identity}: {declared.environment} to {target}"
     return assemble(declared, root, target, progress=Tree(title), reconcile=reconcile), target

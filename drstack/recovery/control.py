@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 Doc = dict[str, Any]
 OBSERVE_S = 5.0
+_LOOK_BACK = 20
+"""Assignments below the newest among whose operations an abort that was cut short is looked for."""
 
 
 def running(witness: Witness) -> Journal:
@@ -74,14 +76,43 @@ def _needed_by(steps: dict[str, Step], step: str) -> str:
     return f"{', '.join(waiting)} would have nothing to go on" if waiting else "the operation is nothing without it"
 
 
+def to_abort(witness: Witness) -> Journal:
+    """The operation that an abort is of: one that has not ended, or whose abort was cut short. OperationConflict."""
+    found = unfinished(witness)
+    if found is None or _opens_anew(found):
+        found = _cut_short(witness)
+    if found is None:
+        raise OperationConflict(f"no operation of {witness.environment} is under way")
+    return found
+
+
+def _opens_anew(journal: Journal) -> bool:
+    """Whether it is what an abort began, to open a new term for the writer that was."""
+    return (journal.plan() or {}).get("kind") == "abort"
+
+
+def _cut_short(witness: Witness) -> Journal | None:
+    newest = len(witness.assignments())
+    for base in range(newest, max(0, newest - _LOOK_BACK), -1):
+        for journal in reversed(witness.journals(base)):
+            kinds = {record.kind for record in journal.records()}
+            if "end" in kinds and (journal.ended() or {}).get("result") == "aborted":
+                return None if "stood down" in kinds else journal
+    return None
+
+
 def abort(world: World, *, by: str, reason: str) -> Doc:
-    """End the operation where it is. Returns what stands then.
+    """End the operation where it is. Returns what stands then. Run again, it does what an abort that was cut short left.
 
     Where logs were sealed and no assignment was made, nobody may write: a new term is opened for the old writer, if it
     is within reach. A seal that was only begun counts: it may still arrive, and does no harm below a newer term. Whoever
-    still executes the operation loses its assignment's slot to that, or made it before.
+    still executes the operation loses its assignment's slot to that, or made it before. What the operation had stopped is
+    started again where it ran.
     """
-    journal = running(world.witness)
+    begun_before = unfinished(world.witness)
+    if begun_before is not None and _opens_anew(begun_before):
+        execution(world, begun_before).finish()
+    journal = to_abort(world.witness)
     ended = journal.end({"result": "aborted", "by": by, "why": reason})
     facts = look(world)
     told: Doc = {"operation": journal.identity, "result": ended["result"], "writers": {}, "next": []}
@@ -90,37 +121,60 @@ def abort(world: World, *, by: str, reason: str) -> Doc:
     for name in sorted(names & set(facts.workloads)):
         fact = facts.workloads[name]
         told["writers"][name] = fact.writer
-        moved = world.witness.assignments()[fact.term - 1].operation == journal.identity
-        if stranded(fact) or (f"seal {name}" in begun and not moved):
-            told["next"] += _open_anew(world, fact, by, f"abort of {journal.identity}: {reason}")
-        if f"quiesce {name}" in begun and not moved:
-            told["next"] += _start_again(world, fact, journal.identity)
+        if world.witness.assignments()[fact.term - 1].operation == journal.identity:
+            continue
+        if stranded(fact) or f"seal {name}" in begun:
+            why = _open_anew(world, fact, by, f"abort of {journal.identity}: {reason}")
+            if why is not None:
+                told["next"].append(why)
+                continue
+            told["next"].append(f"{fact.writer} may write {name} again, in a new term")
+        if {f"quiesce {name}", f"fence {fact.writer}"} & begun:
+            told["next"] += _start_again(world, fact, journal, saved=f"quiesce {name}" in begun)
+    journal.write("stood down", {"next": told["next"], "at": world.clock()})
     return told
 
 
-def _open_anew(world: World, fact: WorkloadFact, by: str, reason: str) -> list[str]:
-    """What is left to do for a person, in words, after a new term was opened for the writer that was, or could not be."""
-    again = f"drstack up {world.environment} --site {fact.writer}"
+def _open_anew(world: World, fact: WorkloadFact, by: str, reason: str) -> str | None:
+    """Open a new term for the writer that was. Returns why it could not be done, and what is left to do."""
     try:
         promote(world, fact.writer, Given(by=by, reason=reason, only=(fact.name,), reopen="abort"))
     except DrstackError as error:
         other = f"drstack promote {world.environment} --to SITE"
-        return [f"{fact.name} is sealed and nobody may write it ({error}); bring it back with {other}"]
-    return [f"{fact.writer} may write {fact.name} again, in a new term; if it was stopped: {again}"]
+        return f"{fact.name} is sealed and nobody may write it ({error}); bring it back with {other}"
+    return None
 
 
-def _start_again(world: World, fact: WorkloadFact, operation: str) -> list[str]:
-    """Have what a switchover had stopped run where it ran, from its last checkpoint. What could not be done, in words."""
-    site = world.sites[fact.writer]
+def _start_again(world: World, fact: WorkloadFact, journal: Journal, *, saved: bool) -> list[str]:
+    """Have what the operation had stopped run where it ran, from its last checkpoint. What could not be done, in words.
+
+    `saved`: it was asked to save as it stopped, and that checkpoint is waited for. Once it was started again it is left
+    alone; a start that was cut short is made anew, with a token of its own.
+    """
+    site, name = world.sites[fact.writer], fact.name
+    of_it = [record.kind for record in journal.records() if record.body.get("workload") == name]
+    if "started again" in of_it:
+        return []
     try:
-        site.stop_job(fact.name, deadline_s=START_S)
-        job = site.observe(deadline_s=OBSERVE_S).jobs.get(fact.name)
-        newest = last_saved(world, world.repositories[fact.writer], fact.name, job.step if job is not None else None)
+        seen = site.observe(deadline_s=OBSERVE_S)
+        if not seen.reachable:
+            return [f"{name} may be stopped at {fact.writer}, which cannot be seen: {seen.why}"]
+        job = seen.jobs.get(name)
+        if job is not None and job.running and not saved:
+            return []
+        site.stop_job(name, deadline_s=START_S)
+        last_step = job.step if saved and job is not None else None
+        newest = last_saved(world, world.repositories[fact.writer], name, last_step)
         step = newest.what.step if newest is not None else None
-        site.start_job(fact.name, token=f"{operation}/abort", resume_step=step, deadline_s=START_S)
+        if not seen.capacity:
+            site.set_capacity(seen.capacity_bound, deadline_s=START_S)
+        journal.write("start again", {"workload": name, "step": f"start again {name}", "at": world.clock()})
+        token = f"{journal.identity}/abort-{of_it.count('start again') + 1}"
+        site.start_job(name, token=token, resume_step=step, deadline_s=START_S)
+        journal.write("started again", {"workload": name, "at": world.clock()})
     except (DrstackError, ReplicatorError) as error:
-        return [f"{fact.name} is stopped at {fact.writer} and could not be started ({error})"]
-    return [f"{fact.name} goes on at {fact.writer} from step {step}"]
+        return [f"{name} is stopped at {fact.writer} and could not be started ({error})"]
+    return [f"{name} goes on at {fact.writer} from step {step}"]
 
 
 def describe(journal: Journal) -> Doc:

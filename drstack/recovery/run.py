@@ -13,7 +13,7 @@ from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
 
-from drstack.errors import DrstackError, OperationConflict, OperationPaused, StepFailed
+from drstack.errors import DrstackError, NotTried, OperationConflict, OperationPaused, StepFailed
 from drstack.recovery.steps import steps_of
 from replicator.errors import ReplicatorError
 
@@ -114,7 +114,8 @@ class Execution:
         self._require_current(step)
         self._breaker.require(step)
         began = clock()
-        self.journal.intend(step.id, token=f"{self.journal.identity}/{step.id}", at=began)
+        if not self.journal.intend(step.id, token=f"{self.journal.identity}/{step.id}", at=began):
+            return
         self.world.progress.begin(step.id)
         try:
             result = self.acts[step.act](step)
@@ -177,10 +178,6 @@ class _Breaker:
         with self._lock:
             for key in _keys(step):
                 self._in_a_row[key] = self._in_a_row.get(key, 0) + 1
-
-
-class NotTried(StepFailed):
-    """A step that was not begun, because others like it had failed."""
 
 
 def _keys(step: Step) -> list[str]:

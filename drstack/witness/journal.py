@@ -46,14 +46,19 @@ class Journal:
     def write(self, kind: str, body: Mapping[str, Any]) -> None:
         self._guard(lambda: self._log.append(lambda _: (kind, body)))
 
-    def intend(self, step: str, *, token: str, at: float) -> None:
-        """Write that a step is about to be done. OperationConflict, OperationPaused: nothing may be begun any more."""
+    def intend(self, step: str, *, token: str, at: float) -> bool:
+        """Write that a step is about to be done. False if another operator has done it meanwhile.
 
-        def decide(records: tuple[Record, ...]) -> tuple[str, Mapping[str, Any]]:
+        OperationConflict, OperationPaused: nothing may be begun any more.
+        """
+
+        def decide(records: tuple[Record, ...]) -> tuple[str, Mapping[str, Any]] | None:
+            if any(record.kind == "outcome" and record.body.get("step") == step for record in records):
+                return None
             self._require_running(records)
             return "intent", {"step": step, "token": token, "at": at}
 
-        self._guard(lambda: self._log.append(decide))
+        return self._guard(lambda: self._log.append(decide)) is not None
 
     def require_running(self) -> None:
         """OperationConflict where the operation has ended, OperationPaused where somebody paused it."""

@@ -127,6 +127,8 @@ class Fleet:
     after: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     stores: dict[str, ObjectStore] = field(default_factory=dict)
     sites: dict[str, FleetSite] = field(default_factory=dict)
+    wrap: Callable[[ObjectStore], ObjectStore] = lambda store: store
+    """What lies between an operator and every store; sites have theirs without it."""
 
     def __post_init__(self) -> None:
         self.stores = {name: memory_store() for name in (*self.places, "witness")}
@@ -159,8 +161,10 @@ class Fleet:
             for name in self.names
         }
         fields: dict[str, object] = {
-            "environment": "e", "witness": self.witness(), "sites": self.sites,
-            "repositories": {name: self.repository(name) for name in self.places}, "needs": needs, "clock": time.time,
+            "environment": "e", "sites": self.sites,
+            "witness": Witness(self.wrap(self.stores["witness"]), "e", clock=time.time, token=random_token),
+            "repositories": {name: Repository(name, self.wrap(self.stores[name])) for name in self.places},
+            "needs": needs, "clock": time.time,
             "sleep": lambda _: None, "progress": Quiet(),
         }  # fmt: skip
         return World(**{**fields, **changed})

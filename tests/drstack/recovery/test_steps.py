@@ -6,10 +6,10 @@ import threading
 
 import pytest
 
-from drstack.errors import ActuatorFailed, EnvironmentUnknown, OperationConflict, StepFailed
+from drstack.errors import ActuatorFailed, EnvironmentUnknown, NotTried, OperationConflict, StepFailed
 from drstack.recovery.conduct import plan_only, promote
 from drstack.recovery.plan import Given
-from drstack.recovery.run import NotTried
+from drstack.recovery.promote import Promotion
 from drstack.recovery.steps import in_order, require_acyclic
 from tests.drstack.recovery.fleet import Fleet
 
@@ -185,3 +185,28 @@ def test_an_operation_of_a_version_without_steps_is_refused_with_what_to_do(tmp_
     assert "--abandon 1-1" in raised.value.hint
     given = Given(by="test", abandon="1-1", reason="upgraded in between")
     assert promote(fleet.world(), "west", given)["result"] == "promoted"
+
+
+@pytest.mark.parametrize("act", ["fence", "seal", "assign", "restore", "capacity", "start", "prove", "reconcile"])
+def test_an_operator_who_comes_late_to_a_step_finds_it_done_though_the_operation_has_ended(tmp_path, act):
+    """Another one carries all of it out between this one's look and its intent."""
+    fleet = Fleet(tmp_path)
+    fleet.save()
+    world = fleet.world()
+    require = Promotion._require_current
+    others = []
+
+    def late(self, step):
+        if step.act == act and not others:
+            others.append(step)
+            assert promote(fleet.world(), "west", BY)["result"] == "promoted"
+        require(self, step) if step.act != act else None
+
+    Promotion._require_current = late
+    try:
+        assert promote(world, "west", BY)["result"] == "promoted"
+    finally:
+        Promotion._require_current = require
+    assert len(others) == 1
+    assert sorted(fleet.sites["west"].starts) == ["a", "b", "c"]
+    assert len(fleet.witness().assignments()) == 2
