@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from drstack.errors import DrstackError, OperationConflict
 from drstack.recovery.conduct import execution, look, promote
-from drstack.recovery.operation import unfinished
+from drstack.recovery.operation import maker, unfinished
 from drstack.recovery.plan import Given, stranded
 from drstack.recovery.steps import START_S, steps_of
 from drstack.recovery.switchover import last_saved
@@ -102,7 +102,7 @@ def _cut_short(witness: Witness) -> Journal | None:
 
 
 def abort(world: World, *, by: str, reason: str) -> Doc:
-    """End the operation where it is. Returns what stands then. Run again, it does what an abort that was cut short left.
+    """End the operation where it is. Returns what stands then. Run again, it does what is left of one that was cut short.
 
     Where logs were sealed and no assignment was made, nobody may write: a new term is opened for the old writer, if it
     is within reach. A seal that was only begun counts: it may still arrive, and does no harm below a newer term. Whoever
@@ -116,23 +116,35 @@ def abort(world: World, *, by: str, reason: str) -> Doc:
     ended = journal.end({"result": "aborted", "by": by, "why": reason})
     facts = look(world)
     told: Doc = {"operation": journal.identity, "result": ended["result"], "writers": {}, "next": []}
-    names = {each["name"] for each in (journal.plan() or {}).get("workloads", ())}
+    planned = {each["name"]: each for each in (journal.plan() or {}).get("workloads", ())}
+    left = False
     begun = {record.body["step"] for record in journal.records() if record.kind == "intent"}
-    for name in sorted(names & set(facts.workloads)):
+    for name in sorted(planned.keys() & facts.workloads.keys()):
         fact = facts.workloads[name]
         told["writers"][name] = fact.writer
-        if world.witness.assignments()[fact.term - 1].operation == journal.identity:
-            continue
-        if stranded(fact) or f"seal {name}" in begun:
+        opened = _opened_anew(world.witness, fact)
+        if fact.writer != planned[name]["writer"] or not (opened or fact.term == planned[name]["term"]):
+            continue  # the operation, or a later one, made its assignment: whoever writes now is left alone
+        if not opened and (stranded(fact) or f"seal {name}" in begun):
             why = _open_anew(world, fact, by, f"abort of {journal.identity}: {reason}")
             if why is not None:
+                left = True
                 told["next"].append(why)
                 continue
             told["next"].append(f"{fact.writer} may write {name} again, in a new term")
         if {f"quiesce {name}", f"fence {fact.writer}"} & begun:
-            told["next"] += _start_again(world, fact, journal, saved=f"quiesce {name}" in begun)
-    journal.write("stood down", {"next": told["next"], "at": world.clock()})
+            done, why = _start_again(world, fact, journal, saved=f"quiesce {name}" in begun)
+            left = left or not done
+            told["next"] += [why] if why else []
+    if not left:
+        journal.write("stood down", {"next": told["next"], "at": world.clock()})
     return told
+
+
+def _opened_anew(witness: Witness, fact: WorkloadFact) -> bool:
+    """Whether an abort made the term that the workload is in."""
+    made = maker(witness, fact.name)
+    return made is not None and _opens_anew(made)
 
 
 def _open_anew(world: World, fact: WorkloadFact, by: str, reason: str) -> str | None:
@@ -145,8 +157,8 @@ def _open_anew(world: World, fact: WorkloadFact, by: str, reason: str) -> str | 
     return None
 
 
-def _start_again(world: World, fact: WorkloadFact, journal: Journal, *, saved: bool) -> list[str]:
-    """Have what the operation had stopped run where it ran, from its last checkpoint. What could not be done, in words.
+def _start_again(world: World, fact: WorkloadFact, journal: Journal, *, saved: bool) -> tuple[bool, str]:
+    """Have what the operation had stopped run where it ran, from its last checkpoint. Whether it does, and in words.
 
     `saved`: it was asked to save as it stopped, and that checkpoint is waited for. Once it was started again it is left
     alone; a start that was cut short is made anew, with a token of its own.
@@ -154,14 +166,14 @@ def _start_again(world: World, fact: WorkloadFact, journal: Journal, *, saved: b
     site, name = world.sites[fact.writer], fact.name
     of_it = [record.kind for record in journal.records() if record.body.get("workload") == name]
     if "started again" in of_it:
-        return []
+        return True, ""
     try:
         seen = site.observe(deadline_s=OBSERVE_S)
         if not seen.reachable:
-            return [f"{name} may be stopped at {fact.writer}, which cannot be seen: {seen.why}"]
+            return False, f"{name} may be stopped at {fact.writer}, which cannot be seen: {seen.why}"
         job = seen.jobs.get(name)
         if job is not None and job.running and not saved:
-            return []
+            return True, ""
         site.stop_job(name, deadline_s=START_S)
         last_step = job.step if saved and job is not None else None
         newest = last_saved(world, world.repositories[fact.writer], name, last_step)
@@ -173,8 +185,8 @@ def _start_again(world: World, fact: WorkloadFact, journal: Journal, *, saved: b
         site.start_job(name, token=token, resume_step=step, deadline_s=START_S)
         journal.write("started again", {"workload": name, "at": world.clock()})
     except (DrstackError, ReplicatorError) as error:
-        return [f"{name} is stopped at {fact.writer} and could not be started ({error})"]
-    return [f"{name} goes on at {fact.writer} from step {step}"]
+        return False, f"{name} is stopped at {fact.writer} and could not be started ({error})"
+    return True, f"{name} goes on at {fact.writer} from step {step}"
 
 
 def describe(journal: Journal) -> Doc:

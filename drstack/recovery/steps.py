@@ -6,7 +6,7 @@ assign, pin, restore, start) holds on every path (DESIGN, section 2).
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
@@ -43,9 +43,6 @@ class Step:
     timeout_s: float = SEAL_S
     skippable: bool = False
     """Whether an operator may leave it out: what comes after it can do without its outcome."""
-
-    def document(self) -> Doc:
-        return asdict(self)
 
 
 def read_step(document: Mapping[str, Any]) -> Step:

@@ -143,35 +143,28 @@ class Switchover(Promotion):
         world, name = self.world, step.subject
         workload, last = self._planned(name), self._outcome(f"quiesce {name}")["last_step"]
         source, target = world.repositories[workload["writer"]], world.repositories[self.plan["target"]]
-        began = quiet_since = world.clock()
-        newest = None
-        while True:
-            seen = newest_of(source, name)
-            if seen is not None and (newest is None or seen.what.id() != newest.what.id()):
-                newest, quiet_since = seen, world.clock()
-            if newest is not None and is_suspect(source, name, newest):
-                raise StepFailed(
-                    f"{name}: its last checkpoint, of step {newest.what.step}, is suspect; a move would go on from an older one",
-                    hint=f"replicator list --repo {source.store.url} shows why; release it, or abort and let it save again.",
-                )
-            saved = newest is not None and (last is None or newest.what.step >= last)
-            if saved and newest is not None and _holds(target, name, newest, world.needs[name]):
-                told = f"step {newest.what.step} is at {target.name}"
-                return {
-                    "commit": [newest.what.term, newest.what.height],
-                    "saved_step": newest.what.step,
-                    "detail": told,
-                }
-            if not saved and world.clock() - quiet_since > min(SAVE_S, step.timeout_s):
-                at = newest.what.step if newest is not None else "none"
-                raise StepFailed(
-                    f"{name} stopped after step {last} and its newest checkpoint is of step {at}: it does not save as it stops",
-                    hint=f"To let it go on where it was: drstack abort {self.plan['environment']} --reason '…'; "
-                    "docs/training.md says how a trainer saves when it is stopped.",
-                )
+        began = world.clock()
+        newest = last_saved(world, source, name, last)
+        if newest is None or (last is not None and newest.what.step < last):
+            at = newest.what.step if newest is not None else "none"
+            raise StepFailed(
+                f"{name} stopped after step {last} and its newest checkpoint is of step {at}: it does not save as it stops",
+                hint=f"To let it go on where it was: drstack abort {self.plan['environment']} --reason '…'; "
+                "docs/training.md says how a trainer saves when it is stopped.",
+            )
+        step_saved = newest.what.step
+        if is_suspect(source, name, newest):
+            raise StepFailed(
+                f"{name}: its last checkpoint, of step {step_saved}, is suspect; a move would go on from an older one",
+                hint=f"replicator list --repo {source.store.url} shows why; release it, or abort and let it save again.",
+            )
+        while not _holds(target, name, newest, world.needs[name]):
             if world.clock() - began > step.timeout_s:
                 raise StepFailed(f"{name}: its last checkpoint did not arrive at {target.name} in {step.timeout_s:g} s")
             world.sleep(_POLL_S)
+        return {
+            "commit": [newest.what.term, newest.what.height], "detail": f"step {step_saved} is at {target.name}",
+        }  # fmt: skip
 
     def _seal(self, step: Step) -> Doc:
         """StepFailed where what is left once the logs are sealed is older than what was shipped."""

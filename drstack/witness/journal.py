@@ -60,10 +60,6 @@ class Journal:
 
         return self._guard(lambda: self._log.append(decide)) is not None
 
-    def require_running(self) -> None:
-        """OperationConflict where the operation has ended, OperationPaused where somebody paused it."""
-        self._require_running(self.records())
-
     def _require_running(self, records: tuple[Record, ...]) -> None:
         ended = next((record.body for record in records if record.kind == "end"), None)
         if ended is not None:

@@ -22,6 +22,7 @@ BY = Given(by="test")
 def fleet(tmp_path):
     made = Fleet(tmp_path, names=("a", "b"))
     made.save()
+    made.sites["east"].reached = dict.fromkeys(made.names, 10)  # a switchover finds the last step saved
     return made
 
 
@@ -195,3 +196,29 @@ def test_what_failed_what_runs_and_what_waits_is_told(fleet):
     assert document["waiting"] == ["prove a", "reconcile"]
     assert (document["id"], document["kind"], document["target"], document["begun"]) == ("1-1", "promote", "west", [])
     assert "prove b" in document["done"]
+
+
+def test_an_abort_that_could_not_do_all_is_taken_up_once_the_site_is_there_again(fleet):
+    with dying_at("assign"):
+        promote(fleet.world(), "west", BY)
+    fleet.sites["east"].reachable = False
+    assert len(abort(fleet)["next"]) == 2
+    fleet.sites["east"].reachable = True
+    again = abort(fleet)
+    assert again["operation"] == "1-1"
+    assert sorted(fleet.sites["east"].started) == ["a", "b"]
+    with pytest.raises(OperationConflict, match="no operation of e is under way"):
+        abort(fleet)
+
+
+def test_an_abort_that_is_taken_up_late_leaves_alone_whoever_was_promoted_meanwhile(fleet):
+    with dying_at("assign"):
+        promote(fleet.world(), "west", BY, kind="switchover")
+    fleet.sites["east"].reachable = False
+    abort(fleet)
+    promote(fleet.world(), "west", Given(by="test", reason="east is gone", data_loss_s=float("inf")))
+    starts, stops = list(fleet.sites["west"].starts), list(fleet.sites["west"].acts)
+    terms = {name: part.term for name, part in fleet.witness().current().workloads.items()}
+    assert abort(fleet)["next"] == []
+    assert (fleet.sites["west"].starts, fleet.sites["west"].acts) == (starts, stops)
+    assert {name: part.term for name, part in fleet.witness().current().workloads.items()} == terms
