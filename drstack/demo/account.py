@@ -9,7 +9,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from drstack.custody.ring import SEEN
-from drstack.demo.requests import in_words
+from drstack.demo.requests import count, in_words
 from drstack.demo.trace import events
 from drstack.platforms.local.folder import site_folder
 from drstack.report.folder import write_report
@@ -29,14 +29,14 @@ from replicator.repository.repository import Repository
 from replicator.stores.url import open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from drstack.demo.disaster import Killed
     from drstack.demo.reference import Comparison
     from drstack.demo.rehearsal import Rehearsed
-    from drstack.demo.requests import Counted
+    from drstack.demo.requests import Counted, Outcome
     from drstack.demo.stage import Stage
+    from drstack.demo.way_home import CameHome
     from drstack.demo.zombie import Offer
     from drstack.spec import Environment
     from replicator.crypto.keyring import Keyring
@@ -46,7 +46,7 @@ Doc = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Everything that was measured. `edges`: when each phase began and ended, unix seconds."""
+    """Everything that was measured."""
 
     environment: Environment
     stage: Stage
@@ -61,14 +61,24 @@ class Account:
     torn_seen: int
     comparison: Comparison
     last_step: int
-    edges: Mapping[str, tuple[float, float]]
+    home: CameHome
     rehearsed: Rehearsed | None = None
     """Who restored something before the disaster; None where nothing is encrypted."""
     versions: Doc | None = None
     """What the recovery point was made with, and what differs at the site that took over."""
     keys: Keyring | None = None
-    requests: Counted | None = None
+    requests: list[Outcome] | None = None
     """What a client saw meanwhile; None where nothing was served."""
+
+    @property
+    def counted(self) -> Counted | None:
+        return None if self.requests is None else count(self.requests)
+
+    @property
+    def counted_on_the_way_home(self) -> Counted | None:
+        if self.requests is None:
+            return None
+        return count([each for each in self.requests if each.sent_at >= self.home.began_at])
 
 
 def write_account(account: Account, folder: Path) -> Doc:
@@ -84,13 +94,14 @@ def _document(account: Account, folder: Path) -> Doc:
     rpo_s, rto_s = row["rpo_s"], account.end["rto_s"]
     met = rpo_s <= goal.rpo_s and rto_s <= goal.rto_s
     steps = account.killed.step - row["step"]
+    counted, counted_home = account.counted, account.counted_on_the_way_home
     same = "equals" if account.comparison.match else "DIFFERS from"
     verdict = (
         f"{account.target} resumed {account.workload} from step {row['step']}: {steps} steps ({rpo_s:.1f} s) lost, back "
         f"after {rto_s:.1f} s; objectives {'met' if met else 'MISSED'}; the resumed run {same} an uninterrupted one over "
         f"{account.comparison.compared} steps; {len(account.offers)} late commits of {account.lost} offered, "
-        f"{account.zombie_accepted} accepted."
-        + (f" Requests: {in_words(account.requests)}." if account.requests else "")
+        f"{account.zombie_accepted} accepted. {_home(account)}."
+        + (f" Requests: {in_words(account.counted)}." if account.counted else "")
     )
     return {
         "promoted": account.end["result"] == "promoted",
@@ -114,9 +125,13 @@ def _document(account: Account, folder: Path) -> Doc:
         "zombie_commits_accepted": account.zombie_accepted,
         "torn_checkpoints_offered": account.torn_offered,
         "torn_checkpoints_seen": account.torn_seen,
-        "requests": None if account.requests is None else account.requests.document(),
+        "home": {
+            **account.home.document(account.lost, account.last_step),
+            "requests": None if counted_home is None else counted_home.document(),
+        },
+        "requests": None if counted is None else counted.document(),
         "strategy": account.environment.strategy,
-        "answered_by": None if account.requests is None else dict(account.requests.by_site),
+        "answered_by": None if counted is None else dict(counted.by_site),
         "objectives_met": met,
         "fences": account.end["fences"],
         "crypto": account.environment.replication.suite,
@@ -125,6 +140,14 @@ def _document(account: Account, folder: Path) -> Doc:
         "verdict": verdict,
         "report": str(folder / "index.html"),
     }
+
+
+def _home(account: Account) -> str:
+    home = account.home
+    return (
+        f"Then home to {account.lost} from step {home.resumed_step}, {home.end['workloads'][0]['rpo_s']:g} s lost, stood still "
+        f"for {home.end['rto_s']:.1f} s, though its operator was killed after {home.killed_after}"
+    )
 
 
 def _record(account: Account, document: Doc) -> RecoveryRecord:
@@ -218,7 +241,8 @@ def _facts(account: Account) -> dict[str, str]:
         "torch": metadata.version("torch"),
         "drstack": metadata.version("drstack"),
         "recovery point made with": account.end["workloads"][0].get("made_with") or "unknown",
-        "requests": in_words(account.requests) if account.requests else "none: nothing was served",
+        "home again": _home(account),
+        "requests": in_words(account.counted) if account.counted else "none: nothing was served",
         **_protection(account),
         "seed": str(account.stage.seed),
         "processes killed": str(account.killed.processes),

@@ -39,6 +39,17 @@ def failures(document: Mapping[str, Any]) -> list[str]:
         "reference", d["reference_match"],
         f"the resumed run differs from the uninterrupted one at step {d['reference_first_difference']}",
     )  # fmt: skip
+    home = d["home"]
+    check(
+        "home", home["writer"] == d["lost_site"] and home["result"] == "switched over", f"it ended as {home['result']}"
+    )
+    check("home", home["steps_left"] > 0, "no operator was killed in between: the test shows nothing")
+    check("home", home["rpo_s"] == 0, f"{home['rpo_s']} s of work were lost on the way home")
+    check(
+        "home", home["resumed_step"] == home["stopped_step"],
+        f"stopped after step {home['stopped_step']}, and resumed from {home['resumed_step']}",
+    )  # fmt: skip
+    check("home", home["last_step"] > home["resumed_step"], "no step was made at home")
     asked = d["requests"]
     if asked is not None:
         check("requests", asked["sent"] > 0, "no request was sent: the count shows nothing")

@@ -1,4 +1,4 @@
-"""The demo from beginning to end: build, train, kill while saving, promote, return the dead, compare, report, tidy up.
+"""The demo from beginning to end: build, train, kill while saving, promote, return the dead, go home, compare, report.
 
 Every number in its document is measured here and now; `checks` judges them, and a check that does not hold makes the
 demo fail.
@@ -18,27 +18,27 @@ from drstack.custody.make import ensure_keys, told
 from drstack.custody.ring import open_keys
 from drstack.demo import breaks, checks, zombie
 from drstack.demo.account import Account, write_account
-from drstack.demo.disaster import Killed, bring_back, kill_while_saving, take_away
+from drstack.demo.disaster import Killed, kill_while_saving, take_away
 from drstack.demo.made_with import recovered_with
 from drstack.demo.reference import compare, run_reference
 from drstack.demo.rehearsal import rehearse
 from drstack.demo.requests import SteadyClient, count, in_words
-from drstack.demo.sites import await_step, resurrect, stop_everything
+from drstack.demo.returned import own_tail, return_the_dead, still_standing
+from drstack.demo.sites import await_step, stop_everything
 from drstack.demo.stage import ENVIRONMENT, Stage
 from drstack.demo.torn import incomplete_commits
 from drstack.demo.trace import losses
 from drstack.demo.voice import Voice
+from drstack.demo.way_home import go_home
 from drstack.errors import ActuatorFailed, DemoFailed, DrstackError
 from drstack.platforms.local.folder import site_folder
 from drstack.platforms.local.router.binary import find_caddy
 from drstack.reconcile.after import Reconciler
 from drstack.reconcile.stacks import Stack, open_engine, prepare
 from drstack.reconcile.update import bring_up
-from drstack.recovery.admission import bring_up_to
 from drstack.recovery.conduct import promote
 from drstack.recovery.plan import Given
 from drstack.spec.jobs import LocalJob
-from replicator.log.covering import uncovered
 from replicator.repository.verify import verify
 
 if TYPE_CHECKING:
@@ -47,13 +47,16 @@ if TYPE_CHECKING:
     from drstack.demo.breaks import Break
     from drstack.demo.rehearsal import Rehearsed
     from drstack.demo.requests import Outcome
+    from drstack.demo.way_home import CameHome
     from drstack.demo.zombie import Offer
+    from drstack.reconcile.run import Engine
     from drstack.recovery.world import World
     from drstack.spec import Environment, Strategy
     from replicator.crypto.keyring import Keyring
 
 Doc = dict[str, Any]
 _FAR_STEPS = 30
+_HOME_STEPS = 20
 _WAIT_S = 90.0
 _PATIENCE_S: dict[Strategy, float] = {
     "active-active": 30.0,
@@ -125,14 +128,18 @@ class Demo:
         end = promote(world, target, Given(by="demo", reason="the demo killed it", failed_at=killed.at))
         resumed = end["workloads"][0]["step"]
         self._voice.say(f"{target} writes now; letting it train to step {resumed + _FAR_STEPS}")
-        view, torn_offered = self._return_the_dead(world, workload, lost, target)
+        offers, torn_offered = return_the_dead(
+            self._stage.lost / lost, self._stage.site(lost), workload, deadline_s=_WAIT_S, say=self._voice.say
+        )
+        self._offers.extend(offers)
         await_step(self._stage.site(target), workload, resumed + _FAR_STEPS, deadline_s=_WAIT_S)
+        home = self._go_home(world, engine, workload, lost)
         outcomes = self._stop_requests()
         if outcomes is not None:
             self._voice.say(f"requests for {answered}: {in_words(count(outcomes))}")
         stop_everything([self._stage.site(name) for name in environment.sites])
         torn_seen = incomplete_commits(world.repositories[target], workload, self._stage.directory / "reference")
-        made = losses(site_folder(self._stage.site(target)).metrics(workload))
+        made = self._steps_made(workload, target, lost, home)
         last = max(made)
         self._voice.say("running the same training without a disaster, to compare")
         job = environment.workloads[workload].job
@@ -142,13 +149,13 @@ class Demo:
             seed=self._stage.seed + (1 if fault == "reference" else 0), tick=lambda: None,
         )  # fmt: skip
         comparison = compare(made, losses(reference), after=resumed)
-        accepted = sum(offer.accepted for offer in self._offers) + view
+        accepted = sum(offer.accepted for offer in self._offers) + still_standing(world, workload)
         account = Account(
             environment=environment, stage=self._stage, killed=killed, end=end, target=target, lost=lost,
             workload=workload, offers=tuple(self._offers), zombie_accepted=accepted, torn_offered=torn_offered,
-            torn_seen=torn_seen, comparison=comparison, last_step=last, edges=self._voice.edges,
-            requests=None if outcomes is None else count(outcomes), rehearsed=rehearsed,
-            versions=recovered_with(world.repositories[target], workload, end, self._stage.source), keys=self._keys,
+            torn_seen=torn_seen, comparison=comparison, last_step=last, home=home, requests=outcomes,
+            rehearsed=rehearsed, keys=self._keys,
+            versions=recovered_with(world.repositories[target], workload, end, self._stage.source),
         )  # fmt: skip
         document = write_account(account, self._report)
         return document, checks.failures(document)
@@ -259,33 +266,27 @@ class Demo:
             time.sleep(0.2)
         raise DemoFailed(f"{target} wrote no receipts within {_WAIT_S:g} s")
 
-    def _return_the_dead(self, world: World, workload: str, lost: str, target: str) -> tuple[int, int]:
-        """Bring the dead site back. Returns how many of its commits any log accepted, and torn checkpoints it had."""
-        self._voice.say(f"{lost} comes back as it was, and does not know that it was replaced")
-        bring_back(self._stage.lost / lost, self._stage.site(lost))
-        folder = site_folder(self._stage.site(lost))
-        torn = [p for p in folder.checkpoints(f"checkpoints/{workload}").iterdir() if not (p / ".metadata").exists()]
-        resurrect(folder)
-        offers = zombie.await_refusal(self._stage.site(lost), workload, deadline_s=_WAIT_S, say=self._voice.say)
-        self._offers.extend(offers)
-        self._voice.say(f"{lost} offered {len(offers)} commits to {target}: refused ({offers[0].why})")
-        stop_everything([self._stage.site(lost)])
-        current = world.witness.current()
-        repository = world.repositories[lost]
-        if current is None:
-            raise DemoFailed("the witness lost its assignment")
-        view = bring_up_to(current, workload, repository)
-        tail = zombie.own_tail(view)
+    def _go_home(self, world: World, engine: Engine, workload: str, lost: str) -> CameHome:
+        """Have the lost site stand by again, and move the work back to it. DemoFailed."""
+        bring_up(engine, f"{ENVIRONMENT}.{lost}", refresh=True)
+        self._voice.say(f"{lost} stands by again; the work goes home, and the operator is killed in between")
+        home = go_home(
+            self._stage.project, ENVIRONMENT, workload, world.witness, seed=self._stage.seed, say=self._voice.say
+        )
+        tail = own_tail(world, workload, lost)
         self._offers.extend(tail)
-        self._voice.say(f"{lost}'s own log is sealed and opened anew: {len(tail)} of its commits are void")
-        opening = current.opening(workload)
-        standing = [
-            key
-            for name in (lost, target)
-            for key, accepted in world.repositories[name].log(workload).view().accepted.items()
-            if uncovered(opening, accepted.what) is not None
-        ]
-        return len(standing), len(torn)
+        self._voice.say(
+            f"{lost} writes again, from step {home.resumed_step}: nothing lost, stood still for {home.end['rto_s']:.1f} s; "
+            f"{len(tail)} commits that it alone had are void"
+        )
+        await_step(self._stage.site(lost), workload, home.resumed_step + _HOME_STEPS, deadline_s=_WAIT_S)
+        return home
+
+    def _steps_made(self, workload: str, target: str, lost: str, home: CameHome) -> dict[int, str]:
+        """Losses of the steps that count: the target's until it was stopped, then those made at home again."""
+        there = losses(site_folder(self._stage.site(target)).metrics(workload))
+        here = losses(site_folder(self._stage.site(lost)).metrics(workload), since=home.began_at)
+        return {step: loss for step, loss in there.items() if step <= home.resumed_step} | here
 
     def _tidy_up(self, *, keep: bool) -> None:
         self._stop_requests()

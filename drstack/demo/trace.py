@@ -21,9 +21,10 @@ def events(metrics: Path) -> list[dict[str, Any]]:
     return found
 
 
-def losses(metrics: Path) -> dict[int, str]:
-    """Per step its loss as an exact hexadecimal; a step made twice counts as it was made last."""
-    return {int(e["step"]): str(e["loss_hex"]) for e in events(metrics) if e.get("event") == "step"}
+def losses(metrics: Path, *, since: float = 0.0) -> dict[int, str]:
+    """Per step its loss as an exact hexadecimal; a step made twice counts as it was made last. `since`: unix seconds."""
+    made = [each for each in events(metrics) if each.get("event") == "step" and float(each.get("at", 0.0)) >= since]
+    return {int(each["step"]): str(each["loss_hex"]) for each in made}
 
 
 def last_step(metrics: Path) -> int | None:

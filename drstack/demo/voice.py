@@ -7,20 +7,17 @@ import time
 
 
 class Voice:
-    """Seconds since the demo began stand before every line. `edges` keeps when each phase began and ended."""
+    """Seconds since the demo began stand before every line."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()
-        self.edges: dict[str, tuple[float, float]] = {}
-        self._open: dict[str, float] = {}
 
     def say(self, line: str) -> None:
         sys.stderr.write(f"[{time.monotonic() - self._began:6.1f} s] {line}\n")
         sys.stderr.flush()
 
     def begin(self, step: str) -> None:
-        self._open[step] = time.time()
+        del step
 
     def end(self, step: str, seconds: float, detail: str) -> None:
-        self.edges[step] = (self._open.get(step, time.time()), time.time())
         self.say(f"  {step:<14} {seconds:7.2f} s  {detail}")

@@ -60,7 +60,7 @@ def processes_of(directory: Path) -> list[str]:
 def test_a_demo_killed_at_any_moment_leaves_no_process_and_the_next_one_holds(tmp_path):
     directory = tmp_path / "demo"
     dice = random.Random(SEED)
-    for wait_s in (dice.uniform(1, 5), dice.uniform(8, 20), dice.uniform(25, 50)):
+    for wait_s in (dice.uniform(1, 5), dice.uniform(8, 20), dice.uniform(25, 90)):
         demo = subprocess.Popen(
             command(directory), cwd=ROOT, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
@@ -80,6 +80,12 @@ def test_a_demo_killed_at_any_moment_leaves_no_process_and_the_next_one_holds(tm
     assert document["zombie_commits_accepted"] == 0 < document["zombie_commits_offered"]
     assert document["torn_checkpoints_seen"] == 0 < document["torn_checkpoints_offered"]
     assert document["resumed_step"] <= document["killed_at_step"] < document["last_step"]
+    home = document["home"]
+    assert (home["result"], home["writer"]) == ("switched over", document["lost_site"])
+    assert home["rpo_s"] == 0
+    assert home["resumed_step"] == home["stopped_step"] < home["last_step"] == document["last_step"]
+    assert home["steps_left"] > 0
+    assert home["void"] > 0
     assert document["requests"]["sent"] > 100
     assert document["requests"]["failed"] < document["requests"]["sent"] / 2
     assert 0 < document["requests"]["longest_gap_s"] < document["rto_objective_s"]

@@ -12,12 +12,17 @@ from drstack.demo.stage import Stage
 from drstack.demo.trace import complete_checkpoints, last_step, losses
 from drstack.errors import DemoFailed
 
+HOME = {
+    "result": "switched over", "writer": "east", "steps_left": 6, "stopped_step": 57, "resumed_step": 57, "rpo_s": 0.0,
+    "last_step": 80,
+}  # fmt: skip
 GOOD = {
     "promoted": True, "writer": "west", "lost_site": "east", "term": 2, "killed_at_step": 41, "resumed_step": 30,
     "last_step": 60, "rpo_s": 3.2, "rto_s": 9.8, "phases": [{"name": "seal", "seconds": 0.8}, {"name": "start", "seconds": 9.0}],
     "reference_match": True, "reference_steps_compared": 30, "reference_first_difference": None,
     "zombie_commits_offered": 2, "zombie_commits_accepted": 0, "torn_checkpoints_offered": 1,
     "torn_checkpoints_seen": 0, "objectives_met": True, "strategy": "active-passive",
+    "home": HOME,
     "requests": {"sent": 300, "failed": 20, "longest_gap_s": 2.5}, "answered_by": {"east": 100, "west": 180},
 }  # fmt: skip
 
@@ -46,6 +51,12 @@ def test_a_good_demo_has_no_failure():
         ({"reference_steps_compared": 0}, "reference"),
         ({"objectives_met": False}, "objectives"),
         ({"rto_s": 20.0}, "phases"),
+        ({"home": {**HOME, "result": "aborted"}}, "home"),
+        ({"home": {**HOME, "writer": "west"}}, "home"),
+        ({"home": {**HOME, "steps_left": 0}}, "home"),
+        ({"home": {**HOME, "rpo_s": 0.4}}, "home"),
+        ({"home": {**HOME, "resumed_step": 50}}, "home"),
+        ({"home": {**HOME, "last_step": 57}}, "home"),
     ],
 )
 def test_each_check_fails_by_its_name(change, name):
