@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from drstack.errors import ActuatorFailed, StepFailed
+from drstack.recovery.beside import side_by_side
 from drstack.recovery.facts import repository_fact
 from drstack.recovery.traffic import Traffic
 from drstack.witness.assignment import lineage_of
@@ -84,19 +85,20 @@ class BringUp:
 
     def unpin(self) -> list[str]:
         """Let go of this operation's pins. Returns why some stay, where a repository cannot be written."""
-        kept: list[str] = []
-        for workload in self.plan["workloads"]:
-            if workload["reopen"]:
-                continue
-            for repository in self.world.repositories.values():
-                try:
-                    log = repository.log(workload["name"])
-                    view = log.view()
-                    for name in [n for n in view.pins if n.startswith(f"promotion-{self.journal.identity}-")]:
-                        log.unpin(name, term=view.term)
-                except ReplicatorError as error:
-                    kept.append(f"pins stay in {repository.name}: {error}")
-        return kept
+        names = [workload["name"] for workload in self.plan["workloads"] if not workload["reopen"]]
+        each = [(repository, name) for repository in self.world.repositories.values() for name in names]
+        told = side_by_side([partial(self._unpin, repository, name) for repository, name in each])
+        return [why for why in told if why is not None]
+
+    def _unpin(self, repository: Repository, workload: str) -> str | None:
+        try:
+            log = repository.log(workload)
+            view = log.view()
+            for name in [n for n in view.pins if n.startswith(f"promotion-{self.journal.identity}-")]:
+                log.unpin(name, term=view.term)
+        except ReplicatorError as error:
+            return f"pins stay in {repository.name}: {error}"
+        return None
 
     def restore(self, workload: Doc) -> Doc:
         """Restore the recovery point to where the trainer looks, walking down a ladder.
@@ -174,26 +176,36 @@ class BringUp:
         failed_at = self.plan.get("failed_at") or self.plan["facts_at"]
         oldest = -math.inf if bound_s is None else failed_at - bound_s
         opening = self.assignment.opening(workload["name"])
-        behind = lineage_of(self.world.witness.assignments()[: self.assignment.number], workload["name"])
+        behind = lineage_of(self.world.witness.up_to(self.assignment.number), workload["name"])
+        names = [workload["source"], *(n for n in sorted(self.world.repositories) if n != workload["source"])]
+        judge = partial(self._judged, workload["name"], chosen=chosen, oldest=oldest)
         rungs: list[Rung] = []
         failed: set[tuple[CommitId, str]] = set()
-        for name in [workload["source"], *(n for n in sorted(self.world.repositories) if n != workload["source"])]:
-            repository = self.world.repositories[name]
-            if repository_fact(repository, workload["name"], (), self.assignment).why is not None:
-                continue
-            for commit, found in repository.log(workload["name"]).view().accepted.items():
-                older = commit < chosen and found.what.saved_at >= oldest
-                if commit != chosen and not older:
-                    continue
-                said = ruling(repository, workload["name"], found)
-                counts = not found.what.suspect if said is None else said.released
-                if (older and _refuted(repository, found)) or (said is not None and not said.released):
+        for judged in side_by_side([partial(judge, self.world.repositories[name]) for name in names]):
+            for repository, found, counts, bad in judged:
+                commit = found.what.id()
+                if bad:
                     failed.add((commit, found.what.root))
                 stands = uncovered(opening, found.what) is None and not behind.left(commit)
                 if stands and (commit == chosen or counts):
                     rungs.append((repository, found))
         sound = [rung for rung in rungs if (rung[1].what.id(), rung[1].what.root) not in failed]
         return sorted(sound, key=lambda rung: rung[1].what.id(), reverse=True)
+
+    def _judged(
+        self, workload: str, repository: Repository, *, chosen: CommitId, oldest: float
+    ) -> list[tuple[Repository, Accepted, bool, bool]]:
+        """The chosen checkpoint and those older than it, as this repository knows them: whether each counts, and is bad."""
+        if repository_fact(repository, workload, (), self.assignment).why is not None:
+            return []
+        accepted = repository.log(workload).view().accepted
+        found = [
+            each
+            for commit, each in accepted.items()
+            if commit == chosen or (commit < chosen and each.what.saved_at >= oldest)
+        ]
+        words = side_by_side([partial(_words, repository, workload, each, chosen=chosen) for each in found])
+        return [(repository, each, counts, bad) for each, (counts, bad) in zip(found, words, strict=True)]
 
     def move_requests(self) -> Doc:
         """Move the requests that can be moved without waiting; `answer` moves the rest. Never raises."""
@@ -258,6 +270,14 @@ class BringUp:
                 why = f": {job.failure}" if job is not None and job.failure else ""
                 raise StepFailed(f"{workload} did not reach {what} at {self._site.name} within {within_s:g} s{why}")
             self.world.sleep(_POLL_S)
+
+
+def _words(repository: Repository, workload: str, found: Accepted, *, chosen: CommitId) -> tuple[bool, bool]:
+    """Whether a checkpoint counts by what people and admission say of it, and whether it is known to be bad."""
+    said = ruling(repository, workload, found)
+    counts = not found.what.suspect if said is None else said.released
+    condemned = said is not None and not said.released
+    return counts, condemned or (found.what.id() < chosen and _refuted(repository, found))
 
 
 def _refuted(repository: Repository, found: Accepted) -> bool:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from drstack.errors import EnvironmentUnknown, WitnessUnsound
 from drstack.recovery.anchored import remedy, standing
+from drstack.recovery.beside import AT_ONCE, side_by_side
 from drstack.witness.assignment import lineage_of
 from replicator.errors import ReplicatorError, TermRegressed
 from replicator.log.covering import uncovered
@@ -18,7 +20,7 @@ from replicator.log.lineage import Lineage
 from replicator.repository.ruling import ruling
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from drstack.recovery.ports import Site, SiteObservation
     from drstack.witness.assignment import Assignment
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from replicator.repository.anchors import Anchored
     from replicator.repository.receipts import Word
     from replicator.repository.repository import Repository
+    from replicator.repository.ruling import Ruling
 
 NO_LINEAGE = Lineage()
 _OBSERVE_S = 5.0
@@ -130,7 +133,7 @@ def gather(
         )
     opened = _opened_by_operations(witness, current)
     behind = {name: lineage_of(witness.assignments(), name) for name in current.workloads}
-    with ThreadPoolExecutor(max(4, len(sites) * 2)) as pool:
+    with ThreadPoolExecutor(min(AT_ONCE, len(sites) + len(repositories) * len(workloads))) as pool:
         observed = {name: pool.submit(site.observe, deadline_s=_OBSERVE_S) for name, site in sites.items()}
         judged = {
             name: {
@@ -218,8 +221,9 @@ def repository_fact(
     opening = opening or assignment.opening(workload)
     anchored: Anchored | None = None
     try:
-        repository.format()
-        if witness is not None:
+        if witness is None:
+            repository.format()
+        else:
             anchored, back = standing(witness, repository, workload)
             if back is not None:
                 told = f"{back}. Put back what is missing: {remedy(witness, url, name)}"
@@ -263,28 +267,49 @@ def _down_to_a_point(
     found: list[CommitFact] = []
     below: int | None = None
     """How many were passed over since the newest recovery point; None while there is none."""
-    for accepted in newest_first:
-        what = accepted.what
-        proof = repository.receipts.verdict(workload, accepted.slot, "proved") if demanded else None
-        if below is not None and (proof is None or not proof.ok):
+    proofs: dict[int, Word | None] = {}
+    for n, accepted in enumerate(newest_first):
+        if below is not None and not _ok(proofs.get(n)):
             below += 1
             if below >= _PROOF_DEPTH:
                 break
             continue
-        said = ruling(repository, workload, accepted)
-        suspect = what.suspect if said is None else not said.released
-        levels = repository.receipts.levels(workload, accepted.slot, demanded)
-        held: tuple[Level, ...] = tuple(level for level in demanded if levels[level])
-        fact = CommitFact(
-            what.id(), what.step, what.saved_at, what.size_bytes, suspect, held, what.root, what.name, proof,
-            released=None if said is None else said.released, versions=what.versions,
-        )  # fmt: skip
+        fact = _commit_fact(repository, workload, accepted, demanded)
         found.append(fact)
-        if not suspect and len(held) == len(demanded) and not fact.refuted:
+        if not fact.suspect and len(fact.receipts) == len(demanded) and not fact.refuted:
             if fact.proved or not demanded:
                 break
             below = 0
+            older = newest_first[n + 1 : n + _PROOF_DEPTH]
+            words = side_by_side([partial(_proof, repository, workload, each) for each in older])
+            proofs = dict(enumerate(words, n + 1))
     return found
+
+
+def _ok(word: Word | None) -> bool:
+    return word is not None and word.ok
+
+
+def _proof(repository: Repository, workload: str, accepted: Accepted) -> Word | None:
+    return repository.receipts.verdict(workload, accepted.slot, "proved")
+
+
+def _commit_fact(repository: Repository, workload: str, accepted: Accepted, demanded: tuple[Level, ...]) -> CommitFact:
+    """All that is said of a commit here, asked for at once."""
+    what, slot, receipts = accepted.what, accepted.slot, repository.receipts
+    asked: list[Callable[[], Any]] = [partial(ruling, repository, workload, accepted)]
+    asked += [partial(receipts.levels, workload, slot, (level,)) for level in demanded]
+    asked += [partial(_proof, repository, workload, accepted)] if demanded else []
+    told = side_by_side(asked)
+    said: Ruling | None = told[0]
+    levels: dict[Level, bool] = {}
+    for each in told[1 : 1 + len(demanded)]:
+        levels |= each
+    return CommitFact(
+        what.id(), what.step, what.saved_at, what.size_bytes, what.suspect if said is None else not said.released,
+        tuple(level for level in demanded if levels[level]), what.root, what.name, told[-1] if demanded else None,
+        released=None if said is None else said.released, versions=what.versions,
+    )  # fmt: skip
 
 
 def _rolled_back(repository: Repository, workload: str, slots: int, assignment: Assignment) -> str | None:

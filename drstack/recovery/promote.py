@@ -77,7 +77,7 @@ class Promotion(Execution):
         return {"number": made.number, "opens": opens, "detail": detail}
 
     def _bring_up(self) -> BringUp:
-        made = self.world.witness.assignments()[int(self._outcome("assign")["number"]) - 1]
+        made = self.world.witness.up_to(int(self._outcome("assign")["number"]))[-1]
         return BringUp(self.world, self.journal, self.plan, made)
 
     def _requests(self, _step: Step) -> Doc:

@@ -8,9 +8,10 @@ nothing else; what was won is never given back because of it (DESIGN, rules 12 a
 from __future__ import annotations
 
 from collections import deque
+from contextlib import nullcontext
 from graphlib import TopologicalSorter
 from queue import SimpleQueue
-from threading import Lock, Thread
+from threading import BoundedSemaphore, Lock, Thread
 from typing import TYPE_CHECKING, Any
 
 from drstack.errors import DrstackError, NotTried, OperationConflict, OperationPaused, StepFailed
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 
 Doc = dict[str, Any]
 DECIDING = ("fence", "seal", "assign")
-_AT_ONCE = 8
+_AT_ONCE = 32
+_RESTORES_AT_ONCE = 8
+"""Each restore has its own buffers and its own parallel reads."""
 _IN_A_ROW = 3
 """So many steps that fail one after another at a site, or for one act, and no more of them are tried."""
 
@@ -45,6 +48,7 @@ class Execution:
         self.plan = plan
         self.acts = acts
         self._breaker = _Breaker()
+        self._restoring = BoundedSemaphore(_RESTORES_AT_ONCE)
         self._steps = {step.id: step for step in _steps(journal.identity, plan)}
 
     def run(self) -> None:
@@ -78,10 +82,10 @@ class Execution:
             raise _first(failed)
 
     def _due(self, sorter: TopologicalSorter[str]) -> list[Step]:
-        """What may start now. A step that has an outcome is done."""
+        """What may start now. A step that is known to have an outcome is done; `intend` finds any other."""
         due: list[Step] = []
         while names := sorter.get_ready():
-            settled = self.journal.outcomes()
+            settled = self.journal.known_outcomes()
             for name in names:
                 if name in settled:
                     sorter.done(name)
@@ -118,7 +122,8 @@ class Execution:
             return
         self.world.progress.begin(step.id)
         try:
-            result = self.acts[step.act](step)
+            with self._restoring if step.act == "restore" else nullcontext():
+                result = self.acts[step.act](step)
         except OperationConflict as error:
             self._superseded(str(error))
             raise

@@ -7,10 +7,12 @@ name, one stands (`contest.py`). A slot of the assignment that is lost makes eve
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from drstack.errors import OperationConflict, StepFailed, WitnessUnsound
 from drstack.recovery.admission import bring_up_to
+from drstack.recovery.beside import side_by_side
 from drstack.recovery.contest import by_preference
 from drstack.recovery.facts import WorkloadFact, repository_fact
 from drstack.recovery.plan import FAILED_PROOF
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
     from drstack.recovery.world import World
     from replicator.log.replay import LogView
+    from replicator.log.workload import Slot
+    from replicator.repository.repository import Repository
 
 Doc = dict[str, Any]
 _FEW = 3
@@ -47,7 +51,7 @@ def seal(world: World, plan: Doc, workload: Doc, operation: str) -> Doc:
     A repository that was within reach and is not any more is left out, if it acknowledges nothing; OperationConflict
     otherwise, so that facts are taken anew and the loss is consented to.
     """
-    before = world.witness.assignments()[int(plan["base"]) - 1]
+    before = world.witness.up_to(int(plan["base"]))[-1]
     row = _seal_workload(world, plan, workload, operation, before)
     told = [f"step {row['step']} in {row['source']}"]
     told += [_told(row["void"])] if row["void"] else []
@@ -62,22 +66,22 @@ def _told(void: list[Doc]) -> str:
 
 
 def _seal_workload(world: World, plan: Doc, workload: Doc, operation: str, before: Assignment) -> Doc:
-    name, part = workload["name"], before.workloads[workload["name"]]
+    part = before.workloads[workload["name"]]
     seals: list[Doc] = []
     left_out: dict[str, str] = {}
     views: dict[str, LogView] = {}
-    for site in workload["seal"]:
-        try:
-            log = world.repositories[site].log(name)
-            slot = log.seal(workload["term"], reason=f"promotion to {plan['target']}", operation=operation)
-            views[site] = log.view()
-        except ReplicatorError as error:
+    sites: list[str] = workload["seal"]
+    for site, ended in zip(
+        sites, side_by_side([partial(_try, world, plan, workload, operation, s) for s in sites]), strict=True
+    ):
+        if isinstance(ended, ReplicatorError):
             if site == plan["target"] or (site in part.acknowledge and not _unknown_loss_accepted(plan)):
                 raise OperationConflict(
-                    f"{site}'s repository was within reach and cannot be sealed: {error}"
-                ) from error
-            left_out[site] = str(error)
+                    f"{site}'s repository was within reach and cannot be sealed: {ended}"
+                ) from ended
+            left_out[site] = str(ended)
             continue
+        slot, views[site] = ended
         seals.append({"repository": site, "slot": slot.n, "digest": slot.digest})
     opening = _opening(plan, part, views)
     counters = {term: [run.model_dump() for run in runs] for term, runs in opening.counters.items()}
@@ -85,6 +89,16 @@ def _seal_workload(world: World, plan: Doc, workload: Doc, operation: str, befor
         "seals": seals, "heads": opening.heads, "counters": counters, "left_out": left_out,
         "void": _void(opening, views), **_choose(world, plan, workload, opening, before, tuple(views)),
     }  # fmt: skip
+
+
+def _try(world: World, plan: Doc, workload: Doc, operation: str, site: str) -> tuple[Slot, LogView] | ReplicatorError:
+    """Seal the workload's log at one site, and read it."""
+    try:
+        log = world.repositories[site].log(workload["name"])
+        slot = log.seal(workload["term"], reason=f"promotion to {plan['target']}", operation=operation)
+        return slot, log.view()
+    except ReplicatorError as error:
+        return error
 
 
 def _opening(plan: Doc, part: WorkloadAssignment, sealed: Mapping[str, LogView]) -> Open:
@@ -115,13 +129,15 @@ def _unknown_loss_accepted(plan: Doc) -> bool:
 def _choose(world: World, plan: Doc, workload: Doc, opening: Open, before: Assignment, sealed: tuple[str, ...]) -> Doc:
     name = workload["name"]
     demanded = world.needs[name].demanded
-    behind = lineage_of(world.witness.assignments()[: before.number], name)
-    facts = {
-        each: repository_fact(
-            world.repositories[each], name, demanded, before, opening=opening, behind=behind, witness=world.witness
+    behind = lineage_of(world.witness.up_to(before.number), name)
+    asked = [
+        partial(
+            repository_fact, world.repositories[each], name, demanded, before, opening=opening, behind=behind,
+            witness=world.witness,
         )
         for each in sealed
-    }
+    ]  # fmt: skip
+    facts = dict(zip(sealed, side_by_side(asked), strict=True))
     fact = WorkloadFact(name, workload["writer"], workload["term"], (), facts)
     wish = Wish(
         demanded, world.needs[name].rpo_s, plan.get("failed_at") or plan["facts_at"], plan["target"],
@@ -197,14 +213,24 @@ def open_all(world: World, assignment: Assignment, plan: Doc) -> dict[str, str]:
 
     StepFailed if the target's own repository cannot be opened; the others are brought up when they come back.
     """
+    names: list[str] = [workload["name"] for workload in plan["workloads"]]
+    opened = {
+        site: [partial(_open, assignment, name, repository) for name in names]
+        for site, repository in world.repositories.items()
+    }
+    troubles = iter(side_by_side([each for calls in opened.values() for each in calls]))
     ended: dict[str, str] = {}
-    for name, repository in world.repositories.items():
-        try:
-            for workload in plan["workloads"]:
-                bring_up_to(assignment, workload["name"], repository)
-            ended[name] = "open"
-        except ReplicatorError as error:
-            if name == plan["target"]:
-                raise StepFailed(f"{name}'s repository could not be opened: {error}") from error
-            ended[name] = f"not open: {error}"
+    for site, calls in opened.items():
+        trouble = next((each for each in [next(troubles) for _ in calls] if each is not None), None)
+        if trouble is not None and site == plan["target"]:
+            raise StepFailed(f"{site}'s repository could not be opened: {trouble}") from trouble
+        ended[site] = "open" if trouble is None else f"not open: {trouble}"
     return ended
+
+
+def _open(assignment: Assignment, workload: str, repository: Repository) -> ReplicatorError | None:
+    try:
+        bring_up_to(assignment, workload, repository)
+    except ReplicatorError as error:
+        return error
+    return None

@@ -110,7 +110,7 @@ class Switchover(Promotion):
         }  # fmt: skip
 
     def _before(self) -> Assignment:
-        return self.world.witness.assignments()[int(self.plan["base"]) - 1]
+        return self.world.witness.up_to(int(self.plan["base"]))[-1]
 
     def _capacity(self, step: Step) -> Doc:
         """Slots and replicator alone: replicas come once requests are assigned."""

@@ -5,10 +5,10 @@ Slot 1 holds the plan, so that whoever creates it owns the operation and everybo
 
 from __future__ import annotations
 
-from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from drstack.errors import OperationConflict, OperationPaused, WitnessUnreachable, WitnessUnsound
+from drstack.witness.group import GroupLog
 from replicator.errors import RecordCorrupt, StoreError
 
 if TYPE_CHECKING:
@@ -26,21 +26,20 @@ class Journal:
 
     def __init__(self, identity: str, log: SlotLog, *, url: str) -> None:
         self.identity = identity
-        self._log = log
+        self._log = GroupLog(log)
         self._url = url
-        self._lock = RLock()
 
     def records(self) -> tuple[Record, ...]:
+        """Every record there is now. WitnessUnreachable, WitnessUnsound."""
         return self._guard(self._log.read)
 
     def begin(self, plan: Mapping[str, Any]) -> bool:
         """Write the plan as slot 1. False if another operator's plan stands there."""
-        record = self._guard(lambda: self._log.append(lambda records: None if records else ("plan", plan)))
-        return record is not None
+        return self._guard(lambda: self._log.append(lambda records: None if records else ("plan", plan)))
 
     def plan(self) -> dict[str, Any] | None:
         """The operation's plan; None if it never began."""
-        records = self.records()
+        records = self._log.known() or self.records()
         return dict(records[0].body) if records else None
 
     def write(self, kind: str, body: Mapping[str, Any]) -> None:
@@ -58,7 +57,7 @@ class Journal:
             self._require_running(records)
             return "intent", {"step": step, "token": token, "at": at}
 
-        return self._guard(lambda: self._log.append(decide)) is not None
+        return self._guard(lambda: self._log.append(decide))
 
     def _require_running(self, records: tuple[Record, ...]) -> None:
         ended = next((record.body for record in records if record.kind == "end"), None)
@@ -88,7 +87,7 @@ class Journal:
         def decide(records: tuple[Record, ...]) -> tuple[str, Mapping[str, Any]] | None:
             return None if _paused(records) is None else ("resume", {"by": by})
 
-        return self._guard(lambda: self._log.append(decide)) is not None
+        return self._guard(lambda: self._log.append(decide))
 
     def paused(self) -> dict[str, Any] | None:
         """Who paused it and why; None where it is not paused."""
@@ -96,18 +95,15 @@ class Journal:
 
     def outcomes(self) -> dict[str, dict[str, Any]]:
         """By step, the outcome that stands."""
-        found: dict[str, dict[str, Any]] = {}
-        for record in self.records():
-            if record.kind == "outcome":
-                found.setdefault(str(record.body.get("step")), dict(record.body))
-        return found
+        return _outcomes(self.records())
+
+    def known_outcomes(self) -> dict[str, dict[str, Any]]:
+        """As `outcomes`, of what was read or written here so far: another operator may be further."""
+        return _outcomes(self._log.known())
 
     def outcome(self, step: str) -> dict[str, Any] | None:
-        """The first recorded outcome of a step: the one that stands."""
-        for record in self.records():
-            if record.kind == "outcome" and record.body.get("step") == step:
-                return dict(record.body)
-        return None
+        """The first recorded outcome of a step: the one that stands, for good."""
+        return self.known_outcomes().get(step) or self.outcomes().get(step)
 
     def settle(self, step: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Record a step's outcome unless one is recorded. Returns the one that stands."""
@@ -141,12 +137,19 @@ class Journal:
 
     def _guard(self, call: Callable[[], T]) -> T:
         try:
-            with self._lock:
-                return call()
+            return call()
         except RecordCorrupt as error:
             raise WitnessUnsound(str(error), hint="Put the record back: docs/operations/witness.md") from error
         except StoreError as error:
             raise WitnessUnreachable(f"witness {self._url}: {error}") from error
+
+
+def _outcomes(records: tuple[Record, ...]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for record in records:
+        if record.kind == "outcome":
+            found.setdefault(str(record.body.get("step")), dict(record.body))
+    return found
 
 
 def _paused(records: tuple[Record, ...]) -> dict[str, Any] | None:

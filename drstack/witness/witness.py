@@ -102,6 +102,14 @@ class Witness:
             raise WitnessUnreachable(f"witness {self.url}: {error}") from error
         return tuple(_assignment(record.n, record.body) for record in records)
 
+    def up_to(self, number: int) -> tuple[Assignment, ...]:
+        """Assignments 1 to `number`, which stand for good: read at most once. As `assignments`."""
+        with self._lock:
+            records = self._assignments.known
+        if len(records) < number:
+            return self.assignments()[:number]
+        return tuple(_assignment(record.n, record.body) for record in records[:number])
+
     def _require_known(self) -> None:
         """WitnessUnsound, before anything is read or written, where the witness is of a newer format."""
         if not self._admitted:
@@ -172,10 +180,10 @@ class Witness:
 
     def anchored(self, repository: Repository, workload: str) -> Anchored | None:
         """How far a site's log was seen to reach by its replicator, or the writer's. WitnessUnreachable, WitnessUnsound."""
-        repository.format()
+        here = repository.format().repository
         kept = Anchors(self._store, self.environment, clock=self._clock, token=self._token)
         try:
-            return kept.last(repository, workload)
+            return kept.last(repository, workload, here=here)
         except RecordCorrupt as error:
             raise WitnessUnsound(str(error), hint="Put the record back: docs/operations/witness.md") from error
         except StoreError as error:

@@ -67,18 +67,26 @@ class SlotLog:
                 return tuple(self._known)
             self._known.append(self._linked(stored, n))
 
+    @property
+    def known(self) -> tuple[Record, ...]:
+        """What was read or written so far."""
+        return tuple(self._known)
+
     def record(self, n: int) -> Record:
         """Record n, read at most once. IndexError if the log ends before it."""
         return self._known[n - 1] if n <= len(self._known) else self.read()[n - 1]
 
-    def append(self, decide: Callable[[tuple[Record, ...]], tuple[str, Mapping[str, Any]] | None]) -> Record | None:
+    def append(
+        self, decide: Callable[[tuple[Record, ...]], tuple[str, Mapping[str, Any]] | None], *, eager: bool = False
+    ) -> Record | None:
         """Take the next slot with what `decide` makes of all records so far; decide anew whenever it is lost.
 
         `decide` returns (kind, body), or None when there is nothing left to write; it may raise to refuse.
-        The result is the record written, or None.
+        The result is the record written, or None. With `eager`, what is known already is all that is decided on at first,
+        and the slot is tried for unread: a record of somebody else there makes it lost.
         """
         while True:
-            records = self.read()
+            records = tuple(self._known) if eager and self._known else self.read()
             decision = decide(records)
             if decision is None:
                 return None
@@ -94,6 +102,7 @@ class SlotLog:
                 self._known.append(record)
             if outcome.ours:
                 return record
+            eager = False
 
     def _require_end(self, records: tuple[Record, ...]) -> None:
         """Nothing is written after a record that the store no longer has: that would leave a gap."""

@@ -84,10 +84,14 @@ class Anchors:
     def url(self) -> str:
         return self._store.url
 
-    def last(self, repository: Repository, workload: str) -> Anchored | None:
-        """The last anchor of a repository's log. RecordCorrupt, SignatureRefused, StoreUnavailable."""
-        record = self._log(repository, workload).last()
-        anchor = _anchor(record, self._prefix(repository, workload))
+    def last(self, repository: Repository, workload: str, *, here: str | None = None) -> Anchored | None:
+        """The last anchor of a repository's log. `here`: the repository's id, if it was read already.
+
+        RecordCorrupt, SignatureRefused, StoreUnavailable.
+        """
+        prefix = self._prefix(repository, workload, here)
+        record = self._log(repository, prefix).last()
+        anchor = _anchor(record, prefix)
         return None if record is None or anchor is None else Anchored(anchor, record.at)
 
     def workloads(self, repository: Repository) -> list[str]:
@@ -105,17 +109,16 @@ class Anchors:
             there = _anchor(last, prefix)
             return (KIND, anchor.model_dump(mode="json")) if there is None or there.slot < anchor.slot else None
 
-        self._log(repository, workload).append(decide)
+        self._log(repository, prefix).append(decide)
         there = self.last(repository, workload)
         if there is None:
             raise RecordCorrupt(f"{self.url}: {prefix}: an anchor was written and is not there")
         return there
 
-    def _prefix(self, repository: Repository, workload: str) -> str:
-        return f"{self._environment}/heads/{repository.name}/{workload}/{repository.format().repository}"
+    def _prefix(self, repository: Repository, workload: str, here: str | None = None) -> str:
+        return f"{self._environment}/heads/{repository.name}/{workload}/{here or repository.format().repository}"
 
-    def _log(self, repository: Repository, workload: str) -> TailLog:
-        prefix = self._prefix(repository, workload)
+    def _log(self, repository: Repository, prefix: str) -> TailLog:
         if prefix not in self._logs:
             self._logs[prefix] = TailLog(
                 self._store, prefix, clock=self._clock, token=self._token, sleep=self._sleep, notary=repository.notary,
