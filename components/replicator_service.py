@@ -81,6 +81,23 @@ class Proving(TypedDict):
     """Seconds after which a proof is given up."""
 
 
+class Holding(TypedDict):
+    """Leases of what the site writes."""
+
+    witness: pulumi.Input[str]
+    """URL of the witness, which keeps them."""
+    environment: pulumi.Input[str]
+    """Name of the environment."""
+    ttl_s: pulumi.Input[float]
+    """Seconds that a lease holds without renewal."""
+    renew_s: pulumi.Input[float]
+    """Seconds from one renewal to the next."""
+    pause_s: pulumi.Input[float]
+    """Seconds before its end at which work is stopped: the longest that a process stands still without noticing."""
+    workloads: pulumi.Input[Sequence[pulumi.Input[str]]]
+    """Workloads that run under a lease."""
+
+
 class Anchor(TypedDict):
     """Where it is kept how far each log reached."""
 
@@ -127,6 +144,8 @@ class ReplicatorServiceArgs(TypedDict):
     """No restore is practised here if it is left out."""
     prover: NotRequired[Proving | None]
     """Nothing is proved here if it is left out."""
+    holder: NotRequired[Holding | None]
+    """What trains here needs no lease if it is left out."""
 
 
 class ReplicatorService(pulumi.ComponentResource):
@@ -148,7 +167,8 @@ class ReplicatorService(pulumi.ComponentResource):
             name,
             folder=args["folder"],
             config=told.apply(_config),
-            prover=_prover(args.get("prover")),
+            prover=_told(args.get("prover")),
+            holder=_told(args.get("holder")),
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.register_outputs({})
@@ -159,6 +179,6 @@ def _config(told: dict[str, Any]) -> dict[str, object]:
     return local.replicator_config(**told, told={name: value for name, value in more.items() if value is not None})
 
 
-def _prover(wanted: Proving | None) -> dict[str, object] | None:
-    """As `drstack.platforms.local.prover.ProverConfig` names it."""
+def _told(wanted: Proving | Holding | None) -> dict[str, object] | None:
+    """As `drstack.platforms.local.prover.ProverConfig` and `drstack.platforms.local.lease.HolderConfig` name it."""
     return None if wanted is None else {**wanted}

@@ -19,6 +19,7 @@ from drstack.components.plan import local
 from drstack.components.replicator_service import (
     Admission,
     Drill,
+    Holding,
     Proving,
     ReplicatorService,
     ReplicatorServiceArgs,
@@ -167,6 +168,7 @@ def _service(declared: Declared, site: str, args: SiteArgs) -> ReplicatorService
         "anchor": {"url": local.witness_url(declared, root), "environment": declared.environment},
         **_verified(declared),
         "prover": _proving(declared),
+        "holder": _holding(declared, root),
     }
     if (keys := local.site_keys_folder(declared, site, root)) is not None:
         told["keys"] = keys
@@ -203,6 +205,11 @@ def _verified(declared: Declared) -> _Verified:
 def _proving(declared: Declared) -> Proving | None:
     told = local.prover_config(declared)
     return None if told is None else Proving(**told)
+
+
+def _holding(declared: Declared, root: Path) -> Holding | None:
+    told = local.holder_config(declared, root)
+    return None if told is None else Holding(**told)
 
 
 def _jobs(declared: Declared, project: Path) -> dict[str, ClusterJob]:

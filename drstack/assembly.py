@@ -13,6 +13,7 @@ from drstack.custody.ring import SEEN, listed, open_keys
 from drstack.platforms.registry import open_router, open_site
 from drstack.reconcile.project import find_root, local_root
 from drstack.recovery.absent import AbsentSite
+from drstack.recovery.leases import LeasePolicy
 from drstack.recovery.plan import Need
 from drstack.recovery.world import World
 from drstack.spec import find_environment, load_environment, objectives, resolve_url
@@ -78,8 +79,14 @@ def assemble(
         needs=needs(environment, target), clock=time.time, sleep=sleep, progress=progress, reconcile=reconcile,
         router=router, serving=served(environment),
         keys=keys, keys_for=lambda site: listed(keys.trust, site) if keys is not None else (),
-        standby=lambda site: _standby(environment, site),
+        standby=lambda site: _standby(environment, site), leases=leases(environment),
     )  # fmt: skip
+
+
+def leases(environment: Environment) -> LeasePolicy | None:
+    """None where leases are off."""
+    declared = environment.leases
+    return None if declared is None else LeasePolicy(declared.drift_s, declared.pause_s, time.monotonic)
 
 
 def _standby(environment: Environment, site: str) -> int | None:
@@ -107,6 +114,7 @@ def needs(environment: Environment, target: str | None) -> dict[str, Need]:
             rpo_s=goal.rpo_s, rto_s=goal.rto_s, demanded=environment.replication.demanded(workload.class_),
             ranks=job.ranks if isinstance(job, LocalJob) else 1, acknowledge=(near,) if confirmed and near else (),
             after=workload.after,
+            leased=environment.leases is not None and isinstance(job, LocalJob),
         )  # fmt: skip
     return found
 

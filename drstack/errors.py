@@ -24,7 +24,8 @@
     ├── KitStale                37  a recovery kit is whole, and no longer what the environment says, or too old
     ├── KitNotMade              38  a recovery kit could not be written or made ready; older ones stay
     ├── FilesInTheWay           39  drstack init would overwrite files (drstack.project.place)
-    └── OperationPaused         80  somebody paused the operation
+    ├── OperationPaused         80  somebody paused the operation
+    └── LeaseLost               91  a lease is another's, was taken, or ended before it was renewed
 Codes 40 to 79 are the replicator's (replicator.errors); 0 to 9 keep Pulumi's meaning.
 """
 
@@ -76,6 +77,11 @@ class PlanStale(DrstackError):
 
 class OperationPaused(DrstackError):
     exit_code = 80
+
+
+class LeaseLost(DrstackError):
+    exit_code = 91
+    hint = "drstack status ENV shows who writes now."
 
 
 class StepFailed(DrstackError):

@@ -142,7 +142,7 @@ class WorkerPool(pulumi.CustomResource):
 
 
 class Replicator(pulumi.CustomResource):
-    """The site's replicator service, and its prover if it is told anything."""
+    """The site's replicator service, and its prover and holder of leases if they are told anything."""
 
     def __init__(
         self,
@@ -151,9 +151,10 @@ class Replicator(pulumi.CustomResource):
         folder: pulumi.Input[str],
         config: pulumi.Input[Mapping[str, object]],
         prover: pulumi.Input[Mapping[str, object]] | None = None,
+        holder: pulumi.Input[Mapping[str, object]] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        given = {"folder": folder, "config": config, "prover": prover}
+        given = {"folder": folder, "config": config, "prover": prover, "holder": holder}
         super().__init__("drstack:local:Replicator", name, given, opts)
 
 

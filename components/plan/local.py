@@ -248,6 +248,28 @@ def prover_config(environment: Environment) -> Proving | None:
     return {"workloads": proved, "every_s": wanted.every, "steps": wanted.steps, "timeout_s": wanted.timeout}
 
 
+class Holding(TypedDict):
+    """`drstack.platforms.local.lease.HolderConfig`."""
+
+    witness: str
+    environment: str
+    ttl_s: float
+    renew_s: float
+    pause_s: float
+    workloads: list[str]
+
+
+def holder_config(environment: Environment, root: Path) -> Holding | None:
+    """None where leases are off, or nothing trains."""
+    leases, jobs = environment.leases, local_jobs(environment)
+    if leases is None or not jobs:
+        return None
+    return {
+        "witness": witness_url(environment, root), "environment": environment.environment, "ttl_s": leases.ttl,
+        "renew_s": leases.renew_s, "pause_s": leases.pause_s, "workloads": list(jobs),
+    }  # fmt: skip
+
+
 def descriptor(environment: Environment, site: str, root: Path, owner: str) -> dict[str, object]:
     """What the site publishes (drstack.platforms.local.descriptor), but for the environment's id."""
     here, declared = place(environment, site, root), local_site(environment, site)

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from replicator.model import Level
 
 PHASES = (
-    "detect", "facts", "plan", "quiesce", "ship", "fence", "seal", "assign", "pin", "restore", "actuate", "start", "prove",
-    "reconcile",
+    "detect", "facts", "plan", "quiesce", "ship", "fence", "seal", "assign", "pin", "restore", "actuate", "lease", "start",
+    "prove", "reconcile",
 )  # fmt: skip
 PHASE_OF = {
     "capacity": "actuate", "requests": "actuate", "answers": "prove", "rejoin": "quiesce", "release": "reconcile",
@@ -48,6 +48,8 @@ class Need:
     """Sites whose repositories confirm each checkpoint while the target writes."""
     after: tuple[str, ...] = ()
     """Workloads that have to run before this one is started."""
+    leased: bool = False
+    """Whether its writer runs it under a lease."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +158,15 @@ def plan_promotion(environment: str, facts: Facts, target: str, needs: Mapping[s
     return Plan(
         environment=environment, target=target, base=facts.assignment.number, workloads=plans, fence=fence,
         capacity=capacity, consents=_consents(plans, needs, given), alone=alone,
-        steps=promotion_steps(target, [asdict(each) for each in plans], fence, after, alone=alone),
+        steps=promotion_steps(
+            target, [asdict(each) for each in plans], fence, after, alone=alone, leased=_leased(moving, needs, target)
+        ),
     )  # fmt: skip
+
+
+def _leased(moving: list[WorkloadFact], needs: Mapping[str, Need], target: str) -> tuple[str, ...]:
+    """Sites whose leases end by this promotion."""
+    return tuple(sorted({each.writer for each in moving if needs[each.name].leased} - {target}))
 
 
 def moving_of(facts: Facts, target: str, given: Given) -> list[WorkloadFact]:

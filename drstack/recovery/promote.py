@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from drstack.errors import OperationConflict, StepFailed
 from drstack.recovery import sealing
 from drstack.recovery.bringup import BringUp
+from drstack.recovery.leases import end_leases
 from drstack.recovery.measure import measure
 from drstack.recovery.run import Execution
 
@@ -30,7 +31,7 @@ class Promotion(Execution):
 
     def __init__(self, world: World, journal: Journal) -> None:
         super().__init__(world, journal, {
-            "fence": self._fence, "seal": self._seal, "assign": self._assign, "requests": self._requests,
+            "fence": self._fence, "lease": self._lease, "seal": self._seal, "assign": self._assign, "requests": self._requests,
             "capacity": self._capacity, "pin": self._pin, "restore": self._restore, "start": self._start,
             "prove": self._prove, "answers": self._answers, "reconcile": self._reconcile,
         })  # fmt: skip
@@ -63,6 +64,12 @@ class Promotion(Execution):
 
     def _fence(self, step: Step) -> Doc:
         return sealing.fence(self.world, self.plan, step.subject, deadline_s=step.timeout_s)
+
+    def _lease(self, step: Step) -> Doc:
+        fenced = self._outcome(f"fence {step.subject}")["fence"]
+        return end_leases(
+            self.world, self.plan, step.subject, fenced, self.journal.identity, lambda: self.journal.ended() is None
+        )
 
     def _seal(self, step: Step) -> Doc:
         return sealing.seal(self.world, self.plan, self._planned(step.subject), self.journal.identity)

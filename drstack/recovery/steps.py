@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Doc = dict[str, Any]
 FENCE_S = 5.0
 SEAL_S = 60.0
+LEASE_S = 3600.0
 RESTORE_S = 3600.0
 SHIP_S = 3600.0
 START_S = 120.0
@@ -57,9 +58,17 @@ def steps_of(plan: Mapping[str, Any]) -> list[Step] | None:
 
 
 def promotion_steps(
-    target: str, workloads: Sequence[Doc], fence: Sequence[str], after: Mapping[str, Sequence[str]], *, alone: bool
+    target: str,
+    workloads: Sequence[Doc],
+    fence: Sequence[str],
+    after: Mapping[str, Sequence[str]],
+    *,
+    alone: bool,
+    leased: Sequence[str] = (),
 ) -> tuple[Step, ...]:
     """Of a promotion to `target`. `workloads`: the plan's, as documents; `after`: the dependency map.
+
+    `leased`: fenced sites that hold leases; nothing is started before these have ended.
 
     `alone`: only these workloads move, so that only their own processes are stopped where they ran, and no requests
     move. EnvironmentUnknown where the dependency map has a cycle.
@@ -69,12 +78,14 @@ def promotion_steps(
     starting = [each for each in workloads if not each["reopen"]]
     fences = [_fence(site, alone=alone) for site in fence]
     seals = [_seal(each, [step.id for step in fences]) for each in workloads]
-    steps = [*fences, *seals, _assign(target, names, [step.id for step in seals])]
+    leases = [_lease(site) for site in leased]
+    steps = [*fences, *leases, *seals, _assign(target, names, [step.id for step in seals])]
     if not alone:
         steps.append(_requests(target))
     steps.append(_capacity(target, ("assign",)))
     for each in starting:
-        steps += _bring_up(each["name"], target, _waits(each["name"], after, starting))
+        waits = [*_waits(each["name"], after, starting), *(step.id for step in leases)]
+        steps += _bring_up(each["name"], target, waits)
     if not alone:
         steps.append(_answers(target))
     return (*steps, _reconcile(target, [step.id for step in steps]))
@@ -150,6 +161,15 @@ def _fence(site: str, *, alone: bool) -> Step:
         does=f"stop the moved workloads at {site}" if alone else f"stop everything that writes at {site}",
         effect="graded proven, lease-expired or assumed",
         undone=f"drstack up ENV --site {site} has it stand by again", timeout_s=FENCE_S,
+    )  # fmt: skip
+
+
+def _lease(site: str) -> Step:
+    return Step(
+        f"lease {site}", "lease", site, after=(f"fence {site}",),
+        does=f"take the leases of what {site} writes and, unless its fence is proven, wait for their end",
+        effect="what ran under them has stopped: the fence is graded lease-expired instead of assumed",
+        undone="once the operation has ended, its writer may hold again", timeout_s=LEASE_S,
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
+    from drstack.recovery.leases import LeasePolicy
     from drstack.recovery.plan import Need
     from drstack.recovery.ports import Router, Site
     from drstack.witness.witness import Witness
@@ -57,5 +58,7 @@ class World:
     """The operator's; None where nothing is encrypted or signed."""
     keys_for: Callable[[str], tuple[str, ...]] = _no_keys
     """Names of the keys whose signatures count in a term that this site writes; none where nothing is signed."""
+    leases: LeasePolicy | None = None
+    """None where leases are off."""
     standby: Callable[[str], int | None] = _no_size
     """Worker slots of a site while it stands by; None where it is not counted in slots."""

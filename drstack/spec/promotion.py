@@ -28,3 +28,26 @@ class Leases(Declared):
     renew: Duration | None = Field(
         default=None, description="Time between renewals. Default: a third of `ttl`.", examples=["20s"]
     )
+    pause: Duration | None = Field(
+        default=None,
+        description="The longest that a process stands still without noticing: work is stopped so long before its lease "
+        "ends, and who waits for the end waits so much longer. Default: a tenth of `ttl`.",
+        examples=["5s"],
+    )
+    drift: Duration | None = Field(
+        default=None,
+        description="How far two clocks may drift apart while a lease lasts. Default: a fiftieth of `ttl`.",
+        examples=["1s"],
+    )
+
+    @property
+    def renew_s(self) -> float:
+        return self.ttl / 3 if self.renew is None else self.renew
+
+    @property
+    def pause_s(self) -> float:
+        return self.ttl / 10 if self.pause is None else self.pause
+
+    @property
+    def drift_s(self) -> float:
+        return self.ttl / 50 if self.drift is None else self.drift

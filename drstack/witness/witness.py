@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from drstack.errors import WitnessUnreachable, WitnessUnsound
 from drstack.witness.assignment import Assignment
 from drstack.witness.journal import Journal
+from drstack.witness.leases import LeaseLog
 from replicator.errors import KeyMissing, RecordCorrupt, StoreError
 from replicator.log.claim import claim
 from replicator.log.records import digest, open_envelope, seal_envelope
@@ -177,6 +178,10 @@ class Witness:
         except StoreError as error:
             raise WitnessUnreachable(f"witness {self.url}: {error}") from error
         return dict(records[-1].body) if records else None
+
+    def leases(self, workload: str) -> LeaseLog:
+        """The leases of a workload's writer."""
+        return LeaseLog(self._store, self.environment, workload, clock=self._clock, token=self._token)
 
     def anchored(self, repository: Repository, workload: str) -> Anchored | None:
         """How far a site's log was seen to reach by its replicator, or the writer's. WitnessUnreachable, WitnessUnsound."""

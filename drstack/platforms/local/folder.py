@@ -104,6 +104,16 @@ class SiteFolder:
         return self.run / "prover-status.json"
 
     @property
+    def lease_config(self) -> Path:
+        """What the holder of the site's leases is told; not there where leases are off."""
+        return self.run / "lease-config.json"
+
+    @property
+    def leases(self) -> Path:
+        """Until when what trains here may run."""
+        return self.run / "leases.json"
+
+    @property
     def proving(self) -> Path:
         """Rooms apart, in which recovery points are tried; empty while none is."""
         return self.path / "proving"

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 REPLICATOR = "replicator"
 PROVER = "prover"
+HOLDER = "holder"
 LEASH = "leash"
 CADDY = "caddy"
 SLOT_GRACE_S = 8
@@ -73,6 +74,11 @@ def replicator(folder: SiteFolder, python: str) -> str:
 def prover(folder: SiteFolder, python: str) -> str:
     command = (python, "-m", "drstack.platforms.local.prover", "--site", str(folder.path))
     return _program(folder, PROVER, command, start_s=0, stop_s=5, autostart=False)
+
+
+def holder(folder: SiteFolder, python: str) -> str:
+    command = (python, "-m", "drstack.platforms.local.holder", "--site", str(folder.path))
+    return _program(folder, HOLDER, command, start_s=0, stop_s=5, autostart=False)
 
 
 def leash(folder: SiteFolder, fifo: str, python: str) -> str:

@@ -16,6 +16,7 @@ from drstack.platforms.local.attempts import read_attempt
 from drstack.platforms.local.desired import Desired, DesiredJob, change, read_desired
 from drstack.platforms.local.fence import fence, fence_workloads
 from drstack.platforms.local.folder import site_folder
+from drstack.platforms.local.holding import start_holder
 from drstack.platforms.local.interpreter import gone
 from drstack.platforms.local.metrics import read_run
 from drstack.platforms.local.pool import read_bounds, running_slots, settle
@@ -115,6 +116,7 @@ class LocalSite:
                 renew_programs(self._folder, bounds, deadline_s=deadline.left_s(RENEW_S))
             if self._folder.replicator_config.exists():
                 start_replicator(self._folder, deadline_s=deadline.left_s())
+            start_holder(self._folder)
             settle(self._folder, slots, deadline_s=deadline.left_s())
 
     def checkpoints(self, workload: str) -> Path:

@@ -22,6 +22,7 @@ from drstack.platforms.local.attempts import Attempt, note_done, note_failure, r
 from drstack.platforms.local.desired import read_desired
 from drstack.platforms.local.folder import SiteFolder, site_folder
 from drstack.platforms.local.launch import Devices, Launch, device_of, gpus_present, plan_launch
+from drstack.platforms.local.lease import may_run
 from drstack.platforms.local.metrics import read_run
 from drstack.platforms.local.programs import SLOT_GRACE_S
 from drstack.platforms.local.replicas import attempts_of, plan_replica
@@ -62,6 +63,8 @@ class Slot:
 
     def turn(self) -> None:
         """Look at what is wanted and move one step towards it."""
+        if self._running is not None and not self._may_run(self._running.workload, self._running.job):
+            self._lapse(self._running)
         wanted = self._wanted()
         if self._running is not None:
             if wanted is None or not wanted.same_start(self._running):
@@ -72,7 +75,9 @@ class Slot:
         if wanted is None or wanted.rank in wanted.attempt.done:
             self._show("idle" if wanted is None else "done", wanted)
         elif self._child is None:
-            if time.time() >= wanted.attempt.not_before:
+            if not self._may_run(wanted.workload, wanted.job):
+                self._show("without a lease", wanted)
+            elif time.time() >= wanted.attempt.not_before:
                 self._start(wanted)
             else:
                 self._show("waiting", wanted)
@@ -90,6 +95,19 @@ class Slot:
         finally:
             _kill_group(child)
         self._show("idle", None)
+
+    def _may_run(self, workload: str, job: DesiredJob) -> bool:
+        """Replicas write nothing: they need no lease."""
+        return job.program.serving is not None or may_run(self._folder, workload)
+
+    def _lapse(self, rank: Rank) -> None:
+        """End the rank at once: its lease is over, and there is no time for it to save in."""
+        child, self._child, self._running = self._child, None, None
+        if child is not None:
+            _kill_group(child)
+        if self._folder.path.is_dir():
+            self._failed(rank, "its lease was not renewed")
+            self._show("without a lease", rank)
 
     def _wanted(self) -> Rank | None:
         desired = read_desired(self._folder)

@@ -37,6 +37,15 @@ def leases_outlive_a_renewal(draft: Draft) -> Iterator[Finding]:
         yield Finding(
             ("leases", "renew"), f"{draft.leases.renew:g} s", "more than 0 and at most half of ttl", "remove renew"
         )
+    elif draft.leases.pause_s > draft.leases.ttl / 4 or draft.leases.pause_s <= 0:
+        yield Finding(
+            ("leases", "pause"),
+            f"{draft.leases.pause_s:g} s",
+            "more than 0 and at most a quarter of ttl",
+            "remove pause",
+        )
+    elif draft.leases.drift_s > draft.leases.ttl or draft.leases.drift_s <= 0:
+        yield Finding(("leases", "drift"), f"{draft.leases.drift_s:g} s", "more than 0 and at most ttl", "remove drift")
 
 
 PROMOTION: tuple[Rule, ...] = (automatic_is_safe, leases_outlive_a_renewal)

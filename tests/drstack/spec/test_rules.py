@@ -171,6 +171,8 @@ CONTRADICTIONS = {
         "two observers",
     ),
     "renewal too late": (LOCAL + "leases: {ttl: 60s, renew: 40s}\n", "leases.renew", "at most half of ttl"),
+    "lease with a long pause": (LOCAL + "leases: {ttl: 60s, pause: 16s}\n", "leases.pause", "at most a quarter of ttl"),
+    "lease with a long drift": (LOCAL + "leases: {ttl: 60s, drift: 61s}\n", "leases.drift", "at most ttl"),
     "lease too short": (LOCAL + "leases: {ttl: 10ms}\n", "leases.ttl", "at least 1s"),
     "link to nowhere": (
         LOCAL + "links: [{between: [east, moon], bandwidth: 1Gbit/s}]\n",
