@@ -25,6 +25,7 @@
     ├── KitNotMade              38  a recovery kit could not be written or made ready; older ones stay
     ├── FilesInTheWay           39  drstack init would overwrite files (drstack.project.place)
     ├── OperationPaused         80  somebody paused the operation
+    ├── BelowReadiness          84  a promotion is less sure to succeed now than was asked for
     └── LeaseLost               91  a lease is another's, was taken, or ended before it was renewed
 Codes 40 to 79 are the replicator's (replicator.errors); 0 to 9 keep Pulumi's meaning.
 """
@@ -82,6 +83,10 @@ class OperationPaused(DrstackError):
 class LeaseLost(DrstackError):
     exit_code = 91
     hint = "drstack status ENV shows who writes now."
+
+
+class BelowReadiness(DrstackError):
+    exit_code = 84
 
 
 class StepFailed(DrstackError):

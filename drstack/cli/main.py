@@ -35,6 +35,7 @@ VERBS = (
     Verb("kit", "drstack.cli.kit:kit", _EVERYDAY),
     Verb("env", "drstack.cli.env:env", _EVERYDAY),
     Verb("report", "drstack.cli.report:report", _EVERYDAY),
+    Verb("serve", "drstack.cli.serve:serve", _EVERYDAY),
     Verb("schema", "drstack.cli.schema:schema", _EVERYDAY),
     Verb("exit-codes", "drstack.cli.exit_codes:exit_codes", _EVERYDAY),
     Verb("demo", "drstack.cli.demo:demo", _TRY),

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json as json_
 import sys
 import time
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from drstack.readiness.judge import Readiness
+    from drstack.readiness.looking import Looked
 
 
 def status(
@@ -18,52 +22,79 @@ def status(
     json: Annotated[
         bool, typer.Option("--json", help="One JSON document on stdout; a line each with --watch.")
     ] = False,
+    require_ready: Annotated[
+        int | None,
+        typer.Option("--require-ready", min=1, max=100, metavar="SCORE", help="Exit 84 below this readiness score."),
+    ] = None,
 ) -> None:
-    """Show each workload: writer, term, replication lag, newest recovery point, and what would be lost now."""
-    from drstack.assembly import assemble, load, local_root, project_root
-    from drstack.cli.traffic import render
-    from drstack.custody.readiness import readiness
-    from drstack.recovery.conduct import look
+    """Show each workload: writer, term, replication lag, newest recovery point, what would be lost, and what is in the way.
+
+    With --watch, a witness or site that is away is shown, and looked at again.
+    """
+    from drstack.errors import BelowReadiness
+    from drstack.readiness.looking import Looking
+
+    looking = Looking(environment)
+    told: tuple[object, list[dict[str, Any]]] = (None, [])
+    while True:
+        looked = looking.look()
+        if looked.error is not None and not watch and require_ready is None:
+            raise looked.error
+        document, told = _document(environment, looked, told, promotions=json)
+        sys.stdout.write(json_.dumps(document) + "\n" if json else _render(document, looked.readiness))
+        sys.stdout.flush()
+        if not watch:
+            break
+        time.sleep(every)
+    readiness = looked.readiness
+    if require_ready is not None and readiness.score < require_ready:
+        first = readiness.findings[0]
+        raise BelowReadiness(
+            f"readiness of {environment} is {readiness.score}; {require_ready} was asked for: {first.what}",
+            hint=first.remedy,
+        )
+
+
+Told = tuple[object, list[dict[str, Any]]]
+
+
+def _document(environment: str, looked: Looked, told: Told, *, promotions: bool) -> tuple[dict[str, Any], Told]:
+    from drstack.readiness.words import outlook
     from drstack.recovery.control import describe
-    from drstack.recovery.history import promotions
-    from drstack.recovery.operation import unfinished
+    from drstack.recovery.history import promotions as past
     from drstack.recovery.shares import describe_shares
     from drstack.recovery.status import status as judge
 
-    declared = load(environment)
-    world = assemble(declared, local_root(project_root()), None, progress=_Silent())
-    told: tuple[object, list[dict[str, Any]]] = (None, [])
-    while True:
-        running = unfinished(world.witness)
-        document = judge(environment, look(world), world.needs, running.identity if running else None)
-        document["running"] = describe(running) if running else None
-        if json:
-            standing = (document["assignment"], document["operation"])
-            told = told if told[0] == standing else (standing, promotions(world.witness))
-            document["promotions"] = told[1]
-        document["serving"] = describe_shares(world)
-        writers = {name: each["writer"] for name, each in document["workloads"].items()}
-        document["protection"] = readiness(world.keys, world.repositories, writers).document()
-        shown = _render(document) + (render(document["serving"]) if document["serving"] else "")
-        sys.stdout.write(json_.dumps(document) + "\n" if json else shown)
-        sys.stdout.flush()
-        if not watch:
-            return
-        time.sleep(every)
+    world, running, readiness = looked.world, looked.running, looked.readiness
+    if world is None or looked.facts is None:
+        return {"environment": environment, "at": readiness.at, "readiness": readiness.document()}, told
+    back = {name: outlook(each) for name, each in readiness.workloads.items()}
+    document = judge(environment, looked.facts, world.needs, running.identity if running else None, back)
+    document["running"] = describe(running) if running else None
+    if promotions:
+        standing = (document["assignment"], document["operation"])
+        told = told if told[0] == standing else (standing, past(world.witness))
+        document["promotions"] = told[1]
+    document["serving"] = describe_shares(world)
+    document["protection"] = looked.protection.document() if looked.protection is not None else None
+    document["readiness"] = readiness.document()
+    return document, told
 
 
-class _Silent:
-    def begin(self, step: str) -> None:
-        del step
+def _render(document: dict[str, Any], readiness: Readiness) -> str:
+    from drstack.cli.traffic import render
+    from drstack.readiness.words import lines as found
 
-    def end(self, step: str, seconds: float, detail: str) -> None:
-        del step, seconds, detail
+    if "workloads" not in document:
+        return "\n".join(found(readiness)) + "\n"
+    return _standing(document, found(readiness)) + (render(document["serving"]) if document["serving"] else "")
 
 
-def _render(document: dict[str, Any]) -> str:
+def _standing(document: dict[str, Any], found: list[str]) -> str:
     from drstack.recovery.status import spell, verified_in_words
 
     lines: list[str] = [each["sentence"] for each in document["workloads"].values()]
+    lines += found
     lines += _protection(document)
     lines += _operation(document["running"], document["environment"])
     for name, each in document["workloads"].items():

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from drstack.spec import Environment
+    from replicator.crypto.protection import Unlocking
     from replicator.crypto.trust import Trust, TrustedKey
 
 SEEN = "seen"
@@ -26,13 +27,17 @@ SITES = "sites"
 """Below the keys: what each site gets when it is made."""
 
 
-def open_keys(environment: Environment, root: Path, *, also: Sequence[Path] = ()) -> Keyring | None:
+def open_keys(
+    environment: Environment, root: Path, *, also: Sequence[Path] = (), unlocking: Unlocking | None = None
+) -> Keyring | None:
     """The operator's keys; None where nothing is encrypted. KeyAbsent, Untrusted, with what to do."""
     folder = keys_folder(environment, root)
-    return None if folder is None else open_folder(folder, environment.environment, also=also)
+    return None if folder is None else open_folder(folder, environment.environment, also=also, unlocking=unlocking)
 
 
-def open_folder(folder: Path, environment: str, *, also: Sequence[Path] = ()) -> Keyring:
+def open_folder(
+    folder: Path, environment: str, *, also: Sequence[Path] = (), unlocking: Unlocking | None = None
+) -> Keyring:
     """The keys of `environment` in this folder. KeyAbsent where there is no trust file."""
     if not (folder / FILE).is_file():
         raise KeyAbsent(
@@ -40,7 +45,7 @@ def open_folder(folder: Path, environment: str, *, also: Sequence[Path] = ()) ->
             hint=f"A new one: drstack keys make {environment}. One that stands: copy its {FILE} and promoter.key there, "
             "or name the folder that has them in DRSTACK_KEYS.",
         )
-    return Keyring(folder, also=also)
+    return Keyring(folder, also=also, unlocking=unlocking)
 
 
 def listed(trust: Trust, writer: str) -> tuple[str, ...]:

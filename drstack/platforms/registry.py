@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from drstack.errors import EnvironmentUnknown
 from drstack.platforms.local.descriptor import read_descriptor
 from drstack.platforms.local.folder import site_folder
+from drstack.platforms.local.probe import LocalProbe
 from drstack.platforms.local.prover import held_prover
 from drstack.platforms.local.router.place import router_place
 from drstack.platforms.local.router.router import LocalRouter
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from drstack.proving.prover import Prover, Settings
+    from drstack.readiness.ports import Probe
     from drstack.recovery.ports import Router, Site
 
 
@@ -33,6 +35,11 @@ def open_site(descriptor: Mapping[str, Any]) -> Site:
         f"site {descriptor.get('site')!r}: no actuators for platform {platform!r}",
         hint="Use a drstack of the version that published the descriptor.",
     )
+
+
+def open_probe(descriptor: Mapping[str, Any]) -> Probe | None:
+    """What readiness asks a site; None for a platform that has none yet. Opening touches nothing. WitnessUnsound."""
+    return LocalProbe(read_descriptor(descriptor)) if descriptor.get("platform") == "local" else None
 
 
 def open_prover(descriptor: Mapping[str, Any], settings: Settings) -> AbstractContextManager[Prover]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from drstack.errors import EnvironmentUnknown, WitnessUnsound
 from drstack.recovery.anchored import remedy, standing
 from drstack.recovery.beside import AT_ONCE, side_by_side
+from drstack.recovery.evidence import Evidence, seen, unknown
 from drstack.witness.assignment import lineage_of
 from replicator.errors import ReplicatorError, TermRegressed
 from replicator.log.covering import uncovered
@@ -37,6 +38,8 @@ NO_LINEAGE = Lineage()
 _OBSERVE_S = 5.0
 _PROOF_DEPTH = 10
 """How many checkpoints below the newest recovery point are asked whether they are proved."""
+_ARRIVALS = 12
+"""How many of the last checkpoints are told of when they were saved and when they arrived."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,14 @@ class CommitFact:
 
 
 @dataclass(frozen=True, slots=True)
+class Arrival:
+    """A sound checkpoint of the open term: saved by its trainer, committed in this repository; unix seconds."""
+
+    saved_at: float
+    landed_at: float
+
+
+@dataclass(frozen=True, slots=True)
 class RepositoryFact:
     """One repository's log of one workload. `why` says why it could not be read, where it could not."""
 
@@ -88,10 +99,18 @@ class RepositoryFact:
     """Why this log is older than what the witness knows of it."""
     anchored: Anchored | None = None
     """How far its replicator told the witness that it reached."""
+    arrivals: tuple[Arrival, ...] = ()
+    """The last ones that were committed here, in the order of their saves."""
+    read_at: float | None = None
+    """When it was read, or last tried (unix seconds)."""
 
     @property
     def reachable(self) -> bool:
         return self.why is None
+
+    @property
+    def evidence(self) -> Evidence:
+        return seen(self.url, self.read_at) if self.reachable and self.read_at is not None else unknown(self.url)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +130,11 @@ class Facts:
     assignment: Assignment
     sites: Mapping[str, SiteObservation]
     workloads: Mapping[str, WorkloadFact]
+
+    def site_evidence(self, name: str) -> Evidence:
+        """Of what was observed of a site."""
+        site = self.sites.get(name)
+        return seen(f"site {name}", self.at) if site is not None and site.reachable else unknown(f"site {name}")
 
 
 def gather(
@@ -152,19 +176,20 @@ def gather(
             for name in current.workloads
             if name in workloads
         }
-        facts = Facts(
-            at=witness.now(),
-            assignment=current,
-            sites={name: future.result() for name, future in observed.items()},
-            workloads={
-                name: WorkloadFact(
-                    name, current.workloads[name].writer, current.workloads[name].term,
-                    current.workloads[name].acknowledge, {each: future.result() for each, future in facts.items()},
-                )
-                for name, facts in judged.items()
-            },
-        )  # fmt: skip
-
+        seen_sites = {name: future.result() for name, future in observed.items()}
+        heard = {name: {each: future.result() for each, future in found.items()} for name, found in judged.items()}
+    facts = Facts(
+        at=witness.now(),
+        assignment=current,
+        sites=seen_sites,
+        workloads={
+            name: WorkloadFact(
+                name, current.workloads[name].writer, current.workloads[name].term, current.workloads[name].acknowledge,
+                found,
+            )
+            for name, found in heard.items()
+        },
+    )  # fmt: skip
     ahead = _ahead(facts)
     if ahead is None:
         return facts
@@ -227,20 +252,31 @@ def repository_fact(
             anchored, back = standing(witness, repository, workload)
             if back is not None:
                 told = f"{back}. Put back what is missing: {remedy(witness, url, name)}"
-                return RepositoryFact(name, url, None, rolled_back=told, anchored=anchored)
+                return RepositoryFact(name, url, None, rolled_back=told, anchored=anchored, read_at=repository.clock())
         view = repository.log(workload).view()
         covered = [each for each in reversed(view.in_order()) if uncovered(opening, each.what) is None]
         newest = _newest(repository, workload, covered, tuple(demanded), behind)
+        arrivals = _arrivals(repository, workload, covered, view.term)
         rolled_back = _rolled_back(repository, workload, view.slots, assignment)
     except TermRegressed as error:
-        return RepositoryFact(name, url, None, rolled_back=str(error), anchored=anchored)
+        return RepositoryFact(name, url, None, rolled_back=str(error), anchored=anchored, read_at=repository.clock())
     except ReplicatorError as error:
-        return RepositoryFact(name, url, why=str(error))
+        return RepositoryFact(name, url, why=str(error), read_at=repository.clock())
     if rolled_back is None and name in opened and view.term < part.term:
         rolled_back = f"its log has not opened term {part.term}, which the witness saw it open"
     return RepositoryFact(
-        name, url, None, view.slots, view.term, view.sealed, view.heads(), tuple(newest), rolled_back, anchored
-    )
+        name, url, None, view.slots, view.term, view.sealed, view.heads(), tuple(newest), rolled_back, anchored, arrivals,
+        repository.clock(),
+    )  # fmt: skip
+
+
+def _arrivals(
+    repository: Repository, workload: str, newest_first: Sequence[Accepted], term: int
+) -> tuple[Arrival, ...]:
+    log = repository.log(workload)
+    sound = [each for each in newest_first[:_ARRIVALS] if each.what.term == term and not each.what.suspect]
+    found = [Arrival(each.what.saved_at, log.written_at(each.slot)) for each in sound]
+    return tuple(sorted(found, key=lambda each: each.saved_at))
 
 
 def _newest(

@@ -49,6 +49,8 @@ class Verified:
     """Of `scrub` and `drill`."""
     next: tuple[str, ...] = ()
     """What to test next."""
+    at: float | None = None
+    """When it said so."""
 
 
 @dataclass(frozen=True, slots=True)

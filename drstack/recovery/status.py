@@ -22,8 +22,18 @@ if TYPE_CHECKING:
 Doc = dict[str, Any]
 
 
-def status(environment: str, facts: Facts, needs: Mapping[str, Need], running: str | None) -> Doc:
-    """The status document; docs/cli.md names its fields. `running`: an operation that has not ended."""
+def status(
+    environment: str,
+    facts: Facts,
+    needs: Mapping[str, Need],
+    running: str | None,
+    back: Mapping[str, tuple[str, str | None]] | None = None,
+) -> Doc:
+    """The status document; docs/cli.md names its fields. `running`: an operation that has not ended.
+
+    `back`: per workload, in words, when it would be back, and what that is limited by.
+    """
+    times = back or {}
     return {
         "environment": environment,
         "assignment": facts.assignment.number,
@@ -37,7 +47,9 @@ def status(environment: str, facts: Facts, needs: Mapping[str, Need], running: s
             }
             for name, site in facts.sites.items()
         },
-        "workloads": {name: _workload(each, facts, needs[name]) for name, each in facts.workloads.items()},
+        "workloads": {
+            name: _workload(each, facts, needs[name], times.get(name)) for name, each in facts.workloads.items()
+        },
     }  # fmt: skip
 
 
@@ -63,7 +75,7 @@ def verified_in_words(said: Doc) -> str:
     return f"{drilled}; {read}{late}" + (f"; {said['damaged']} objects DAMAGED" if said["damaged"] else "")
 
 
-def _workload(each: WorkloadFact, facts: Facts, need: Need) -> Doc:
+def _workload(each: WorkloadFact, facts: Facts, need: Need, back: tuple[str, str | None] | None) -> Doc:
     site = facts.sites.get(each.writer)
     job = site.jobs.get(each.name) if site is not None else None
     standbys = {name: fact for name, fact in each.repositories.items() if name != each.writer}
@@ -97,7 +109,7 @@ def _workload(each: WorkloadFact, facts: Facts, need: Need) -> Doc:
             for name, fact in each.repositories.items()
         },
     }  # fmt: skip
-    document["sentence"] = sentence(each.name, document, facts)
+    document["sentence"] = sentence(each.name, document, facts, back)
     return document
 
 
@@ -146,7 +158,7 @@ def _proof_in_words(proof: Doc) -> str:
     return "; ".join(parts)
 
 
-def sentence(name: str, document: Doc, facts: Facts) -> str:
+def sentence(name: str, document: Doc, facts: Facts, back: tuple[str, str | None] | None = None) -> str:
     """Begins with: If east died now. As far as it is known."""
     writer, point = document["writer"], document["recovery_point"]
     if point is None:
@@ -163,9 +175,11 @@ def sentence(name: str, document: Doc, facts: Facts) -> str:
     site = facts.sites.get(writer)
     if site is not None and site.reachable and not site.replicator_running:
         limit += f"; {writer}'s replicator is NOT RUNNING: nothing new is being protected"
+    then = f"; {back[0]}" if back else ""
+    limit += f"; limited by {back[1]}" if back and back[1] else ""
     return (
         f"If {writer} died now: {spell(point['age_s'])} of {name} lost{steps}, {verdict} the objective of "
-        f"{spell(document['rpo_s'])}; its recovery point in {point['repository']} is {', '.join(point['receipts'])}; "
+        f"{spell(document['rpo_s'])}{then}; its recovery point in {point['repository']} is {', '.join(point['receipts'])}; "
         f"{_proof_in_words(document['proof'])}{limit}."
     )
 

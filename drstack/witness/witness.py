@@ -6,6 +6,7 @@ environment already (DESIGN, rule 11).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,15 @@ _PUT_BACK = "Put the record back: docs/operations/witness.md"
 
 FORMAT = 1
 """Of a witness, in its `format.json`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A site's descriptor: the `number`-th that it published, at `at` (unix seconds)."""
+
+    body: Mapping[str, Any]
+    number: int
+    at: float
 
 
 class Witness:
@@ -171,13 +181,18 @@ class Witness:
 
     def descriptor(self, site: str) -> dict[str, Any] | None:
         """The last descriptor that a site published."""
+        described = self.described(site)
+        return None if described is None else dict(described.body)
+
+    def described(self, site: str) -> Described | None:
+        """The last descriptor that a site published, and when. WitnessUnreachable, WitnessUnsound."""
         try:
             records = self._log(f"descriptors/{site}").read()
         except RecordCorrupt as error:
             raise WitnessUnsound(str(error), hint=_PUT_BACK) from error
         except StoreError as error:
             raise WitnessUnreachable(f"witness {self.url}: {error}") from error
-        return dict(records[-1].body) if records else None
+        return Described(records[-1].body, records[-1].n, records[-1].at) if records else None
 
     def leases(self, workload: str) -> LeaseLog:
         """The leases of a workload's writer."""

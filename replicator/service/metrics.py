@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from prometheus_client.core import Metric as Family
 
@@ -87,14 +87,15 @@ _FAMILIES = {"gauge": GaugeMetricFamily, "counter": CounterMetricFamily}
 
 
 class _Collector:
-    def __init__(self, readings: Callable[[], Iterable[Reading]]) -> None:
+    def __init__(self, readings: Callable[[], Iterable[Reading]], metrics: Sequence[Metric]) -> None:
         self._readings = readings
+        self._metrics = metrics
 
     def collect(self) -> Iterator[Family]:
         by_name: dict[str, list[Reading]] = {}
         for reading in self._readings():
             by_name.setdefault(reading.name, []).append(reading)
-        for metric in METRICS:
+        for metric in self._metrics:
             family = _FAMILIES[metric.kind](metric.name, metric.help, labels=metric.labels)
             for reading in by_name.pop(metric.name, []):
                 family.add_metric(reading.labels, reading.value)
@@ -107,8 +108,8 @@ class _Collector:
         return iter(())
 
 
-def exposition(readings: Callable[[], Iterable[Reading]]) -> bytes:
-    """The text that Prometheus scrapes."""
+def exposition(readings: Callable[[], Iterable[Reading]], metrics: Sequence[Metric] = METRICS) -> bytes:
+    """The text that Prometheus scrapes. KeyError where there is a reading of none of these metrics."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Collector(readings))  # pyright: ignore[reportArgumentType]  # a collector by its methods
+    registry.register(_Collector(readings, metrics))  # pyright: ignore[reportArgumentType]  # a collector by its methods
     return generate_latest(registry)

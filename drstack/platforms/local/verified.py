@@ -45,15 +45,17 @@ class _Verification(BaseModel):
 
 
 class _Status(BaseModel):
+    at: float | None = None
     verification: _Verification | None = None
 
 
 def read_verified(status: Path) -> Verified | None:
     """None where it says nothing of it: it neither scrubs nor drills, never ran, or is of another version."""
     try:
-        said = _Status.model_validate_json(status.read_bytes()).verification
+        status_now = _Status.model_validate_json(status.read_bytes())
     except (OSError, ValidationError):
         return None
+    said = status_now.verification
     if said is None:
         return None
     scrub, drill = said.scrub or _Scrub(), said.drill or _Drill()
@@ -66,4 +68,5 @@ def read_verified(status: Path) -> Verified | None:
         damaged=len(scrub.damaged),
         overdue=tuple(name for name, late in (("scrub", scrub.overdue), ("drill", drill.overdue)) if late),
         next=drill.next,
+        at=status_now.at,
     )

@@ -1,0 +1,1 @@
+"""What is looked for: each function takes a situation and yields findings, purely."""

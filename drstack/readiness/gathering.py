@@ -1,0 +1,121 @@
+"""Everything that a judgement is made of, looked at side by side. Nothing is changed, and what is away is a fact too."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from drstack.custody.readiness import readiness as custody
+from drstack.errors import DrstackError, EnvironmentUnknown, WitnessUnreachable, WitnessUnsound
+from drstack.platforms.registry import open_probe
+from drstack.readiness.backend import ask_backend
+from drstack.readiness.drills import last_drill
+from drstack.readiness.holding import try_keys
+from drstack.readiness.situation import Descriptor, Situation, Trouble
+from drstack.readiness.timings import Past
+from drstack.recovery.control import describe
+from drstack.recovery.evidence import unknown
+from drstack.spec import resolve_url
+from drstack.spec.faults import EnvironmentInvalid
+from replicator.errors import KeyAbsent, KeyLocked, ReplicatorError, Untrusted
+from replicator.versions.fit import Work
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from drstack.readiness.ports import Look
+    from drstack.recovery.facts import Facts
+    from drstack.recovery.ports import RouterObservation
+    from drstack.recovery.world import World
+    from drstack.spec import Environment
+    from drstack.witness.journal import Journal
+    from drstack.witness.witness import Described
+    from replicator.model import Versions
+
+CALL_S = 5.0
+
+
+def gather(
+    declared: Environment, root: Path, world: World, facts: Facts, running: Journal | None, past: Past | None = None
+) -> Situation:
+    """What `facts` leave open. WitnessUnreachable, WitnessUnsound."""
+    with ThreadPoolExecutor(max(4, len(declared.sites) * 2)) as pool:
+        backend = pool.submit(ask_backend, resolve_url(declared.state, root))
+        timings = pool.submit((past or Past()).timings, world.witness)
+        router = pool.submit(_router, world)
+        described = {name: world.witness.described(name) for name in declared.sites}
+        looks = {
+            name: pool.submit(_look, each, tuple(world.needs)) for name, each in described.items() if each is not None
+        }
+        held = {
+            name: pool.submit(try_keys, declared, root, world, name, _keys_of(each))
+            for name, each in described.items()
+            if each is not None and world.keys is not None
+        }
+        writers = {name: each.writer for name, each in facts.workloads.items()}
+        return Situation(
+            environment=declared.environment, at=facts.at, witness=world.witness.url, facts=facts, needs=world.needs,
+            standby_slots={name: slots for name in declared.sites if (slots := world.standby(name)) is not None},
+            descriptors={name: _descriptor(each) for name, each in described.items()},
+            environment_id=world.witness.environment_id(),
+            looks={name: seen for name, each in looks.items() if (seen := each.result()) is not None},
+            keys={name: one for name, each in held.items() if (one := each.result()) is not None},
+            custody=custody(world.keys, world.repositories, writers), works=_works(facts), backend=backend.result(),
+            operation=describe(running) if running is not None else None, timings=timings.result(),
+            drills=last_drill(world.witness, facts.sites), router=router.result(),
+            serving={n: facts.assignment.workloads[n].serves for n in world.serving if n in facts.assignment.workloads},
+        )  # fmt: skip
+
+
+def nothing_seen(environment: str, witness: str, at: float, error: DrstackError | ReplicatorError) -> Situation:
+    """Where looking itself failed: the error is the finding."""
+    ids: dict[type[DrstackError | ReplicatorError], str] = {
+        WitnessUnreachable: "witness-unreachable", WitnessUnsound: "witness-unsound",
+        EnvironmentInvalid: "environment-unreadable", EnvironmentUnknown: "environment-unreadable",
+        KeyAbsent: "keys-unusable", KeyLocked: "keys-unusable", Untrusted: "keys-unusable",
+    }  # fmt: skip
+    id_ = next((id_ for kind, id_ in ids.items() if isinstance(error, kind)), "look-failed")
+    trouble = Trouble(id_, str(error), error.hint or f"drstack status {environment}", unknown(witness))
+    return Situation(environment, at, witness, troubles=(trouble,))
+
+
+def _look(described: Described, workloads: tuple[str, ...]) -> Look | None:
+    try:
+        probe = open_probe(described.body)
+    except WitnessUnsound:
+        return None  # who opens the site says so
+    return probe.look(workloads, deadline_s=CALL_S) if probe is not None else None
+
+
+def _router(world: World) -> RouterObservation | None:
+    return world.router.observe(deadline_s=CALL_S) if world.router is not None and world.serving else None
+
+
+def _descriptor(described: Described | None) -> Descriptor | None:
+    if described is None:
+        return None
+    workloads: Mapping[str, Any] = described.body.get("workloads") or {}
+    known = described.body.get("environment_id")
+    return Descriptor(described.number, described.at, frozenset(workloads), None if known is None else str(known))
+
+
+def _keys_of(described: Described) -> tuple[Path, ...]:
+    """The site's own, where they are within reach: as a promotion to it has them."""
+    named = described.body.get("keys")
+    return (Path(named),) if isinstance(named, str) and Path(named).is_dir() else ()
+
+
+def _works(facts: Facts) -> dict[str, Work]:
+    """By workload, what its newest checkpoint says that it was made with, as the log tells it."""
+    found: dict[str, Work] = {}
+    for name, each in facts.workloads.items():
+        newest = max((c for r in each.repositories.values() for c in r.newest[:1]), key=lambda c: c.id, default=None)
+        if newest is not None and newest.versions is not None:
+            found[name] = _work(newest.versions, newest.size_bytes)
+    return found
+
+
+def _work(made_with: Versions, size_bytes: int) -> Work:
+    dtypes = frozenset(made_with.dtype.split("+")) if made_with.dtype else frozenset[str]()
+    return Work(state_bytes=size_bytes, dtypes=dtypes, world=made_with.world, gpus=made_with.gpus, cuda=made_with.cuda)
