@@ -5,6 +5,8 @@ Everything about another site is read from the descriptor that it published on t
 
 from __future__ import annotations
 
+import getpass
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +26,7 @@ from drstack.witness.witness import Witness
 from replicator.repository.repository import Repository, random_token
 from replicator.stores.url import open_store
 
-__all__ = ["assemble", "load", "local_root", "needs", "open_witness", "project_root", "served"]
+__all__ = ["assemble", "load", "local_root", "needs", "open_witness", "operator", "project_root", "served"]
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -79,7 +81,7 @@ def assemble(
         needs=needs(environment, target), clock=time.time, sleep=sleep, progress=progress, reconcile=reconcile,
         router=router, serving=served(environment),
         keys=keys, keys_for=lambda site: listed(keys.trust, site) if keys is not None else (),
-        standby=lambda site: _standby(environment, site), leases=leases(environment),
+        standby=lambda site: _standby(environment, site), leases=leases(environment), by=operator(),
     )  # fmt: skip
 
 
@@ -87,6 +89,14 @@ def leases(environment: Environment) -> LeasePolicy | None:
     """None where leases are off."""
     declared = environment.leases
     return None if declared is None else LeasePolicy(declared.drift_s, declared.pause_s, time.monotonic)
+
+
+def operator() -> str:
+    """Who is at the keyboard, for the record."""
+    try:
+        return os.environ.get("DRSTACK_OPERATOR") or getpass.getuser()
+    except (KeyError, OSError):  # a container without a name for its user
+        return f"uid {os.getuid()}"
 
 
 def _standby(environment: Environment, site: str) -> int | None:

@@ -111,9 +111,9 @@ def _given(reason: str | None, accept: str | None, failed_at: float | None) -> G
 
 def operator() -> str:
     """Who is at the keyboard, for the record."""
-    import getpass
+    from drstack.assembly import operator as at_the_keyboard
 
-    return os.environ.get("DRSTACK_OPERATOR") or getpass.getuser()
+    return at_the_keyboard()
 
 
 def reconciler(declared: Environment) -> Reconciler:

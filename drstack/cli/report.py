@@ -1,35 +1,99 @@
-"""`drstack report`: what past recoveries achieved, beside their objectives."""
+"""`drstack report`: what past operations achieved, beside their objectives; and one of them in full."""
 
 from __future__ import annotations
 
 import json as json_
-import sys
-from typing import Annotated, Any
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from drstack.report.blocks import Page
+    from drstack.witness.witness import Witness
+
+
+class ReportForm(StrEnum):
+    TEXT = "text"
+    HTML = "html"
+    MARKDOWN = "markdown"
+    JSON = "json"
 
 
 def report(
     environment: Annotated[str, typer.Argument(help="The environment's name.")],
     *,
-    json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+    operation: Annotated[
+        str | None, typer.Option("--operation", metavar="ID", help="This operation in full: 3-1, or `last`.")
+    ] = None,
+    shown_as: Annotated[
+        ReportForm | None, typer.Option("--as", help="The form; else by the ending of --out, else text.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write it there, not to stdout.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="As --as json.")] = False,
 ) -> None:
-    """List every operation with its recovery point and time, whether objectives were met, and the trend."""
+    """List every operation with what was lost, when the work was back, whether objectives were met, and the trend."""
     from drstack.assembly import load, local_root, open_witness, project_root
+    from drstack.cli.out import put, suffix_form
     from drstack.recovery.history import document, past_operations
 
+    form = ReportForm.JSON if json else shown_as or ReportForm(suffix_form(out) or "text")
     declared = load(environment)
-    told = document(environment, past_operations(open_witness(declared, local_root(project_root()))))
-    sys.stdout.write(json_.dumps(told) + "\n" if json else _render(told))
+    witness = open_witness(declared, local_root(project_root()))
+    if operation is not None:
+        told = _one(environment, witness, operation)
+        put(_shown(told, form, _operation_page), out)
+        return
+    told = document(environment, past_operations(witness))
+    put(_render(told) if form is ReportForm.TEXT else _shown(told, form, _environment_page), out)
+
+
+def _one(environment: str, witness: Witness, operation: str) -> dict[str, Any]:
+    from drstack.recovery.dossier import dossier
+    from drstack.recovery.estimate import estimate, past_durations
+    from drstack.recovery.history import found, newest
+    from drstack.recovery.steps import steps_of
+
+    journal, past = found(witness, newest(witness) if operation == "last" else operation)
+    known = past_durations(witness, before=past.began_at)
+    guessed = estimate(steps_of(journal.plan() or {}) or (), *known)
+    return dossier(environment, journal.identity, journal.records(), past.kind, guessed.steps)
+
+
+def _operation_page(told: dict[str, Any]) -> Page:
+    from drstack.report.operation import operation_page
+
+    return operation_page(told)
+
+
+def _environment_page(told: dict[str, Any]) -> Page:
+    from drstack.report.environment import environment_page
+
+    return environment_page(told, made_at=time.time())
+
+
+def _shown(told: dict[str, Any], form: ReportForm, page: Callable[[dict[str, Any]], Page]) -> str:
+    """Of one operation, text is Markdown."""
+    from drstack.report.as_html import as_html
+    from drstack.report.as_markdown import as_markdown
+
+    if form is ReportForm.JSON:
+        return json_.dumps(told) + "\n"
+    return as_html(page(told)) if form is ReportForm.HTML else as_markdown(page(told))
 
 
 def _render(told: dict[str, Any]) -> str:
     if not told["operations"]:
         return f"{told['environment']} has had no operation yet.\n"
-    lines = [f"{'operation':<10} {'began (UTC)':<17} {'to':<10} {'result':<11} workload: lost, back"]
+    lines = [f"{'operation':<10} {'began (UTC)':<17} {'kind':<10} {'to':<10} {'result':<13} workload: lost, back"]
     for each in told["operations"]:
         lines.append(
-            f"{each['operation']:<10} {_when(each['began_at']):<17} {each['target']:<10} {each['result']:<11} "
+            f"{each['operation']:<10} {_when(each['began_at']):<17} {each['kind']:<10} {each['target']:<10} "
+            f"{each['result']:<13} "
             + ("; ".join(_workload(one) for one in each["workloads"]))
             + (f" ({each['why']})" if each["why"] else "")
         )

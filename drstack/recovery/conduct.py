@@ -37,7 +37,12 @@ def look(world: World) -> Facts:
 def plan_only(world: World, target: str, given: Given, *, kind: Kind = "promote") -> Plan:
     """The plan that would be carried out now. Touches nothing."""
     _require_site(world, target)
-    return PLANNERS[kind](world.environment, look(world), target, world.needs, given)
+    return decide(world, look(world), target, given, kind=kind)
+
+
+def decide(world: World, facts: Facts, target: str, given: Given, *, kind: Kind = "promote") -> Plan:
+    """The plan that these facts lead to. As the planners raise."""
+    return PLANNERS[kind](world.environment, facts, target, world.needs, given)
 
 
 def execution(world: World, journal: Journal) -> Promotion:
@@ -114,7 +119,7 @@ def _begin(world: World, target: str, given: Given, agreed: Doc | None, kind: Ki
     away = [site.site for site in facts.sites.values() if not site.reachable]
     world.progress.end("facts", facts_at - began_at, f"out of sight: {', '.join(away) or 'nothing'}")
     world.progress.begin("plan")
-    plan = PLANNERS[kind](world.environment, facts, target, world.needs, given)
+    plan = decide(world, facts, target, given, kind=kind)
     if agreed is not None:
         require_agreed(plan, agreed)
     planned_at = world.clock()

@@ -5,9 +5,10 @@ Invariant: nothing is made up. An act that was never timed has no estimate, and 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from drstack.recovery.steps import in_order
 
@@ -39,13 +40,19 @@ class Estimate:
         }  # fmt: skip
 
 
-def past_durations(witness: Witness) -> tuple[dict[str, list[float]], int]:
-    """Per act and subject (`restore gpt`), and per act alone (`restore`), the seconds it took; and of how many operations."""
+def past_durations(witness: Witness, *, before: float = math.inf) -> tuple[dict[str, list[float]], int]:
+    """Per act and subject (`restore gpt`), and per act alone (`restore`), the seconds it took; and of how many operations.
+
+    `before`: only operations that had ended by then (unix seconds).
+    """
     found: dict[str, list[float]] = {}
     count = 0
     for base in range(len(witness.assignments()), 0, -1):
         for journal in reversed(witness.journals(base)):
-            timed = [step for step in (journal.ended() or {}).get("steps", ()) if step["skipped"] is None]
+            records = journal.records()
+            ended = next((record for record in records if record.kind == "end" and record.at <= before), None)
+            body: Mapping[str, Any] = ended.body if ended else {}
+            timed: list[dict[str, Any]] = [step for step in body.get("steps", ()) if step["skipped"] is None]
             count += bool(timed)
             for step in timed:
                 for key in (step["id"], step["id"].split()[0]):

@@ -1,16 +1,20 @@
 """What past operations achieved, from their journals on the witness: recovery point and time beside their objectives.
 
-Pure, but for reading the witness. Invariant: only what a journal says is counted; an operation without an end is told as
-such, and never as a recovery.
+Pure, but for reading the witness. Operations of every kind are told, with their kind, also of kinds that this module does
+not know. Invariant: only what a journal says is counted; an operation without an end is told as such, and never as a
+recovery; a move is a failback where an earlier promotion had taken the work from its target.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from statistics import median
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from drstack.errors import EnvironmentUnknown
+from drstack.recovery.account import account
 from drstack.recovery.operation import parse
+from drstack.recovery.tracing import trace_id
+from drstack.recovery.trends import trends
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,8 +24,8 @@ if TYPE_CHECKING:
 
 Doc = dict[str, Any]
 MOST = 10
-RECENT = 5
-"""Recoveries whose median is set against that of all before them."""
+UNWELL = ("unfinished", "abandoned", "superseded", "aborted", "failed")
+"""Results of operations that did not do what they were begun for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,7 @@ class Recovered:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """One operation. `result`: promoted, abandoned, superseded or unfinished; `began_at` unix seconds."""
+    """One operation. `result`: how it ended, or `unfinished`; `began_at` and `ended_at` unix seconds."""
 
     operation: str
     target: str
@@ -55,28 +59,76 @@ class Past:
     phases: dict[str, float]
     """Seconds by phase."""
     workloads: tuple[Recovered, ...]
+    kind: str = "promote"
+    by: str = ""
+    ended_at: float | None = None
+    writers: tuple[str, ...] = ()
+    """Who wrote before."""
+    failures: dict[str, int] = field(default_factory=dict[str, int])
+    """Steps that failed, with how often."""
+    utilisation: Doc | None = None
+    waited: dict[str, float] = field(default_factory=dict[str, float])
+    """Seconds on the critical path, by what was waited for."""
+
+    @property
+    def went_well(self) -> bool:
+        return self.result not in UNWELL
 
 
 def past_operations(witness: Witness) -> list[Past]:
     """Every operation of the environment, in the order in which they began. WitnessUnreachable, WitnessUnsound."""
     found: list[Past] = []
     for base in range(len(witness.assignments()) + 1):
-        found += [past(journal) for journal in witness.journals(base) if _recovers(journal)]
-    return sorted(found, key=lambda each: each.began_at)
+        found += [past(journal) for journal in witness.journals(base)]
+    return _with_failbacks(sorted(found, key=lambda each: each.began_at))
 
 
-def _recovers(journal: Journal) -> bool:
-    """A change of keys opens terms by the same steps and brings nothing back."""
-    return (journal.plan() or {}).get("kind", "promote") == "promote"
+def found(witness: Witness, operation: str) -> tuple[Journal, Past]:
+    """One operation by its name, with its kind. EnvironmentUnknown where there is none of that name."""
+    every = past_operations(witness)
+    told = next((each for each in every if each.operation == operation), None)
+    if told is None:
+        known = ", ".join(each.operation for each in every[-MOST:]) or "none"
+        raise EnvironmentUnknown(
+            f"environment {witness.environment} has had no operation {operation!r}", hint=f"The last ones are: {known}."
+        )
+    return witness.journal(*parse(operation)), told
+
+
+def newest(witness: Witness) -> str:
+    """The name of the operation that began last. EnvironmentUnknown where there was none."""
+    every = past_operations(witness)
+    if not every:
+        raise EnvironmentUnknown(f"environment {witness.environment} has had no operation yet")
+    return every[-1].operation
+
+
+def _with_failbacks(operations: Sequence[Past]) -> list[Past]:
+    left: set[tuple[str, str]] = set()
+    told: list[Past] = []
+    for each in operations:
+        home = {(one.workload, each.target) for one in each.workloads}
+        goes_home = each.kind == "switchover" and bool(home & left)
+        told.append(replace(each, kind="failback") if goes_home else each)
+        if each.went_well and each.kind in ("promote", "switchover"):
+            left -= home
+        if each.went_well and each.kind == "promote":
+            left |= {
+                (one.workload, writer) for one in each.workloads for writer in each.writers if writer != each.target
+            }
+    return told
 
 
 def past(journal: Journal) -> Past:
-    plan, end = journal.plan() or {}, journal.ended() or {}
+    """One operation; a move is a switchover, whichever way it goes."""
+    records, plan, end = journal.records(), journal.plan() or {}, journal.ended() or {}
     measured = {str(each["name"]): each for each in end.get("workloads", ())}
+    failed = [str(record.body.get("step", "")) for record in records if record.kind == "failure"]
+    spent = account(records)
     return Past(
         operation=journal.identity,
-        target=str(plan["target"]),
-        began_at=float(plan["began_at"]),
+        target=str(plan.get("target", "")),
+        began_at=float(plan.get("began_at", records[0].at if records else 0.0)),
         result=str(end.get("result", "unfinished")),
         why=str(end.get("why", "")),
         fences={str(each["site"]): str(each["grade"]) for each in end.get("fences", ())},
@@ -89,55 +141,28 @@ def past(journal: Journal) -> Past:
                 end.get("rto_s") if each["name"] in measured else None,
                 each["rto_s"],
             )
-            for each in plan["workloads"]
+            for each in plan.get("workloads", ())
+            if "rpo_s" in each
         ),
+        kind=str(plan.get("kind", "promote")),
+        by=str(plan.get("by") or ""),
+        ended_at=next((record.at for record in records if record.kind == "end"), None),
+        writers=tuple(sorted({str(each["writer"]) for each in plan.get("workloads", ()) if "writer" in each})),
+        failures={step: failed.count(step) for step in dict.fromkeys(failed)},
+        utilisation=spent.get("utilisation"),
+        waited=spent.get("waited", {}),
     )
-
-
-def trends(operations: Sequence[Past]) -> Doc:
-    """Counts by result, how many recoveries met their objectives, and how recent medians stand to earlier ones."""
-    recovered = [each for each in operations if each.result == "promoted"]
-    every = [one for each in recovered for one in each.workloads if one.met is not None]
-    results = [each.result for each in operations]
-    return {
-        "operations": {result: results.count(result) for result in sorted(set(results))},
-        "unfinished_or_failed_share": (len(operations) - len(recovered)) / len(operations) if operations else None,
-        "recoveries": len(every),
-        "met": sum(1 for one in every if one.met),
-        "rpo_s": _trend([one.rpo_s for one in every if one.rpo_s is not None]),
-        "rto_s": _trend([one.rto_s for one in every if one.rto_s is not None]),
-        "slowest_phase": _slowest(recovered),
-        "assumed_fences": sum(grade == "assumed" for each in operations for grade in each.fences.values()),
-    }
-
-
-def _trend(values: Sequence[float]) -> Doc:
-    """In order of time; `change` is recent over earlier, None while there is nothing earlier."""
-    recent, earlier = values[-RECENT:], values[:-RECENT]
-    return {
-        "last": values[-1] if values else None,
-        "worst": max(values, default=None),
-        "median": median(values) if values else None,
-        "change": median(recent) / median(earlier) if earlier and median(earlier) > 0 else None,
-    }
-
-
-def _slowest(recovered: Sequence[Past]) -> Doc | None:
-    """The phase with the greatest median, among those of recoveries."""
-    names = {name for each in recovered for name in each.phases}
-    medians = {name: median([each.phases[name] for each in recovered if name in each.phases]) for name in names}
-    if not medians:
-        return None
-    name = max(sorted(medians), key=lambda each: medians[each])
-    return {"name": name, "median_s": medians[name]}
 
 
 def document(environment: str, operations: Sequence[Past]) -> Doc:
     """The document of `drstack report --json`; docs/cli.md names its fields."""
     told = [
-        {**asdict(each), "workloads": [{**asdict(one), "met": one.met} for one in each.workloads]}
+        {
+            **asdict(each), "went_well": each.went_well, "trace_id": trace_id(environment, each.operation),
+            "workloads": [{**asdict(one), "met": one.met} for one in each.workloads],
+        }
         for each in operations
-    ]
+    ]  # fmt: skip
     return {"environment": environment, "operations": told, "trends": trends(operations)}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from drstack.recovery.account import account
 from drstack.recovery.plan import PHASE_OF, PHASES
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def measure(journal: Journal, plan: Doc, workloads: list[Doc]) -> Doc:
     the seals count.
     """
     failed_at = plan.get("failed_at") or plan["began_at"]
-    outcomes = journal.outcomes()
+    outcomes, records = journal.outcomes(), journal.records()
     acts: dict[str, str] = {step["id"]: step["act"] for step in plan["steps"]}
     ends: dict[str, float] = {"detect": plan["began_at"], "facts": plan["facts_at"], "plan": plan["planned_at"]}
     for step, outcome in outcomes.items():
@@ -43,7 +44,8 @@ def measure(journal: Journal, plan: Doc, workloads: list[Doc]) -> Doc:
         "rto_s": max(firsts) - failed_at if firsts else None,
         "workloads": [_workload(each, results, outcomes, plan) for each in workloads],
         "fences": list(_fences(results).values()),
-        "failures": sum(record.kind == "failure" for record in journal.records()),
+        "failures": sum(record.kind == "failure" for record in records),
+        **account(records),
     }
 
 

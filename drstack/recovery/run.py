@@ -118,7 +118,7 @@ class Execution:
         self._require_current(step)
         self._breaker.require(step)
         began = clock()
-        if not self.journal.intend(step.id, token=f"{self.journal.identity}/{step.id}", at=began):
+        if not self.journal.intend(step.id, token=f"{self.journal.identity}/{step.id}", at=began, by=self.world.by):
             return
         self.world.progress.begin(step.id)
         try:

@@ -60,5 +60,7 @@ class World:
     """Names of the keys whose signatures count in a term that this site writes; none where nothing is signed."""
     leases: LeasePolicy | None = None
     """None where leases are off."""
+    by: str = ""
+    """Who carries steps out here, for the journal."""
     standby: Callable[[str], int | None] = _no_size
     """Worker slots of a site while it stands by; None where it is not counted in slots."""

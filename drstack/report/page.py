@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from functools import partial
-from importlib import resources
 from typing import TYPE_CHECKING
 
 from drstack.report.durations import spoken
 from drstack.report.record_json import record_json
+from drstack.report.shell import FOOT, head
 from drstack.report.size import HEIGHT_PX, WIDTH_PX
 from drstack.report.verdict import alt_text, verdict, warnings
 
@@ -33,7 +33,7 @@ def page(record: RecoveryRecord, *, picture: str) -> str:
     jinja.filters["since"] = partial(_since, record.failure.at)
     return jinja.get_template("page.html.j2").render(
         record=record, verdict=verdict(record), warnings=warnings(record), picture=picture, alt=alt_text(record),
-        width=WIDTH_PX, height=HEIGHT_PX, style=(resources.files("drstack.report") / "page.css").read_text(),
+        width=WIDTH_PX, height=HEIGHT_PX, head=head(f"Recovery of {record.workload} in {record.environment}"), foot=FOOT,
         document=json.dumps(json.loads(record_json(record))["document"], indent=2, ensure_ascii=False),
     )  # fmt: skip
 

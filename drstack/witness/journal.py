@@ -45,8 +45,8 @@ class Journal:
     def write(self, kind: str, body: Mapping[str, Any]) -> None:
         self._guard(lambda: self._log.append(lambda _: (kind, body)))
 
-    def intend(self, step: str, *, token: str, at: float) -> bool:
-        """Write that a step is about to be done. False if another operator has done it meanwhile.
+    def intend(self, step: str, *, token: str, at: float, by: str = "") -> bool:
+        """Write that a step is about to be done, by whom. False if another operator has done it meanwhile.
 
         OperationConflict, OperationPaused: nothing may be begun any more.
         """
@@ -55,7 +55,7 @@ class Journal:
             if any(record.kind == "outcome" and record.body.get("step") == step for record in records):
                 return None
             self._require_running(records)
-            return "intent", {"step": step, "token": token, "at": at}
+            return "intent", {"step": step, "token": token, "at": at} | ({"by": by} if by else {})
 
         return self._guard(lambda: self._log.append(decide))
 

@@ -8,8 +8,9 @@ import pytest
 
 from drstack.recovery import operation
 from drstack.recovery.conduct import promote
-from drstack.recovery.history import Past, Recovered, document, past_operations, trends
+from drstack.recovery.history import Past, Recovered, document, past_operations
 from drstack.recovery.plan import Given
+from drstack.recovery.trends import trends
 from tests.drstack.recovery.world import NEED, Rig
 
 BY = Given(by="test")

@@ -1,39 +1,12 @@
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 
 from drstack.report import FenceMark, Reference, Refusal
 from drstack.report.page import page
+from tests.drstack.report.outline import Outline
 from tests.drstack.report.recorded import FAILED_AT, recorded
 
 HOSTILE = "<script>alert('x')</script>\"'><img src=x onerror=y>&amp;{{ 7*7 }}"
-VOID = {"meta", "img", "link", "br", "hr", "input"}
-
-
-class Outline(HTMLParser):
-    """Elements seen with their attributes, and the text; fails on tags that do not nest."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.seen, self.open, self.words = [], [], []
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.seen.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.words.append(data)
-
-    @property
-    def text(self):
-        return re.sub(r"\s+", " ", "".join(self.words))
 
 
 def outline(record):
