@@ -26,6 +26,8 @@
     ├── FilesInTheWay           39  drstack init would overwrite files (drstack.project.place)
     ├── OperationPaused         80  somebody paused the operation
     ├── BelowReadiness          84  a promotion is less sure to succeed now than was asked for
+    ├── DrillFailed             85  a drill ran, and failed or did not meet its objectives
+    ├── DrillCut                86  a drill was cut short, by whoever needed its capacity or by a kill
     └── LeaseLost               91  a lease is another's, was taken, or ended before it was renewed
 Codes 40 to 79 are the replicator's (replicator.errors); 0 to 9 keep Pulumi's meaning.
 """
@@ -87,6 +89,16 @@ class LeaseLost(DrstackError):
 
 class BelowReadiness(DrstackError):
     exit_code = 84
+
+
+class DrillFailed(DrstackError):
+    exit_code = 85
+    hint = "The report names what to mend; drstack drill ENV --list shows it again."
+
+
+class DrillCut(DrstackError):
+    exit_code = 86
+    hint = "Nothing of it is left. Hold it again when the environment is quiet."
 
 
 class StepFailed(DrstackError):

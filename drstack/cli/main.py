@@ -27,6 +27,7 @@ VERBS = (
     Verb("traffic", "drstack.cli.traffic:traffic", _INCIDENT),
     Verb("verify", "replicator.cli.verify:verify", _EVERYDAY),
     Verb("prove", "drstack.cli.prove:prove", _EVERYDAY),
+    Verb("drill", "drstack.cli.drill:drill", _EVERYDAY),
     Verb("checkpoints", "replicator.cli.main:make_app", _EVERYDAY, nested=True),
     Verb("init", "drstack.cli.init:init", _EVERYDAY),
     Verb("check", "drstack.cli.check:check", _EVERYDAY),

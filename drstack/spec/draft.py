@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
+from drstack.spec.drills import Drills
 from drstack.spec.promotion import Leases, Promotion
 from drstack.spec.replication import Link, Replication
 from drstack.spec.sites import Site, settled
@@ -39,6 +40,7 @@ class Draft:
     leases: Leases | None
     leases_declared: bool
     promotion: Promotion | None
+    drills: Drills | None
 
 
 def whole(environment: Environment) -> Draft:
@@ -54,6 +56,7 @@ def whole(environment: Environment) -> Draft:
         leases=environment.leases,
         leases_declared=environment.leases is not None,
         promotion=environment.promotion,
+        drills=environment.drills,
     )
 
 
@@ -76,6 +79,7 @@ def salvage(value: object) -> Draft:
         leases=_part(fields.get("leases"), TypeAdapter(Leases)),
         leases_declared="leases" in fields,
         promotion=_part(fields.get("promotion", {}), TypeAdapter(Promotion)),
+        drills=_part(fields.get("drills"), TypeAdapter(Drills)),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from drstack.spec.drills import Drills
 from drstack.spec.fields import Declared, Name, StateUrl, WitnessUrl, derived
 from drstack.spec.promotion import Leases, Promotion
 from drstack.spec.replication import Link, Replication
@@ -55,6 +56,10 @@ class Environment(Declared):
     )
     promotion: Promotion = Field(
         default=Promotion(), description="Who may start a promotion.", examples=[{"automatic": False}]
+    )
+
+    drills: Drills | None = Field(
+        default=None, description="How often a drill is to be held. Default: no schedule.", examples=[{"every": "30d"}]
     )
 
     @field_validator("sites")

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from drstack.errors import WitnessUnreachable, WitnessUnsound
 from drstack.witness.assignment import Assignment
+from drstack.witness.drills import DrillLog
 from drstack.witness.journal import Journal
 from drstack.witness.leases import LeaseLog
 from replicator.errors import KeyMissing, RecordCorrupt, StoreError
@@ -162,6 +163,10 @@ class Witness:
         while (journal := self.journal(assignment, len(found) + 1)).records():
             found.append(journal)
         return found
+
+    def drills(self) -> DrillLog:
+        """Which drills were held, and how they ended."""
+        return DrillLog(self._log("drills"), url=self.url)
 
     def publish(self, site: str, descriptor: Mapping[str, Any]) -> int:
         """Publish a site's descriptor if it differs from the last one. Returns its number."""

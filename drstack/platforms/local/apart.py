@@ -44,7 +44,9 @@ if TYPE_CHECKING:
 
 POLL_S = 0.1
 LOWEST = 19
-_SHIPS = ("DRSTACK_", "PULUMI_", "AWS_", "AZURE_", "GOOGLE_", "CLOUDSDK_", "WANDB_", "MLFLOW_", "COMET_", "NEPTUNE_")
+ABROAD = ("WANDB_", "MLFLOW_", "COMET_", "NEPTUNE_")
+"""What a job's own definition may name of services that it reports to."""
+_SHIPS = ("DRSTACK_", "PULUMI_", "AWS_", "AZURE_", "GOOGLE_", "CLOUDSDK_", *ABROAD)
 """What a job could send something away with, or take for its real place."""
 
 
@@ -168,7 +170,7 @@ class LocalRoom:
         if self.devices == "auto" and gpus_present() and len(self.idle) < ranks:
             return f"{ranks} ranks need {ranks} idle slots with a GPU each; {len(self.idle)} are idle"
         program, job_token = self.definition.program, secrets.token_hex(8)
-        kept = {name: value for name, value in program.env.items() if not name.startswith(_SHIPS[-4:])}
+        kept = {name: value for name, value in program.env.items() if not name.startswith(ABROAD)}
         return DesiredJob(
             running=True, generation=1, token=job_token, exact=True, resume_step=None, ranks=ranks,
             slots=slots, port=free_port(), rdzv_id=secrets.token_hex(8), metrics_offset=0,

@@ -16,6 +16,7 @@ from drstack.platforms.local.attempts import read_attempt
 from drstack.platforms.local.desired import Desired, DesiredJob, change, read_desired
 from drstack.platforms.local.fence import fence, fence_workloads
 from drstack.platforms.local.folder import site_folder
+from drstack.platforms.local.guests import end_guests
 from drstack.platforms.local.holding import start_holder
 from drstack.platforms.local.interpreter import gone
 from drstack.platforms.local.metrics import read_run
@@ -86,12 +87,14 @@ class LocalSite:
         )
 
     def fence(self, *, deadline_s: float, only: Collection[str] | None = None) -> Fence:
+        end_guests(self._folder)
         if only is not None:
             return fence_workloads(self._folder, only, deadline_s=deadline_s)
         return fence(self._folder, deadline_s=deadline_s)
 
     def set_capacity(self, slots: int, *, deadline_s: float) -> None:
         deadline = Deadline(deadline_s)
+        end_guests(self._folder)  # a drill's: the real work takes what they use
         bounds = read_bounds(self._folder)
         if bounds is None or not bounds.minimum <= slots <= bounds.maximum:
             bound = f"has {bounds.minimum} to {bounds.maximum}" if bounds else "has no pool"
@@ -129,6 +132,7 @@ class LocalSite:
         return Path(known.checkpoints)
 
     def start_job(self, workload: str, *, token: str, resume_step: int | None, deadline_s: float) -> None:
+        end_guests(self._folder)
         with _named(self.name):
             jobs.start(self._folder, workload, token=token, resume_step=resume_step, deadline_s=deadline_s)
 

@@ -174,6 +174,8 @@ CONTRADICTIONS = {
     "lease with a long pause": (LOCAL + "leases: {ttl: 60s, pause: 16s}\n", "leases.pause", "at most a quarter of ttl"),
     "lease with a long drift": (LOCAL + "leases: {ttl: 60s, drift: 61s}\n", "leases.drift", "at most ttl"),
     "lease too short": (LOCAL + "leases: {ttl: 10ms}\n", "leases.ttl", "at least 1s"),
+    "drills all the time": (LOCAL + "drills: {every: 1s}\n", "drills.every", "at least 1m"),
+    "drills nowhere": (LOCAL + "drills: {every: 30d, site: moon}\n", "drills.site", "any standby counts"),
     "link to nowhere": (
         LOCAL + "links: [{between: [east, moon], bandwidth: 1Gbit/s}]\n",
         "links.0.between",
@@ -208,6 +210,7 @@ ALLOWED = {
     "steps alone": LOCAL.replace("every: 45m", "every_steps: 500"),
     "automatic with leases and observers": LOCAL
     + "leases: {ttl: 60s, renew: 20s}\npromotion: {automatic: true, observers: [a, b]}\n",
+    "drills": LOCAL + "drills: {every: 30d, kind: surprise, site: west}\n",
     "a site on another disk": LOCAL.replace(EAST, "  east: {platform: local, folder: /mnt/disk/east}"),
     "a class's own receipts": LOCAL + "replication: {receipts: {training: [stored, decoded, proved]}}\n",
     "a link fast enough": LOCAL.replace("every: 45m", "every: 45m, size: 450GB")
