@@ -13,7 +13,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from drstack.errors import ActuatorFailed, StepFailed
-from drstack.recovery.beside import side_by_side
 from drstack.recovery.facts import repository_fact
 from drstack.recovery.traffic import Traffic
 from drstack.witness.assignment import lineage_of
@@ -87,7 +86,7 @@ class BringUp:
         """Let go of this operation's pins. Returns why some stay, where a repository cannot be written."""
         names = [workload["name"] for workload in self.plan["workloads"] if not workload["reopen"]]
         each = [(repository, name) for repository in self.world.repositories.values() for name in names]
-        told = side_by_side([partial(self._unpin, repository, name) for repository, name in each])
+        told = self.world.beside([partial(self._unpin, repository, name) for repository, name in each])
         return [why for why in told if why is not None]
 
     def _unpin(self, repository: Repository, workload: str) -> str | None:
@@ -181,7 +180,7 @@ class BringUp:
         judge = partial(self._judged, workload["name"], chosen=chosen, oldest=oldest)
         rungs: list[Rung] = []
         failed: set[tuple[CommitId, str]] = set()
-        for judged in side_by_side([partial(judge, self.world.repositories[name]) for name in names]):
+        for judged in self.world.beside([partial(judge, self.world.repositories[name]) for name in names]):
             for repository, found, counts, bad in judged:
                 commit = found.what.id()
                 if bad:
@@ -204,7 +203,7 @@ class BringUp:
             for commit, each in accepted.items()
             if commit == chosen or (commit < chosen and each.what.saved_at >= oldest)
         ]
-        words = side_by_side([partial(_words, repository, workload, each, chosen=chosen) for each in found])
+        words = self.world.beside([partial(_words, repository, workload, each, chosen=chosen) for each in found])
         return [(repository, each, counts, bad) for each, (counts, bad) in zip(found, words, strict=True)]
 
     def move_requests(self) -> Doc:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from drstack.errors import OperationConflict, StepFailed, WitnessUnsound
 from drstack.recovery.admission import bring_up_to
-from drstack.recovery.beside import side_by_side
 from drstack.recovery.contest import by_preference
 from drstack.recovery.facts import WorkloadFact, repository_fact
 from drstack.recovery.plan import FAILED_PROOF
@@ -72,7 +71,7 @@ def _seal_workload(world: World, plan: Doc, workload: Doc, operation: str, befor
     views: dict[str, LogView] = {}
     sites: list[str] = workload["seal"]
     for site, ended in zip(
-        sites, side_by_side([partial(_try, world, plan, workload, operation, s) for s in sites]), strict=True
+        sites, world.beside([partial(_try, world, plan, workload, operation, s) for s in sites]), strict=True
     ):
         if isinstance(ended, ReplicatorError):
             if site == plan["target"] or (site in part.acknowledge and not _unknown_loss_accepted(plan)):
@@ -137,7 +136,7 @@ def _choose(world: World, plan: Doc, workload: Doc, opening: Open, before: Assig
         )
         for each in sealed
     ]  # fmt: skip
-    facts = dict(zip(sealed, side_by_side(asked), strict=True))
+    facts = dict(zip(sealed, world.beside(asked), strict=True))
     fact = WorkloadFact(name, workload["writer"], workload["term"], (), facts)
     wish = Wish(
         demanded, world.needs[name].rpo_s, plan.get("failed_at") or plan["facts_at"], plan["target"],
@@ -218,7 +217,7 @@ def open_all(world: World, assignment: Assignment, plan: Doc) -> dict[str, str]:
         site: [partial(_open, assignment, name, repository) for name in names]
         for site, repository in world.repositories.items()
     }
-    troubles = iter(side_by_side([each for calls in opened.values() for each in calls]))
+    troubles = iter(world.beside([each for calls in opened.values() for each in calls]))
     ended: dict[str, str] = {}
     for site, calls in opened.items():
         trouble = next((each for each in [next(troubles) for _ in calls] if each is not None), None)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from drstack.recovery.beside import side_by_side
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from drstack.recovery.leases import LeasePolicy
     from drstack.recovery.plan import Need
@@ -16,12 +18,21 @@ if TYPE_CHECKING:
     from replicator.repository.repository import Repository
 
 
+T = TypeVar("T")
+
+
 class Progress(Protocol):
     """Told about every step as it begins and ends, from any thread; `detail` is one line for people."""
 
     def begin(self, step: str) -> None: ...
 
     def end(self, step: str, seconds: float, detail: str) -> None: ...
+
+
+class Beside(Protocol):
+    """Makes calls and returns what each returned, in their order."""
+
+    def __call__(self, calls: Sequence[Callable[[], T]]) -> list[T]: ...
 
 
 class Reconcile(Protocol):
@@ -64,3 +75,5 @@ class World:
     """Who carries steps out here, for the journal."""
     standby: Callable[[str], int | None] = _no_size
     """Worker slots of a site while it stands by; None where it is not counted in slots."""
+    beside: Beside = side_by_side
+    """How calls are made that wait for stores; the simulation makes them one after another."""
