@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from drstack.actions.declared import own_steps
+from drstack.actions.registry import LocalActions
 from drstack.custody.ring import SEEN, listed, open_keys
 from drstack.platforms.registry import open_router, open_site
 from drstack.reconcile.project import find_root, local_root
@@ -82,6 +84,7 @@ def assemble(
         router=router, serving=served(environment),
         keys=keys, keys_for=lambda site: listed(keys.trust, site) if keys is not None else (),
         standby=lambda site: _standby(environment, site), leases=leases(environment), by=operator(),
+        own=own_steps(environment.steps), actions=LocalActions(project_root),
     )  # fmt: skip
 
 

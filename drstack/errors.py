@@ -11,7 +11,9 @@
     ├── OperationConflict       26  another operation, or a newer assignment, is in the way
     ├── PlanStale               27  the plan's facts are no longer true
     ├── StepFailed              28  a step of an operation ended without its effect
-    │   └── NotTried            28  a step was not begun, because others like it had failed one after another
+    │   ├── NotTried            28  a step was not begun, because others like it had failed one after another
+    │   ├── OutcomeUnknown      81  a step of users' own was begun, and nobody knows whether it happened
+    │   └── NotConfirmed        82  a step waits for a person, and nobody confirmed it in time
     ├── ActuatorFailed          29  a platform did not do what it was asked
     ├── SiteOwned               29  another stack owns the site (drstack.platforms.local.ownership)
     ├── EngineFailed            30  the Pulumi engine failed, or could not be had
@@ -25,6 +27,7 @@
     ├── KitNotMade              38  a recovery kit could not be written or made ready; older ones stay
     ├── FilesInTheWay           39  drstack init would overwrite files (drstack.project.place)
     ├── OperationPaused         80  somebody paused the operation
+    ├── StepMisplaced           21  a step of users' own cannot stand where the environment file puts it
     ├── BelowReadiness          84  a promotion is less sure to succeed now than was asked for
     ├── DrillFailed             85  a drill ran, and failed or did not meet its objectives
     ├── DrillCut                86  a drill was cut short, by whoever needed its capacity or by a kill
@@ -108,6 +111,26 @@ class StepFailed(DrstackError):
 
 class NotTried(StepFailed):
     """A step that was not begun, because others like it had failed."""
+
+
+class OutcomeUnknown(StepFailed):
+    exit_code = 81
+
+
+class NotConfirmed(StepFailed):
+    exit_code = 82
+
+
+class StepMisplaced(DrstackError):
+    """One step of users' own, by its name in the environment file."""
+
+    exit_code = 21
+
+    def __init__(self, name: str, *, got: str, expected: str, remedy: str) -> None:
+        super().__init__(
+            f"steps.{name}: got {got}, expected {expected}; {remedy}", hint="drstack check ENV tells more."
+        )
+        self.name, self.got, self.expected, self.remedy = name, got, expected, remedy
 
 
 class ActuatorFailed(DrstackError):

@@ -28,6 +28,7 @@ def check(
     file = find_environment(environment, find_root(pathlib.Path.cwd()))
     try:
         declared = load_environment(file, name=environment)
+        _require_placed(declared, file)
     except EnvironmentInvalid as error:
         if json:
             sys.stdout.write(_document(environment, file, error.faults))
@@ -40,6 +41,27 @@ def check(
         sites, workloads = len(declared.sites), len(declared.workloads)
         plural = "" if workloads == 1 else "s"
         sys.stdout.write(f"{file}: no faults; {declared.strategy}, {sites} sites, {workloads} workload{plural}\n")
+
+
+def _require_placed(declared: Environment, file: Path) -> None:
+    """EnvironmentInvalid where a step of users' own cannot stand where it was put, in whatever operation may come."""
+    from drstack.actions.declared import own_steps
+    from drstack.assembly import needs
+    from drstack.recovery.weave import misplaced
+    from drstack.spec import EnvironmentInvalid, Fault
+    from drstack.spec.source import read
+
+    after = {name: need.after for name, need in needs(declared, None).items()}
+    wrong = misplaced(own_steps(declared.steps), tuple(declared.sites), after)
+    if wrong:
+        source = read(file.read_bytes(), file.name)
+        faults = (
+            Fault(
+                file.name, source.line(("steps", each.name)), f"steps.{each.name}", each.got, each.expected, each.remedy
+            )
+            for each in wrong
+        )
+        raise EnvironmentInvalid(file, tuple(sorted(faults, key=lambda fault: (fault.line, fault.field))))
 
 
 def _warnings(declared: Environment) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ VERBS = (
     Verb("failback", "drstack.cli.switchover:failback", _INCIDENT),
     Verb("resume", "drstack.cli.operation:resume", _INCIDENT),
     Verb("pause", "drstack.cli.operation:pause", _INCIDENT),
+    Verb("confirm", "drstack.cli.confirm:confirm", _INCIDENT),
     Verb("skip", "drstack.cli.operation:skip", _INCIDENT),
     Verb("abort", "drstack.cli.operation:abort", _INCIDENT),
     Verb("restore", "replicator.cli.restore:restore", _INCIDENT),

@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     from drstack.witness.journal import Journal
     from drstack.witness.witness import Witness
 
+AcceptUnfenced = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--accept-unfenced",
+        metavar="STEP",
+        help="Let this step promote its database without proof that no other takes writes; needs --reason.",
+    ),
+]
 _Environment = Annotated[str, typer.Argument(help="The environment's name.")]
 _Reason = Annotated[str, typer.Option("--reason", help="Why; recorded in the operation's journal.")]
 _Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
@@ -25,6 +33,8 @@ _Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout
 def resume(
     environment: _Environment,
     *,
+    accept_unfenced: AcceptUnfenced = None,
+    reason: Annotated[str | None, typer.Option("--reason", help="Why; recorded with a consent.")] = None,
     no_reconcile: Annotated[bool, typer.Option("--no-reconcile", help="Leave Pulumi's part to a later `up`.")] = False,
     json: _Json = False,
 ) -> None:
@@ -38,7 +48,7 @@ def resume(
     declared = load(environment)
     world, target = _world(declared, None if no_reconcile else reconciler(declared), running)
     keep_freed_blocks()
-    end = carry_on(world, by=operator())
+    end = carry_on(world, by=operator(), unfenced=tuple(accept_unfenced or ()), reason=reason)
     sys.stdout.write(json_.dumps(end) + "\n" if json else summary(end, target))
 
 
@@ -49,7 +59,7 @@ def pause(environment: _Environment, *, reason: _Reason, json: _Json = False) ->
     from drstack.recovery.control import pause as put_off
 
     witness = open_witness(load(environment), local_root(project_root()))
-    _tell(put_off(witness, by=operator(), reason=reason), "is paused", json=json)
+    tell(put_off(witness, by=operator(), reason=reason), "is paused", json=json)
 
 
 def skip(
@@ -67,7 +77,7 @@ def skip(
     witness = open_witness(load(environment), local_root(project_root()))
     name = " ".join(step)
     journal = leave_out(witness, name, by=operator(), reason=reason, at=time.time())
-    _tell(journal, f"goes on without {name}", json=json)
+    tell(journal, f"goes on without {name}", json=json)
 
 
 def abort(environment: _Environment, *, reason: _Reason, json: _Json = False) -> None:
@@ -100,7 +110,7 @@ def _world(declared: Environment, reconcile: Any, which: Callable[[Witness], Jou
     return assemble(declared, root, target, progress=Tree(title), reconcile=reconcile), target
 
 
-def _tell(journal: Journal, what: str, *, json: bool) -> None:
+def tell(journal: Journal, what: str, *, json: bool) -> None:
     from drstack.recovery.control import describe
 
     document = describe(journal)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from drstack.cli.operation import AcceptUnfenced
+
 if TYPE_CHECKING:
     from drstack.reconcile.after import Reconciler
     from drstack.recovery.plan import Given, Plan
@@ -55,6 +57,7 @@ def promote(
         bool,
         typer.Option("--accept-failed-proof", help="Allow a checkpoint whose proof failed; needs --reason."),
     ] = False,
+    accept_unfenced: AcceptUnfenced = None,
     workload: Annotated[
         list[str] | None,
         typer.Option("--workload", help="Move this workload alone, all else stays; may be repeated."),
@@ -76,7 +79,7 @@ def promote(
     world = assemble(declared, root, to, progress=Tree(f"promote {environment} to {to}"), reconcile=reconcile)
     given = replace(
         _given(reason, accept_data_loss, failed_at), abandon=abandon, newest=newest,
-        failed_proof=accept_failed_proof, only=tuple(workload or ()),
+        failed_proof=accept_failed_proof, unfenced=tuple(accept_unfenced or ()), only=tuple(workload or ()),
     )  # fmt: skip
     if plan:
         sys.stdout.write(shown(world, plan_only(world, to, given), shown_as, indent=None if json else 2))

@@ -138,6 +138,8 @@ def _operation(running: dict[str, Any] | None, environment: str) -> list[str]:
         f"Operation {running['id']} ({running['kind']} to {running['target']}, {done} of {done + len(left)} steps) {state}."
     ]
     lines += [f"  {step} FAILED: {why}" for step, why in running["failed"].items()]
+    for step, what in running["to_confirm"].items():
+        lines += [f"  {step} waits for a person: {what}", f"    drstack confirm {environment} {step} --reason '…'"]
     return [*lines, f"  next: drstack resume {environment}"]
 
 

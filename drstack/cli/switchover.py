@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from drstack.cli.operation import AcceptUnfenced
 from drstack.cli.promote import PlanForm
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def switchover(
     workload: _Workload = None,
     plan: _Plan = False,
     shown_as: _As = PlanForm.JSON,
+    accept_unfenced: AcceptUnfenced = None,
     reason: _Reason = None,
     yes: _Yes = False,
     no_reconcile: _NoReconcile = False,
@@ -41,7 +43,9 @@ def switchover(
     from drstack.assembly import load
 
     declared = load(environment)
-    _move(declared, to, workload, plan, shown_as, reason, yes=yes, reconcile=not no_reconcile, json=json)
+    _move(
+        declared, to, workload, accept_unfenced, plan, shown_as, reason, yes=yes, reconcile=not no_reconcile, json=json
+    )
 
 
 def failback(
@@ -53,6 +57,7 @@ def failback(
     workload: _Workload = None,
     plan: _Plan = False,
     shown_as: _As = PlanForm.JSON,
+    accept_unfenced: AcceptUnfenced = None,
     reason: _Reason = None,
     yes: _Yes = False,
     no_reconcile: _NoReconcile = False,
@@ -63,11 +68,23 @@ def failback(
 
     declared = load(environment)
     home = to or declared.primary
-    _move(declared, home, workload, plan, shown_as, reason, yes=yes, reconcile=not no_reconcile, json=json)
+    _move(
+        declared,
+        home,
+        workload,
+        accept_unfenced,
+        plan,
+        shown_as,
+        reason,
+        yes=yes,
+        reconcile=not no_reconcile,
+        json=json,
+    )
 
 
 def _move(
-    declared: Environment, to: str, workload: list[str] | None, plan: bool, form: PlanForm, reason: str | None, *,  # noqa: FBT001
+    declared: Environment, to: str, workload: list[str] | None, unfenced: list[str] | None, plan: bool,  # noqa: FBT001
+    form: PlanForm, reason: str | None, *,
     yes: bool, reconcile: bool, json: bool,
 ) -> None:  # fmt: skip
     from drstack.assembly import assemble, local_root, project_root
@@ -81,7 +98,7 @@ def _move(
     afterwards = reconciler(declared) if reconcile and not plan else None
     tree = Tree(f"switchover of {name} to {to}")
     world = assemble(declared, local_root(project_root()), to, progress=tree, reconcile=afterwards)
-    given = Given(by=operator(), reason=reason, only=tuple(workload or ()))
+    given = Given(by=operator(), reason=reason, unfenced=tuple(unfenced or ()), only=tuple(workload or ()))
     if plan:
         told = plan_only(world, to, given, kind="switchover")
         sys.stdout.write(shown(world, told, form, indent=None if json else 2))

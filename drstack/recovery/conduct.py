@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from drstack.errors import ConsentRequired, EnvironmentUnknown, OperationConflict, PlanStale
 from drstack.recovery.facts import gather
 from drstack.recovery.operation import abandon, begin, join, maker, unfinished
+from drstack.recovery.own_steps import accept_unfenced, with_own
 from drstack.recovery.plan import plan_promotion, stranded
 from drstack.recovery.promote import Promotion
 from drstack.recovery.switchover import Switchover, plan_switchover
@@ -42,7 +43,7 @@ def plan_only(world: World, target: str, given: Given, *, kind: Kind = "promote"
 
 def decide(world: World, facts: Facts, target: str, given: Given, *, kind: Kind = "promote") -> Plan:
     """The plan that these facts lead to. As the planners raise."""
-    return PLANNERS[kind](world.environment, facts, target, world.needs, given)
+    return with_own(PLANNERS[kind](world.environment, facts, target, world.needs, given), world.own, given)
 
 
 def execution(world: World, journal: Journal) -> Promotion:
@@ -105,6 +106,7 @@ def _running(world: World, target: str, given: Given, agreed: Doc | None, kind: 
         return None
     joined = join(running, target, kind)
     _require_same(joined.plan() or {}, agreed)
+    accept_unfenced(joined, given.unfenced, by=given.by, reason=given.reason, at=world.clock())
     return joined
 
 

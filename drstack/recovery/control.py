@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING, Any
 from drstack.errors import DrstackError, OperationConflict
 from drstack.recovery.conduct import execution, look, promote
 from drstack.recovery.operation import maker, unfinished
+from drstack.recovery.own_steps import accept_unfenced
 from drstack.recovery.plan import Given, stranded
+from drstack.recovery.standing import standing
 from drstack.recovery.steps import START_S, steps_of
 from drstack.recovery.switchover import last_saved
 from replicator.errors import ReplicatorError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from drstack.recovery.facts import WorkloadFact
     from drstack.recovery.steps import Step
     from drstack.recovery.world import World
@@ -44,9 +48,10 @@ def pause(witness: Witness, *, by: str, reason: str) -> Journal:
     return journal
 
 
-def resume(world: World, *, by: str) -> Doc:
-    """Let the operation go on if it was paused, and carry it out. As `promote`."""
+def resume(world: World, *, by: str, unfenced: Sequence[str] = (), reason: str | None = None) -> Doc:
+    """Let the operation go on if it was paused, and carry it out. As `promote`; `unfenced` as `Given`'s."""
     journal = running(world.witness)
+    accept_unfenced(journal, unfenced, by=by, reason=reason, at=world.clock())
     journal.resume(by=by)
     return execution(world, journal).finish()
 
@@ -136,8 +141,25 @@ def abort(world: World, *, by: str, reason: str) -> Doc:
             done, why = _start_again(world, fact, journal, saved=f"quiesce {name}" in begun)
             left = left or not done
             told["next"] += [why] if why else []
+    told["next"] += _to_undo(journal)
     if not left:
         journal.write("stood down", {"next": told["next"], "at": world.clock()})
+    return told
+
+
+def _to_undo(journal: Journal) -> list[str]:
+    """Steps of users' own that were done, or may have been: nobody but a person can undo them."""
+    records = journal.records()
+    told: list[str] = []
+    for step in steps_of(journal.plan() or {}) or ():
+        now = standing(records, step.id)
+        if step.own is None or step.act == "wait" or now.state in ("fresh", "again", "failed"):
+            continue
+        outcome = journal.outcome(step.id)
+        if outcome is not None and "skipped" in outcome:
+            continue
+        how = f"; to undo it: {step.undone}" if step.undone else ""
+        told.append(f"{step.id} {'was done' if now.state == 'done' else 'may have been done'}{how}")
     return told
 
 
@@ -196,7 +218,8 @@ def describe(journal: Journal) -> Doc:
     for record in journal.records():
         if record.kind in ("intent", "failure"):
             begun[record.body["step"]] = record.body["why"] if record.kind == "failure" else None
-    ids = [step.id for step in steps_of(plan) or ()]
+    steps = steps_of(plan) or []
+    ids = [step.id for step in steps]
     left = [step for step in ids if step not in outcomes]
     paused = journal.paused()
     return {
@@ -208,4 +231,20 @@ def describe(journal: Journal) -> Doc:
         "begun": [step for step in left if step in begun and begun[step] is None],
         "failed": {step: begun[step] for step in left if begun.get(step) is not None},
         "waiting": [step for step in left if step not in begun],
+        "to_confirm": _to_confirm(journal, [step for step in steps if step.id in left]),
     }  # fmt: skip
+
+
+def _to_confirm(journal: Journal, left: list[Step]) -> Doc:
+    """By step, what a person has to do or to find out, and then to confirm."""
+    records = journal.records()
+    told: Doc = {}
+    for step in left:
+        now = standing(records, step.id)
+        if step.own is None:
+            continue
+        if step.act == "wait" and now.state != "fresh":
+            told[step.id] = step.own["definition"]["wait"]
+        elif now.state == "unknown" and not (step.own["checked"] or step.own["repeatable"]):
+            told[step.id] = f"whether it happened: {now.why}"
+    return told

@@ -69,6 +69,8 @@ class Given:
     """Take a checkpoint whose proof failed, if it is the newest."""
     reopen: Literal["keys", "abort"] | None = None
     """Open a new term of what the target writes, and move nothing: for other keys, or after an abort."""
+    unfenced: tuple[str, ...] = ()
+    """Own steps that may promote a database without proof that no other takes writes."""
     only: tuple[str, ...] = ()
     """Move these workloads alone, and leave everything else where it is; empty: all."""
 
@@ -130,6 +132,8 @@ class Plan:
     alone: bool = False
     """Whether only these workloads move: their sites go on with the rest."""
     kind: Literal["promote", "switchover"] = "promote"
+    notices: tuple[dict[str, Any], ...] = ()
+    """Whom to tell of its begin, its end and its failures: definitions without secrets."""
 
     def document(self) -> dict[str, Any]:
         """JSON of the plan, with its hash."""

@@ -15,6 +15,7 @@ from threading import BoundedSemaphore, Lock, Thread
 from typing import TYPE_CHECKING, Any
 
 from drstack.errors import DrstackError, NotTried, OperationConflict, OperationPaused, StepFailed
+from drstack.recovery.owning import Owning
 from drstack.recovery.steps import steps_of
 from replicator.errors import ReplicatorError
 
@@ -49,6 +50,7 @@ class Execution:
         self.acts = acts
         self._breaker = _Breaker()
         self._restoring = BoundedSemaphore(_RESTORES_AT_ONCE)
+        self._own = Owning(world, journal, plan)
         self._steps = {step.id: step for step in _steps(journal.identity, plan)}
 
     def run(self) -> None:
@@ -117,6 +119,9 @@ class Execution:
         clock = self.world.clock
         self._require_current(step)
         self._breaker.require(step)
+        if step.own is not None:
+            self._own.carry_out(step)
+            return
         began = clock()
         if not self.journal.intend(step.id, token=f"{self.journal.identity}/{step.id}", at=began, by=self.world.by):
             return
@@ -186,6 +191,8 @@ class _Breaker:
 
 
 def _keys(step: Step) -> list[str]:
+    if step.own is not None:
+        return []  # they have nothing to do with one another
     return [f"at {step.at}", f"in {step.act}"] if step.at else [f"in {step.act}"]
 
 

@@ -44,6 +44,8 @@ class Step:
     timeout_s: float = SEAL_S
     skippable: bool = False
     """Whether an operator may leave it out: what comes after it can do without its outcome."""
+    own: Doc | None = None
+    """Of a step that the environment file declares: its definition, without secrets, and how it may be tried."""
 
 
 def read_step(document: Mapping[str, Any]) -> Step:

@@ -10,6 +10,7 @@ from drstack.recovery.beside import side_by_side
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
+    from drstack.recovery.acting import Actions, OwnStep
     from drstack.recovery.leases import LeasePolicy
     from drstack.recovery.plan import Need
     from drstack.recovery.ports import Router, Site
@@ -73,6 +74,10 @@ class World:
     """None where leases are off."""
     by: str = ""
     """Who carries steps out here, for the journal."""
+    own: Sequence[OwnStep] = ()
+    """Steps that the environment file declares."""
+    actions: Actions | None = None
+    """What carries them out; None where no command of users' may run."""
     standby: Callable[[str], int | None] = _no_size
     """Worker slots of a site while it stands by; None where it is not counted in slots."""
     beside: Beside = side_by_side

@@ -16,6 +16,7 @@ from drstack.spec.replication import Acknowledge, Link, ReceiptLevel, Replicatio
 from drstack.spec.schema import json_schema, schema_text
 from drstack.spec.sites import Adopt, AwsSite, GcpSite, KubernetesSite, LocalSite, Platform, Site, SlurmSite
 from drstack.spec.standby import Role, standby_capacity, standby_slots
+from drstack.spec.steps import OwnStep
 from drstack.spec.urls import resolve_url
 from drstack.spec.workloads import Checkpoints, Workload, WorkloadClass
 
@@ -38,6 +39,7 @@ __all__ = [
     "LocalJob",
     "LocalSite",
     "Objectives",
+    "OwnStep",
     "Platform",
     "Promotion",
     "ReceiptLevel",

@@ -15,6 +15,7 @@ from drstack.spec.drills import Drills
 from drstack.spec.promotion import Leases, Promotion
 from drstack.spec.replication import Link, Replication
 from drstack.spec.sites import Site, settled
+from drstack.spec.steps import OwnStep
 from drstack.spec.workloads import Workload
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class Draft:
     leases_declared: bool
     promotion: Promotion | None
     drills: Drills | None
+    steps: Mapping[str, OwnStep | None] | None
 
 
 def whole(environment: Environment) -> Draft:
@@ -57,6 +59,7 @@ def whole(environment: Environment) -> Draft:
         leases_declared=environment.leases is not None,
         promotion=environment.promotion,
         drills=environment.drills,
+        steps=environment.steps,
     )
 
 
@@ -80,6 +83,7 @@ def salvage(value: object) -> Draft:
         leases_declared="leases" in fields,
         promotion=_part(fields.get("promotion", {}), TypeAdapter(Promotion)),
         drills=_part(fields.get("drills"), TypeAdapter(Drills)),
+        steps=_each(fields.get("steps", {}), TypeAdapter(OwnStep)),
     )
 
 

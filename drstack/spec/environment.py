@@ -13,6 +13,7 @@ from drstack.spec.fields import Declared, Name, StateUrl, WitnessUrl, derived
 from drstack.spec.promotion import Leases, Promotion
 from drstack.spec.replication import Link, Replication
 from drstack.spec.sites import Site, settled
+from drstack.spec.steps import OwnStep
 from drstack.spec.workloads import Workload
 
 Strategy = Literal["active-active", "active-passive", "pilot-light", "cloud-burst"]
@@ -56,6 +57,11 @@ class Environment(Declared):
     )
     promotion: Promotion = Field(
         default=Promotion(), description="Who may start a promotion.", examples=[{"automatic": False}]
+    )
+    steps: dict[Name, OwnStep] = Field(
+        default_factory=dict[Name, OwnStep],
+        description="Steps of your own in promotions, switchovers and failbacks, by name.",
+        examples=[{"scale-db": {"shell": ["/opt/dr/scale", "{target}"], "after": "assign", "before": "start gpt"}}],
     )
 
     drills: Drills | None = Field(

@@ -22,7 +22,9 @@ T = TypeVar("T")
 
 
 class Journal:
-    """Records of kind `plan`, `intent`, `failure`, `outcome`, `pause`, `resume` and `end`. For any thread."""
+    """Records of kind `plan`, `intent`, `failure`, `outcome`, `pause`, `resume` and `end`; of users' own steps also `try`,
+    `again`, `consent` and `told`. For any thread.
+    """  # noqa: D205
 
     def __init__(self, identity: str, log: SlotLog, *, url: str) -> None:
         self.identity = identity
@@ -45,19 +47,27 @@ class Journal:
     def write(self, kind: str, body: Mapping[str, Any]) -> None:
         self._guard(lambda: self._log.append(lambda _: (kind, body)))
 
-    def intend(self, step: str, *, token: str, at: float, by: str = "") -> bool:
-        """Write that a step is about to be done, by whom. False if another operator has done it meanwhile.
+    def intend(
+        self, step: str, *, token: str, at: float, by: str = "", more: Mapping[str, Any] | None = None,
+        may: Callable[[tuple[Record, ...]], bool] = lambda _: True,
+    ) -> bool:  # fmt: skip
+        """Write that a step is about to be done, by whom. False if another operator has done it meanwhile, or `may` says no.
 
-        OperationConflict, OperationPaused: nothing may be begun any more.
+        `more` is kept beside it. OperationConflict, OperationPaused: nothing may be begun any more.
         """
 
         def decide(records: tuple[Record, ...]) -> tuple[str, Mapping[str, Any]] | None:
             if any(record.kind == "outcome" and record.body.get("step") == step for record in records):
                 return None
             self._require_running(records)
-            return "intent", {"step": step, "token": token, "at": at} | ({"by": by} if by else {})
+            body = {"step": step, "token": token, "at": at, **(more or {})} | ({"by": by} if by else {})
+            return ("intent", body) if may(records) else None
 
         return self._guard(lambda: self._log.append(decide))
+
+    def require_running(self) -> None:
+        """OperationConflict, OperationPaused: nothing may be begun any more."""
+        self._require_running(self.records())
 
     def _require_running(self, records: tuple[Record, ...]) -> None:
         ended = next((record.body for record in records if record.kind == "end"), None)

@@ -14,13 +14,14 @@ from drstack.spec.rules.objectives import OBJECTIVES
 from drstack.spec.rules.promotion import PROMOTION
 from drstack.spec.rules.replication import REPLICATION
 from drstack.spec.rules.sites import SITES
+from drstack.spec.rules.steps import STEPS
 from drstack.spec.rules.workloads import WORKLOADS
 
 if TYPE_CHECKING:
     from drstack.spec.draft import Draft
     from drstack.spec.rules.finding import Finding
 
-RULES = (*SITES, *WORKLOADS, *REPLICATION, *OBJECTIVES, *PROMOTION, *DRILLS)
+RULES = (*SITES, *WORKLOADS, *REPLICATION, *OBJECTIVES, *PROMOTION, *DRILLS, *STEPS)
 
 
 def judge(draft: Draft) -> tuple[Finding, ...]:

@@ -21,6 +21,7 @@ from replicator.repository.ship import Push, ship
 from replicator.repository.snapshot import take_snapshot
 from replicator.repository.verify import verify
 from replicator.stores.cloud import memory_store
+from replicator.stores.url import open_store
 from tests.drstack.recovery.world import Quiet
 
 if TYPE_CHECKING:
@@ -129,10 +130,14 @@ class Fleet:
     sites: dict[str, FleetSite] = field(default_factory=dict)
     wrap: Callable[[ObjectStore], ObjectStore] = lambda store: store
     """What lies between an operator and every store; sites have theirs without it."""
+    on_disk: bool = False
+    """In folders, so that other processes work on the same: whoever comes second finds what the first made."""
 
     def __post_init__(self) -> None:
-        self.stores = {name: memory_store() for name in (*self.places, "witness")}
+        self.stores = {name: self._store(name) for name in (*self.places, "witness")}
         self.sites = {name: FleetSite(name, self.folder / name) for name in self.places}
+        if self.on_disk and self.witness().assignments():
+            return
         witness = self.witness()
         witness.found()
         for name in self.places:
@@ -146,6 +151,13 @@ class Fleet:
             for name in self.names:
                 bring_up_to(first, name, self.repository(place))
         self.sites[self.places[0]].started = dict.fromkeys(self.names, ("begin", None))
+
+    def _store(self, name: str) -> ObjectStore:
+        if not self.on_disk:
+            return memory_store()
+        place = self.folder / "stores" / name
+        place.mkdir(parents=True, exist_ok=True)
+        return open_store(place.as_uri())
 
     def witness(self) -> Witness:
         return Witness(self.stores["witness"], "e", clock=time.time, token=random_token)
