@@ -38,6 +38,10 @@ if TYPE_CHECKING:
     from drstack.spec import Environment
 
 
+WITNESS_S, TARGET_S, OTHERS_S = 15.0, 30.0, 5.0
+"""How long a store may take to answer before it is given up: the witness, the target's, other sites' (DESIGN, rule 9)."""
+
+
 def load(name: str) -> Environment:
     """The environment of this name in the project at hand."""
     return load_environment(find_environment(name, project_root()), name=name)
@@ -49,7 +53,7 @@ def project_root() -> Path:
 
 
 def open_witness(environment: Environment, root: Path) -> Witness:
-    store = open_store(resolve_url(environment.witness, root))
+    store = open_store(resolve_url(environment.witness, root), limit_s=WITNESS_S)
     return Witness(store, environment.environment, clock=time.time, token=random_token)
 
 
@@ -75,9 +79,8 @@ def assemble(
             continue
         sites[name] = open_site(descriptor)
         router = router or open_router(descriptor)
-        repositories[name] = Repository(
-            name, open_store(str(descriptor["repository"])), keys=keys, memory=keys.folder / SEEN if keys else None
-        )
+        store = open_store(str(descriptor["repository"]), limit_s=TARGET_S if name == target else OTHERS_S)
+        repositories[name] = Repository(name, store, keys=keys, memory=keys.folder / SEEN if keys else None)
     return World(
         environment=environment.environment, witness=witness, sites=sites, repositories=repositories,
         needs=needs(environment, target), clock=time.time, sleep=sleep, progress=progress, reconcile=reconcile,

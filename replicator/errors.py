@@ -47,6 +47,7 @@ ReplicatorError             40  anything not told apart below
     ├── ObjectArchived      79  an object lies in an archive and must be asked for before it can be read
     ├── OutcomeUnknown      52  a write was sent and nobody knows whether it took effect
     └── StoreUnavailable    53  the store did not answer
+        └── StoreAway       53  and is not asked again for a while (replicator.stores.breaker)
 """
 
 from __future__ import annotations
@@ -237,3 +238,7 @@ class OutcomeUnknown(StoreError):
 class StoreUnavailable(StoreError):
     exit_code = 53
     hint = "Check the URL, the credentials and the network path, then run the command again."
+
+
+class StoreAway(StoreUnavailable):
+    """It did not answer within what its caller could wait; asking again at once is of no use."""

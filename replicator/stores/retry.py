@@ -1,10 +1,13 @@
-"""Tries again what may be tried again: reads and deletes. A create's unknown outcome is the caller's to read back."""
+"""Tries again what may be tried again: reads and deletes. A create's unknown outcome is the caller's to read back.
+
+A store that was given up is not asked again.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from replicator.errors import StoreUnavailable
+from replicator.errors import StoreAway, StoreUnavailable
 from replicator.lines import ready
 from replicator.stores.aged import aged
 
@@ -54,13 +57,15 @@ class RetryingStore:
     def _again(self, call: Callable[[], T]) -> T:
         try:
             return call()
+        except StoreAway:
+            raise
         except StoreUnavailable as error:
             first = error
         ready()
         import stamina  # noqa: PLC0415 - takes long to load, and nearly every call is answered at once
 
         for attempt in stamina.retry_context(
-            on=StoreUnavailable,
+            on=_passing,
             attempts=self._attempts,
             timeout=self._within_s,
             wait_initial=self._wait_s,
@@ -71,3 +76,7 @@ class RetryingStore:
                     raise first
                 return call()
         raise AssertionError("stamina raises after the last attempt")
+
+
+def _passing(error: Exception) -> bool:
+    return isinstance(error, StoreUnavailable) and not isinstance(error, StoreAway)

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 from replicator.errors import StoreError
 from replicator.stores.address import USE, VENDORS, bucket_address, split, without_secrets
+from replicator.stores.breaker import BreakerStore
 from replicator.stores.clients import Patience
 from replicator.stores.local import LocalStore
 from replicator.stores.retry import RetryingStore
@@ -20,16 +21,23 @@ _PATIENCE = Patience()
 _MEMORY: dict[str, ObjectStore] = {}
 
 
-def open_store(url: str) -> ObjectStore:
-    """The store behind `url`, with retries. A plain path counts as a folder. Opening does not ask the store."""
+def open_store(url: str, *, limit_s: float | None = None) -> ObjectStore:
+    """The store behind `url`, with retries. A plain path counts as a folder. Opening does not ask the store.
+
+    With `limit_s` a store that did not answer for so long is given up for a while (`replicator.stores.breaker`).
+    """
     parts = split(url)
     if parts.scheme in ("", "file"):
-        return LocalStore(_folder(url).absolute())
+        return _limited(LocalStore(_folder(url).absolute()), limit_s)
     if parts.scheme == "memory":
         return _memory(parts.netloc)
     if parts.scheme in VENDORS:
-        return RetryingStore(_bucket(bucket_address(url)))
+        return RetryingStore(_limited(_bucket(bucket_address(url)), limit_s))
     raise StoreError(f"{without_secrets(url)}: no store for {parts.scheme}://", hint=USE)
+
+
+def _limited(store: ObjectStore, limit_s: float | None) -> ObjectStore:
+    return store if limit_s is None else BreakerStore(store, limit_s=limit_s)
 
 
 def make_folder(url: str) -> None:
