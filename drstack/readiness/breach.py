@@ -23,8 +23,8 @@ _LAST = 5
 _RISES = 0.8
 """Share of pairs whose later value is the greater one, from which a trend is believed."""
 _LEAST = 4
-_PATIENCE_INTERVALS = 2
-"""A save overdue by so many intervals is not expected any more."""
+_PATIENCE_INTERVALS, _PATIENCE_RPO = 2, 0.1
+"""A save overdue by so many intervals, and by this share of the objective, is not expected any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def outlook(arrivals: Sequence[Arrival], *, now: float, rpo_s: float, waits_sinc
         return Outlook(left if left < 0 else math.inf, None, lag_s)
     more = Outlook(math.inf, interval_s, lag_s, growth(gaps), growth(lags))
     late_s = now - (newest + interval_s + usual_s)
-    overdue = late_s > _PATIENCE_INTERVALS * interval_s
+    overdue = late_s > max(_PATIENCE_INTERVALS * interval_s, _PATIENCE_RPO * rpo_s)
     at = newest + rpo_s if now >= newest + rpo_s or overdue else _misses_at(more, newest, now, rpo_s)
     return Outlook(at - now, interval_s, lag_s, more.interval_grows_s, more.lag_grows_s, overdue)
 

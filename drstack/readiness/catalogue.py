@@ -59,6 +59,7 @@ CATALOGUE: dict[str, Severity] = {
     "drill-never": "warning",
     "drill-failed": "serious",
     "drill-old": "warning",
+    "drill-overdue": "warning",
     "scrub-overdue": "warning",
     # keys
     "promoter-absent": "blocking",

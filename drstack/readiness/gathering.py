@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from drstack.custody.readiness import readiness as custody
+from drstack.drills.schedule import Overdue, last_held, overdue
 from drstack.errors import DrstackError, EnvironmentUnknown, WitnessUnreachable, WitnessUnsound
 from drstack.platforms.registry import open_probe
 from drstack.readiness.backend import ask_backend
@@ -42,7 +43,8 @@ def gather(
     """What `facts` leave open. WitnessUnreachable, WitnessUnsound."""
     with ThreadPoolExecutor(max(4, len(declared.sites) * 2)) as pool:
         backend = pool.submit(ask_backend, resolve_url(declared.state, root))
-        timings = pool.submit((past or Past()).timings, world.witness)
+        ranks = {name: need.ranks for name, need in world.needs.items()}
+        timings = pool.submit((past or Past()).timings, world.witness, ranks)
         router = pool.submit(_router, world)
         described = {name: world.witness.described(name) for name in declared.sites}
         looks = {
@@ -56,6 +58,7 @@ def gather(
         writers = {name: each.writer for name, each in facts.workloads.items()}
         return Situation(
             environment=declared.environment, at=facts.at, witness=world.witness.url, facts=facts, needs=world.needs,
+            own=world.own,
             standby_slots={name: slots for name in declared.sites if (slots := world.standby(name)) is not None},
             descriptors={name: _descriptor(each) for name, each in described.items()},
             environment_id=world.witness.environment_id(),
@@ -63,7 +66,8 @@ def gather(
             keys={name: one for name, each in held.items() if (one := each.result()) is not None},
             custody=custody(world.keys, world.repositories, writers), works=_works(facts), backend=backend.result(),
             operation=describe(running) if running is not None else None, timings=timings.result(),
-            drills=last_drill(world.witness, facts.sites), router=router.result(),
+            drills=last_drill(world.witness, facts.sites, world.repositories), overdue=_overdue(declared, world, facts.at),
+            router=router.result(),
             serving={n: facts.assignment.workloads[n].serves for n in world.serving if n in facts.assignment.workloads},
         )  # fmt: skip
 
@@ -88,6 +92,12 @@ def _look(described: Described, workloads: tuple[str, ...]) -> Look | None:
     return probe.look(workloads, deadline_s=CALL_S) if probe is not None else None
 
 
+def _overdue(declared: Environment, world: World, now: float) -> Overdue | None:
+    schedule = declared.drills
+    last = last_held(schedule, world.witness.drills().all()) if schedule is not None else None
+    return overdue(schedule, last, now, environment=declared.environment)
+
+
 def _router(world: World) -> RouterObservation | None:
     return world.router.observe(deadline_s=CALL_S) if world.router is not None and world.serving else None
 
@@ -96,8 +106,11 @@ def _descriptor(described: Described | None) -> Descriptor | None:
     if described is None:
         return None
     workloads: Mapping[str, Any] = described.body.get("workloads") or {}
-    known = described.body.get("environment_id")
-    return Descriptor(described.number, described.at, frozenset(workloads), None if known is None else str(known))
+    known, keys = described.body.get("environment_id"), described.body.get("keys")
+    return Descriptor(
+        described.number, described.at, frozenset(workloads), None if known is None else str(known),
+        None if keys is None else str(keys),
+    )  # fmt: skip
 
 
 def _keys_of(described: Described) -> tuple[Path, ...]:

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Literal
 
 from drstack.errors import ConsentRequired, DrstackError, PromotionRefused
 from drstack.readiness.back import back
+from drstack.recovery.own_steps import with_own
 from drstack.recovery.plan import Given, plan_promotion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from drstack.readiness.back import Back
     from drstack.readiness.situation import Situation
-    from drstack.recovery.facts import Facts, RepositoryFact
+    from drstack.recovery.facts import Facts, WorkloadFact
     from drstack.recovery.plan import Plan
 
 GONE = "as if it were lost"
@@ -55,8 +54,11 @@ def takeovers(situation: Situation) -> tuple[Takeover, ...]:
     if facts is None:
         return ()
     writers = {each.writer for each in facts.workloads.values()}
-    pairs = [(writer, standby) for writer in sorted(writers) for standby in facts.sites if standby != writer]
-    return tuple(_takeover(situation, facts, writer, standby) for writer, standby in pairs)
+    found: list[Takeover] = []
+    for writer in sorted(writers):
+        then = lost(facts, writer)
+        found += [_takeover(situation, then, writer, standby) for standby in facts.sites if standby != writer]
+    return tuple(found)
 
 
 def lost(facts: Facts, site: str) -> Facts:
@@ -64,22 +66,21 @@ def lost(facts: Facts, site: str) -> Facts:
     sites = {
         name: replace(each, reachable=False, why=GONE) if name == site else each for name, each in facts.sites.items()
     }
-    workloads = {
-        name: replace(each, repositories=dict(_without(each.repositories.items(), site)))
-        for name, each in facts.workloads.items()
-    }
-    return replace(facts, sites=sites, workloads=workloads)
+    return replace(facts, sites=sites, workloads={name: without(each, site) for name, each in facts.workloads.items()})
 
 
-def _without(repositories: Iterable[tuple[str, RepositoryFact]], site: str) -> Iterable[tuple[str, RepositoryFact]]:
-    for name, each in repositories:
-        yield name, replace(each, why=GONE, newest=(), rolled_back=None, sealed=0) if name == site else each
+def without(each: WorkloadFact, site: str) -> WorkloadFact:
+    """The same, had the repository of `site` just been lost."""
+    there = each.repositories.get(site)
+    if there is None:
+        return each
+    gone = replace(there, why=GONE, newest=(), rolled_back=None, sealed=0)
+    return replace(each, repositories={**each.repositories, site: gone})
 
 
-def _takeover(situation: Situation, facts: Facts, writer: str, standby: str) -> Takeover:
-    then = lost(facts, writer)
-    mine = tuple(name for name, each in facts.workloads.items() if each.writer == writer and name in situation.needs)
-    others = [each for each in facts.workloads.values() if each.writer not in (writer, standby)]
+def _takeover(situation: Situation, then: Facts, writer: str, standby: str) -> Takeover:
+    mine = tuple(name for name, each in then.workloads.items() if each.writer == writer and name in situation.needs)
+    others = [each for each in then.workloads.values() if each.writer not in (writer, standby)]
     plan = _plan(situation, then, standby, mine if others else ())
     if not isinstance(plan, Refusal):
         return Takeover(writer, standby, mine, plan, None, {}, back(plan.steps, situation.timings))
@@ -89,8 +90,11 @@ def _takeover(situation: Situation, facts: Facts, writer: str, standby: str) -> 
 
 
 def _plan(situation: Situation, facts: Facts, standby: str, only: tuple[str, ...]) -> Plan | Refusal:
+    given = Given(by=BY, only=only)
     try:
-        return plan_promotion(situation.environment, facts, standby, situation.needs, Given(by=BY, only=only))
+        return with_own(
+            plan_promotion(situation.environment, facts, standby, situation.needs, given), situation.own, given
+        )
     except DrstackError as error:
         asks = isinstance(error, ConsentRequired | PromotionRefused) and "--accept-" in (error.hint or "")
         return Refusal(str(error), error.hint or "", asks)

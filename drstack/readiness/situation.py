@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from drstack.custody.readiness import Readiness as Custody
+    from drstack.drills.schedule import Overdue
     from drstack.readiness.drills import Drill
     from drstack.readiness.ports import Look
+    from drstack.recovery.acting import OwnStep
     from drstack.recovery.evidence import Evidence
     from drstack.recovery.facts import Facts
     from drstack.recovery.plan import Need
@@ -41,6 +43,8 @@ class Descriptor:
     at: float
     workloads: frozenset[str]
     environment_id: str | None = None
+    keys: str | None = None
+    """Where the site has its keys; None where nothing is encrypted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,8 @@ class Situation:
     witness: str
     facts: Facts | None = None
     needs: Mapping[str, Need] = field(default_factory=dict[str, "Need"])
+    own: Sequence[OwnStep] = ()
+    """Steps that the environment file declares."""
     standby_slots: Mapping[str, int] = field(default_factory=dict[str, int])
     """Worker slots that each site runs while it stands by."""
     descriptors: Mapping[str, Descriptor | None] = field(default_factory=dict[str, "Descriptor | None"])
@@ -101,7 +107,9 @@ class Situation:
     """One that has not ended, as `drstack.recovery.control.describe` says."""
     timings: Timings = field(default_factory=Timings)
     drills: Mapping[str, Drill] = field(default_factory=dict[str, "Drill"])
-    """By site, or by `` for the whole environment, the last one."""
+    """By site, the last one there."""
+    overdue: Overdue | None = None
+    """Why the schedule of drills is not kept; None where it is, or there is none."""
     router: RouterObservation | None = None
     serving: Mapping[str, Mapping[str, int]] = field(default_factory=dict[str, "Mapping[str, int]"])
     """By workload that serves, each site's share as assigned."""

@@ -1,4 +1,4 @@
-"""What past operations took, and what they showed of capacity, from their journals. An ended journal is read once."""
+"""What past operations and drills took, and what they showed of capacity. An operation that has ended is read once."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ from drstack.readiness.situation import Timings
 from drstack.recovery.estimate import RECENT
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from drstack.witness.drills import DrillRecord
     from drstack.witness.journal import Journal
     from drstack.witness.witness import Witness
 
 Doc = dict[str, Any]
+_HELD = ("passed", "missed")
 Ended = tuple[Doc, Doc, dict[str, Doc]]
 """Plan, end and outcomes."""
 
@@ -22,8 +26,8 @@ class Past:
     def __init__(self) -> None:
         self._ended: dict[str, Ended] = {}
 
-    def timings(self, witness: Witness) -> Timings:
-        """Of the last operations. WitnessUnreachable, WitnessUnsound."""
+    def timings(self, witness: Witness, ranks: Mapping[str, int]) -> Timings:
+        """Of the last operations and drills. `ranks`: slots that each workload takes. WitnessUnreachable, WitnessUnsound."""
         durations: dict[str, list[float]] = {}
         capacity: dict[str, tuple[int, float]] = {}
         count = 0
@@ -33,10 +37,11 @@ class Past:
                 timed = [step for step in end.get("steps", ()) if step["skipped"] is None]
                 count += bool(timed)
                 for step in timed:
-                    for key in dict.fromkeys((step["id"], step["id"].split()[0])):
-                        durations.setdefault(key, []).append(float(step["seconds"]))
+                    _note(durations, step["id"], step["seconds"])
             if count >= RECENT:
                 break
+        for drill in witness.drills().all()[-RECENT:]:
+            count += _drilled(durations, capacity, drill, ranks)
         return Timings(durations, count, capacity)
 
     def _of(self, witness: Witness, base: int) -> list[Ended]:
@@ -57,6 +62,33 @@ class Past:
             return None
         self._ended[journal.identity] = (journal.plan() or {}, end, journal.outcomes())
         return self._ended[journal.identity]
+
+
+def _note(durations: dict[str, list[float]], step: str, seconds: float) -> None:
+    for key in dict.fromkeys((step, step.split(maxsplit=1)[0])):
+        durations.setdefault(key, []).append(float(seconds))
+
+
+def _drilled(
+    durations: dict[str, list[float]],
+    capacity: dict[str, tuple[int, float]],
+    drill: DrillRecord,
+    ranks: Mapping[str, int],
+) -> bool:
+    """What a drill that came to its end took; one of the slots, or of all, shows that its site had them."""
+    measured: Doc = dict((drill.ended or {}).get("measured") or {})
+    steps = [step for step in measured.get("steps", ()) if step.get("took_s") is not None and not step.get("failure")]
+    if drill.result not in _HELD or drill.ended_at is None or not steps:
+        return False
+    for step in steps:
+        _note(durations, str(step["id"]), step["took_s"])
+    slots = sum(ranks.get(str(name), 0) for name in drill.begun.get("workloads", ()))
+    if (
+        any(str(step["id"]).split()[0] == "capacity" for step in steps)
+        and slots > capacity.get(drill.site, (0, 0.0))[0]
+    ):
+        capacity[drill.site] = (slots, drill.ended_at)
+    return True
 
 
 def _capacity(found: dict[str, tuple[int, float]], plan: Doc, outcomes: dict[str, Doc]) -> None:

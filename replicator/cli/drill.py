@@ -42,8 +42,11 @@ def drill(
     if not risks:
         raise NothingToRestore(f"{repository.store.url}: {name} has no checkpoint")
     view = repository.log(name).view()
-    first = risks[0].facts.slot
-    chosen = select(repository, name, selector) if selector else next(a for a in view.in_order() if a.slot == first)
+    standing = {each.slot: each for each in view.in_order()}
+    first = next((standing[each.facts.slot] for each in risks if each.facts.slot in standing), None)
+    if first is None:
+        raise NothingToRestore(f"{repository.store.url}: every checkpoint of {name} was dropped meanwhile")
+    chosen = select(repository, name, selector) if selector else first
     where = scratch or Path(tempfile.gettempdir())
     with (
         pinned(repository, name, chosen, reason="a drill", kind=DRILL),
@@ -56,7 +59,7 @@ def drill(
     document: dict[str, object] = {
         "workload": name, "commit": str(what.id()), "step": what.step, "ok": done.why is None, "reason": done.why,
         "seconds": round(done.seconds, 3), "size_bytes": done.size_bytes, "layout": done.layout,
-        "why": next(each.why for each in risks if each.facts.slot == chosen.slot),
+        "why": next((each.why for each in risks if each.facts.slot == chosen.slot), ("it arrived just now",)),
         "next": [
             {"commit": each.facts.commit, "step": each.facts.step, "score": round(each.score, 3), "why": each.why}
             for each in after

@@ -10,11 +10,17 @@ from pathlib import Path
 import pytest
 import yaml
 
+from drstack.readiness.metrics import METRICS as READINESS
 from replicator.service.config import ServiceConfig
 from replicator.service.metrics import METRICS
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy" / "replicator"
+RULES = {
+    DEPLOY / "alerts.yaml": ("replicator_", METRICS),
+    ROOT / "deploy" / "alerts" / "drstack.rules.yml": ("drstack_", READINESS),
+}
+UNITS = (DEPLOY / "replicator.service", ROOT / "deploy" / "readiness" / "drstack-serve@.service")
 FUNCTIONS = {"increase", "time", "up", "job", "and", "or", "unless", "by", "sum", "max", "min", "rate"}
 
 
@@ -32,18 +38,20 @@ def test_every_metric_is_on_its_page_with_its_labels_and_no_other_is():
     assert rows() == {metric.name: (metric.kind, set(metric.labels)) for metric in METRICS}
 
 
-def test_alert_rules_are_rules_and_name_only_metrics_that_there_are():
-    document = yaml.safe_load((DEPLOY / "alerts.yaml").read_text())
+@pytest.mark.parametrize("file", RULES, ids=lambda path: path.name)
+def test_alert_rules_are_rules_and_name_only_metrics_that_there_are(file):
+    prefix, there = RULES[file]
+    document = yaml.safe_load(file.read_text())
     assert set(document) == {"groups"}
-    declared = {metric.name: set(metric.labels) for metric in METRICS}
+    declared = {metric.name: set(metric.labels) for metric in there}
     names = []
     for group in document["groups"]:
         assert set(group) <= {"name", "interval", "rules"}
         for rule in group["rules"]:
             assert set(rule) <= {"alert", "expr", "for", "labels", "annotations", "keep_firing_for"}
             names.append(rule["alert"])
-            used = set(re.findall(r"[a-zA-Z_:][\w:]*", re.sub(r"\{[^}]*\}|\[\w+\]", "", rule["expr"])))
-            metrics = {each for each in used if each.startswith("replicator_")}
+            used = set(re.findall(r"[a-zA-Z_:][\w:]*", re.sub(r"\{[^}]*\}|\[\w+\]|\bon \([^)]*\)", "", rule["expr"])))
+            metrics = {each for each in used if each.startswith(prefix)}
             assert metrics <= set(declared), rule["alert"]
             assert used - metrics <= FUNCTIONS | {"Inf"}, rule["alert"]
             assert re.fullmatch(r"\d+[smhd]", rule.get("for", "0s"))
@@ -58,19 +66,34 @@ def unit() -> str:
     return (DEPLOY / "replicator.service").read_text()
 
 
-def test_the_unit_is_one_that_systemd_takes(tmp_path):
+@pytest.mark.parametrize("file", RULES, ids=lambda path: path.name)
+def test_prometheus_takes_the_rules_where_its_tool_is_here(file):
+    """Elsewhere the test above reads them."""
+    program = shutil.which("promtool")
+    if program is None:
+        assert yaml.safe_load(file.read_text())["groups"]
+        return
+    checks = [["check", "rules", str(file)]]
+    checks += [["test", "rules", str(tests)] for tests in Path(__file__).parent.glob(f"{file.stem}.test.yml")]
+    for check in checks:
+        done = subprocess.run([program, *check], capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("file", UNITS, ids=lambda path: path.name)
+def test_the_unit_is_one_that_systemd_takes(tmp_path, file):
     program = shutil.which("systemd-analyze")
-    text = re.sub(r"ExecStart=\S+", "ExecStart=/bin/true", unit())
+    text = re.sub(r"ExecStart=\S+", "ExecStart=/bin/true", file.read_text())
     if program is None:
         lines = [line for line in text.splitlines() if line and line[0] not in "#["]
         assert all(re.fullmatch(r"[A-Z]\w+=.*", line) for line in lines)
         return
-    (tmp_path / "replicator.service").write_text(text)
+    name = file.name.replace("@.", "@here.")
+    (tmp_path / name).write_text(text)
     done = subprocess.run(
-        [program, "verify", "--man=no", str(tmp_path / "replicator.service")], capture_output=True, text=True,
-        timeout=60, check=False,
-    )  # fmt: skip
-    assert "replicator.service" not in done.stderr, done.stderr
+        [program, "verify", "--man=no", str(tmp_path / name)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert name not in done.stderr, done.stderr
     assert done.returncode == 0, done.stderr
 
 
@@ -79,9 +102,10 @@ def test_the_unit_waits_longer_than_the_service_drains():
     assert waits > ServiceConfig.model_fields["drain_s"].default + 5
 
 
-@pytest.mark.parametrize("setting", ["NoNewPrivileges=yes", "ProtectSystem=strict", "User=replicator", "MemoryMax="])
-def test_the_unit_gives_no_more_than_the_replicator_needs(setting):
-    assert re.search(rf"^{re.escape(setting)}", unit(), re.MULTILINE)
+@pytest.mark.parametrize("setting", ["NoNewPrivileges=yes", "ProtectSystem=strict", "User=", "MemoryMax="])
+@pytest.mark.parametrize("file", UNITS, ids=lambda path: path.name)
+def test_the_unit_gives_no_more_than_the_service_needs(file, setting):
+    assert re.search(rf"^{re.escape(setting)}", file.read_text(), re.MULTILINE)
 
 
 def test_the_image_has_a_base_that_the_builder_pins_and_runs_as_nobody_special():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from drstack.drills.parts import ELSEWHERE
 from drstack.readiness.catalogue import finding
 from drstack.recovery.evidence import supposed, told
 from drstack.recovery.status import spell
@@ -54,12 +55,13 @@ def planned(situation: Situation, takeovers: Sequence[Takeover], found: Sequence
 def _time(situation: Situation, each: Takeover) -> Iterator[Finding]:
     if each.plan is None:
         return
-    back, to = each.time, f"drstack switchover {situation.environment} --to {each.standby}"
-    if back is None or back.unknown:
-        lacking = "nothing was ever timed" if back is None else f"{', '.join(back.unknown[:3])} never timed"
+    back = each.time
+    untimed = [] if back is None else [step for step in back.unknown if step.split()[0] not in ELSEWHERE]
+    if back is None or untimed:
+        lacking = "nothing was ever timed" if back is None else f"{', '.join(untimed[:3])} never timed"
         yield finding(
             "never-timed", f"how long {each.standby} takes to take over from {each.writer} is not known: {lacking}",
-            f"{to}, and home again: drstack failback {situation.environment}", supposed("past operations"),
+            f"drstack drill {situation.environment} --site {each.standby}", supposed("past operations and drills"),
             site=each.standby, role="standby",
         )  # fmt: skip
     for name in each.workloads if back is not None else ():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from drstack.readiness.breach import outlook
 from drstack.readiness.catalogue import finding
-from drstack.readiness.loss import lost
+from drstack.readiness.loss import without
 from drstack.recovery.evidence import told
 from drstack.recovery.plan import stranded
 from drstack.recovery.points import Wish, choose, refuted
@@ -34,7 +34,7 @@ def points(situation: Situation) -> Iterator[Finding]:
         choice = best(facts, each, need) if facts is not None else None
         assert facts is not None  # noqa: S101 - the loop has it
         if choice is None:
-            yield from _none(each, need)
+            yield from _none(situation, each, need)
         else:
             yield from _age(situation, facts, each, need, choice)
             yield from _proof(situation, facts, each, choice)
@@ -52,8 +52,7 @@ def points(situation: Situation) -> Iterator[Finding]:
 
 def best(facts: Facts, each: WorkloadFact, need: Need) -> Choice | None:
     """What a promotion would take if the writer's site were lost."""
-    then = lost(facts, each.writer).workloads[each.name]
-    return choose(then, Wish(need.demanded, need.rpo_s, facts.at))
+    return choose(without(each, each.writer), Wish(need.demanded, need.rpo_s, facts.at))
 
 
 def ahead(facts: Facts, each: WorkloadFact, need: Need, repository: RepositoryFact) -> Outlook:
@@ -64,14 +63,15 @@ def ahead(facts: Facts, each: WorkloadFact, need: Need, repository: RepositoryFa
     return outlook(repository.arrivals, now=facts.at, rpo_s=need.rpo_s, waits_since=min(late, default=None))
 
 
-def _none(each: WorkloadFact, need: Need) -> Iterator[Finding]:
+def _none(situation: Situation, each: WorkloadFact, need: Need) -> Iterator[Finding]:
     """Where a repository can be read: of one that cannot, and of none at all, other findings tell."""
     others = [r for r in each.repositories.values() if r.name != each.writer and r.reachable and not r.rolled_back]
     for other in others[:1]:
         yield finding(
             "recovery-point-none",
             f"no site but {each.writer} has a checkpoint of {each.name} with receipts {', '.join(need.demanded) or 'at all'}",
-            f"replicator verify --repo '{other.url}' --workload {each.name} --checkpoint all, once something has arrived",
+            f"replicator verify --repo '{other.url}' --workload {each.name} --checkpoint all{with_keys(situation, other.name)}, "
+            "once something has arrived",
             other.evidence, workload=each.name, role="any",
         )  # fmt: skip
 
@@ -91,7 +91,7 @@ def _age(situation: Situation, facts: Facts, each: WorkloadFact, need: Need, cho
 
 def _proof(situation: Situation, facts: Facts, each: WorkloadFact, choice: Choice) -> Iterator[Finding]:
     need = situation.needs[each.name]
-    failed = refuted(lost(facts, each.writer).workloads[each.name], need.demanded)
+    failed = refuted(without(each, each.writer), need.demanded)
     prove = f"drstack prove {situation.environment}"
     if failed is not None and failed.proof is not None:
         word = failed.proof
@@ -115,36 +115,42 @@ def _repository(situation: Situation, each: WorkloadFact, repository: Repository
     if not repository.reachable:
         yield finding(
             "writer-repository-unreachable" if writes else "repository-unreachable",
-            f"{site}'s repository cannot be read: {repository.why}", _bring_back(situation, repository),
+            f"{site}'s repository cannot be read: {repository.why}", _bring_back(repository),
             repository.evidence, workload=name, site=site, role="writer" if writes else "standby",
         )  # fmt: skip
     if repository.rolled_back:
-        _, at, command = repository.rolled_back.rpartition("replicator repair ")
-        peer = next((r.url for r in each.repositories.values() if r.reachable and not r.rolled_back), "PEER")
+        why, _, command = repository.rolled_back.partition(". Put back what is missing: ")
         yield finding(
-            "rolled-back", f"{name}: {site}'s log is older than it was: {repository.rolled_back.partition('. Put')[0]}",
-            f"{at}{command}".replace("PEER", f"'{peer}'") if at else "docs/operations/repair.md",
-            repository.evidence, workload=name, site=site, role="any",
+            "rolled-back", f"{name}: {site}'s log is older than it was: {why}",
+            (command + with_keys(situation, site)) if command else "docs/operations/repair.md", repository.evidence,
+            workload=name, site=site, role="any",
         )  # fmt: skip
     newest = [commit for commit in repository.newest if not commit.left]
     if newest and newest[0].suspect and not writes:
         yield finding(
             "suspect-newest", f"{name}: the newest checkpoint in {site}, step {newest[0].step}, is suspect",
-            f"replicator list --repo '{repository.url}' --workload {name}", repository.evidence, workload=name, site=site,
-            role="standby",
+            f"replicator list --repo '{repository.url}' --workload {name}{with_keys(situation, site)}", repository.evidence,
+            workload=name, site=site, role="standby",
         )  # fmt: skip
     demanded = situation.needs[name].demanded
     bare = [commit for commit in newest if not commit.suspect and len(commit.receipts) < len(demanded)]
     if len(bare) >= _UNVERIFIED and not writes:
         yield finding(
             "receipts-missing", f"{name}: the {len(bare)} newest checkpoints in {site} lack receipts {', '.join(demanded)}",
-            f"replicator verify --repo '{repository.url}' --workload {name} --checkpoint all", repository.evidence,
+            f"replicator verify --repo '{repository.url}' --workload {name} --checkpoint all{with_keys(situation, site)}",
+            repository.evidence,
             workload=name, site=site, role="standby",
         )  # fmt: skip
 
 
-def _bring_back(situation: Situation, repository: RepositoryFact) -> str:
-    return f"drstack up {situation.environment} --site {repository.name} --refresh"
+def with_keys(situation: Situation, site: str) -> str:
+    """What a command of the replicator needs besides, where the repository is encrypted: the site's own keys."""
+    there = situation.descriptors.get(site)
+    return f" --keys '{there.keys}'" if there is not None and there.keys is not None else ""
+
+
+def _bring_back(repository: RepositoryFact) -> str:
+    return f"bring {repository.url} within reach (its folder or bucket, credentials, the path to it): docs/operations/repair.md"
 
 
 def _arrivals(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from drstack.readiness.catalogue import finding
+from drstack.readiness.checks.points import with_keys
 from drstack.recovery.evidence import seen, supposed, told, unknown
 from drstack.recovery.status import spell
 from replicator.versions.fit import Answer, fit
@@ -33,6 +34,11 @@ def standbys(situation: Situation) -> Iterator[Finding]:
             "no-standby", "no other site is declared", "declare a second site in the environment file, then drstack up",
             seen("the environment file", facts.at),
         )  # fmt: skip
+    if situation.overdue is not None:
+        yield finding(
+            "drill-overdue", f"the schedule of drills is not kept: {situation.overdue.why}", situation.overdue.command,
+            told(situation.witness, situation.at),
+        )  # fmt: skip
     for name, site in facts.sites.items():
         writes = name in writers
         stands_by = any(each.writer != name for each in facts.workloads.values())
@@ -44,7 +50,7 @@ def standbys(situation: Situation) -> Iterator[Finding]:
         if stands_by:
             yield from _capacity(situation, facts, site)
             yield from _verified(situation, facts, site)
-            yield from _drill(situation, site)
+            yield from _drill(situation, facts, site)
             yield from _look(situation, facts, site)
 
 
@@ -114,8 +120,7 @@ def _capacity(situation: Situation, facts: Facts, site: SiteObservation) -> Iter
             "capacity-unproved",
             f"{site.site} runs {site.capacity} of the {need} worker slots that the work needs; that it can have the rest was "
             + (f"shown for {most} only" if most else "never shown"),
-            f"drstack switchover {situation.environment} --to {site.site}, and home again: drstack failback "
-            f"{situation.environment}",
+            f"drstack drill {situation.environment} --site {site.site}",
             told("a past operation", at) if most else supposed(f"site {site.site}: its bound"),
             site=site.site, role="standby",
         )  # fmt: skip
@@ -145,22 +150,24 @@ def _verified(situation: Situation, facts: Facts, site: SiteObservation) -> Iter
     if said.damaged:
         yield finding(
             "damaged-objects", f"{said.damaged} objects in {site.site}'s repository are damaged",
-            f"replicator repair --repo '{repository.url if repository else 'URL'}' --from '{peer}'", source,
+            f"replicator repair --repo '{repository.url if repository else 'URL'}' --from '{peer}'"
+            + with_keys(situation, site.site), source,
             site=site.site, role="standby",
         )  # fmt: skip
     if "scrub" in said.overdue:
         yield finding(
             "scrub-overdue", f"{site.site}'s repository was not read back in time",
-            f"drstack checkpoints scrub --repo '{repository.url if repository else 'URL'}'", source,
-            site=site.site, role="standby",
+            f"drstack checkpoints scrub --repo '{repository.url if repository else 'URL'}'"
+            + with_keys(situation, site.site), source, site=site.site, role="standby",
         )  # fmt: skip
 
 
-def _drill(situation: Situation, site: SiteObservation) -> Iterator[Finding]:
+def _drill(situation: Situation, facts: Facts, site: SiteObservation) -> Iterator[Finding]:
     drill = situation.drills.get(site.site)
+    repository = next((r for w in facts.workloads.values() if (r := w.repositories.get(site.site)) is not None), None)
     practise = (
-        f"`replication: {{verify: {{drill: 1d}}}}` in the environment file, then: drstack up {situation.environment} --site "
-        f"{site.site}; its replicator then practises by itself"
+        f"drstack checkpoints drill --repo '{repository.url if repository else 'URL'}' --checkpoint latest"
+        + with_keys(situation, site.site)
     )
     if drill is None:
         yield finding(
@@ -238,8 +245,8 @@ def _fits(situation: Situation, each: WorkloadFact, site: str) -> Iterator[Findi
     repository = each.repositories.get(site)
     yield finding(
         ids[verdict.answer], f"{each.name} on {site}'s machines: {why}",
-        f"drstack restore latest --repo '{repository.url if repository else 'URL'}' --workload {each.name} --explain "
-        f"(at {site}; docs/versions.md)",
+        f"drstack restore latest --repo '{repository.url if repository else 'URL'}' --workload {each.name} --explain"
+        + with_keys(situation, site) + f" (at {site}; docs/versions.md)",
         seen(f"site {site}", look.at) if verdict.answer is not Answer.UNKNOWN else unknown(f"site {site}"),
         workload=each.name, site=site, role="standby",
     )  # fmt: skip

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from drstack.drills.schedule import Overdue
 from drstack.readiness.catalogue import CATALOGUE
 from drstack.readiness.drills import Drill
 from drstack.readiness.finding import KEEPS
@@ -133,6 +134,7 @@ BAD = {
     "drill-never": lambda: good(drills={}),
     "drill-failed": lambda: drilled(ok=False, result="step 5 FAILED"),
     "drill-old": lambda: drilled(at=NOW - 100 * 86_400),
+    "drill-overdue": lambda: good(overdue=Overdue(None, "no full drill was ever held", "drstack drill e")),
     "scrub-overdue": lambda: with_site(
         g(), "west", verified=replace(g().facts.sites["west"].verified, overdue=("scrub",))
     ),
