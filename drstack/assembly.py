@@ -19,6 +19,7 @@ from drstack.reconcile.project import find_root, local_root
 from drstack.recovery.absent import AbsentSite
 from drstack.recovery.leases import LeasePolicy
 from drstack.recovery.plan import Need
+from drstack.recovery.quorum import Quorum
 from drstack.recovery.world import World
 from drstack.spec import find_environment, load_environment, objectives, resolve_url
 from drstack.spec.jobs import LocalJob, ServeJob
@@ -88,6 +89,7 @@ def assemble(
         keys=keys, keys_for=lambda site: listed(keys.trust, site) if keys is not None else (),
         standby=lambda site: _standby(environment, site), leases=leases(environment), by=operator(),
         own=own_steps(environment.steps), actions=LocalActions(project_root),
+        quorums=quorums(environment),
     )  # fmt: skip
 
 
@@ -103,6 +105,14 @@ def operator() -> str:
         return os.environ.get("DRSTACK_OPERATOR") or getpass.getuser()
     except (KeyError, OSError):  # a container without a name for its user
         return f"uid {os.getuid()}"
+
+
+def quorums(environment: Environment) -> dict[str, Quorum]:
+    """By kind of operation, whose approvals the environment file asks for."""
+    return {
+        kind: Quorum(each.of, each.at_least, each.expires, each.break_glass)
+        for kind, each in environment.approvals.declared().items()
+    }
 
 
 def _standby(environment: Environment, site: str) -> int | None:

@@ -8,6 +8,7 @@
     ├── WitnessUnsound          23  the witness is empty, shorter or altered where it must not be
     ├── PromotionRefused        24  a promotion would break an objective or a safety rule
     ├── ConsentRequired         25  it may go on, but only with a consent that was not given
+    │   └── ApprovalsMissing    25  it may go on once enough people have approved it
     ├── OperationConflict       26  another operation, or a newer assignment, is in the way
     ├── PlanStale               27  the plan's facts are no longer true
     ├── StepFailed              28  a step of an operation ended without its effect
@@ -31,6 +32,7 @@
     ├── BelowReadiness          84  a promotion is less sure to succeed now than was asked for
     ├── DrillFailed             85  a drill ran, and failed or did not meet its objectives
     ├── DrillCut                86  a drill was cut short, by whoever needed its capacity or by a kill
+    ├── ApprovalRefused         87  a word of somebody who is not asked for it, or that does not hold
     └── LeaseLost               91  a lease is another's, was taken, or ended before it was renewed
 Codes 40 to 79 are the replicator's (replicator.errors); 0 to 9 keep Pulumi's meaning.
 """
@@ -69,6 +71,19 @@ class PromotionRefused(DrstackError):
 
 class ConsentRequired(DrstackError):
     exit_code = 25
+
+
+class ApprovalsMissing(ConsentRequired):
+    """`digest` of the plan that waits for approval, made on assignment `base`."""
+
+    def __init__(self, message: str, *, hint: str, base: int, digest: str) -> None:
+        super().__init__(message, hint=hint)
+        self.base = base
+        self.digest = digest
+
+
+class ApprovalRefused(DrstackError):
+    exit_code = 87
 
 
 class OperationConflict(DrstackError):

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json as json_
 import sys
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from drstack.custody.make import Made
     from drstack.spec import Environment
+    from replicator.crypto.keyring import Keyring
 
 app = typer.Typer(help="Keys of an environment: who may sign, and who may decrypt.", no_args_is_help=True)
 
@@ -85,6 +86,95 @@ def rotate(
     if done.left:
         lines.append("  next: the same command, once that is within reach")
     sys.stdout.write("\n".join(lines) + "\n")
+
+
+@app.command()
+def approver(
+    environment: Name,
+    person: Annotated[str, typer.Argument(help="Your name, as the environment file has it under approvals.")],
+    *,
+    to: Annotated[
+        Path | None, typer.Option("--to", help="Folder for the private key; else people/NAME of the keys.")
+    ] = None,
+    protect: Annotated[
+        str | None, typer.Option("--protect", help="How it lies: passphrase-file:FILE, aws-kms:ARN or gcp-kms:NAME.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Make your own key for approvals, and the file by which others trust it. Again: makes nothing new."""
+    from drstack.custody.people import make_person
+    from replicator.cli.options import protection_of
+    from replicator.crypto.sheet import fingerprint
+
+    declared, ring = _ring_of(environment)
+    _require_named(declared, person)
+    made = make_person(ring, person, to=to, how=protection_of(protect))
+    mark = fingerprint(made.key.public)
+    if json:
+        document = {
+            "environment": environment, "person": person, "key": made.key.name, "file": str(made.file),
+            "public": str(made.public), "fingerprint": mark, "made": made.made,
+        }  # fmt: skip
+        sys.stdout.write(json_.dumps(document) + "\n")
+        return
+    told = "made" if made.made else "there already"
+    sys.stdout.write(
+        f"{made.key.name} {told}: {made.file} is yours alone; fingerprint {mark}\n"
+        f"  next: on every operator's machine: drstack keys trust {environment} {made.public.name}; compare the fingerprint\n"
+    )
+
+
+@app.command()
+def trust(
+    environment: Name,
+    file: Annotated[Path, typer.Argument(help="The public half that a person sent: approver@NAME.public.json.")],
+    *,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do not ask whether the fingerprint is the one they told you.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Have a person's approvals count on this machine, once you compared the fingerprint with what they told you."""
+    from drstack.custody.people import read_public, trust_person
+    from drstack.spec.keys import person_of
+    from replicator.crypto.sheet import fingerprint
+
+    declared, ring = _ring_of(environment)
+    key = read_public(file)
+    _require_named(declared, person_of(key.name) or "")
+    mark = fingerprint(key.public)
+    if not yes and sys.stdin.isatty():
+        typer.confirm(f"Is {mark} the fingerprint that {person_of(key.name)} told you?", abort=True, err=True)
+    added = trust_person(ring, key)
+    document = {"environment": environment, "key": key.name, "fingerprint": mark, "added": added}
+    shown = f"{key.name} ({mark}) {'counts from now on' if added else 'was trusted already'}\n"
+    sys.stdout.write(json_.dumps(document) + "\n" if json else shown)
+
+
+def _ring_of(environment: str) -> tuple[Environment, Keyring]:
+    from drstack.assembly import load, local_root, project_root
+    from drstack.custody.ring import open_keys
+    from drstack.errors import DrstackError
+
+    declared = load(environment)
+    ring = open_keys(declared, local_root(project_root()))
+    if ring is None:
+        raise DrstackError(f"environment {environment} has no keys (crypto: none)", hint=f"drstack check {environment}")
+    return declared, ring
+
+
+def _require_named(declared: Environment, person: str) -> None:
+    """EnvironmentUnknown, before a key is made for a name with a slip in it."""
+    from drstack.errors import EnvironmentUnknown
+
+    people = declared.approvals.people()
+    if person not in people:
+        raise EnvironmentUnknown(
+            f"{declared.environment} asks no {person!r} for approvals",
+            hint=f"Under approvals it names: {', '.join(people)}."
+            if people
+            else "Its file has no approvals: see docs.",
+        )
 
 
 def make_keys(declared: Environment, root: Path, how: bytes | str | None = None) -> Made | None:

@@ -24,6 +24,7 @@ VERBS = (
     Verb("confirm", "drstack.cli.confirm:confirm", _INCIDENT),
     Verb("skip", "drstack.cli.operation:skip", _INCIDENT),
     Verb("abort", "drstack.cli.operation:abort", _INCIDENT),
+    Verb("approve", "drstack.cli.approve:approve", _INCIDENT),
     Verb("restore", "replicator.cli.restore:restore", _INCIDENT),
     Verb("traffic", "drstack.cli.traffic:traffic", _INCIDENT),
     Verb("verify", "replicator.cli.verify:verify", _EVERYDAY),

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from drstack.cli.approve import PersonKey
 from drstack.cli.operation import AcceptUnfenced
 
 if TYPE_CHECKING:
     from drstack.reconcile.after import Reconciler
+    from drstack.recovery.conduct import Kind
     from drstack.recovery.plan import Given, Plan
     from drstack.recovery.world import World
     from drstack.spec import Environment
@@ -62,24 +64,42 @@ def promote(
         list[str] | None,
         typer.Option("--workload", help="Move this workload alone, all else stays; may be repeated."),
     ] = None,
+    skip_fence: Annotated[
+        list[str] | None,
+        typer.Option("--skip-fence", metavar="SITE", help="Do not try to stop this site; needs --reason."),
+    ] = None,
+    break_glass: Annotated[
+        str | None,
+        typer.Option(
+            "--break-glass", metavar="NAME", help="Go on without approvals, as NAME, who may; needs --reason."
+        ),
+    ] = None,
+    key: PersonKey = None,
+    wait_for_approvals: Annotated[
+        bool, typer.Option("--wait-for-approvals", help="Ask for approvals, and go on once there are enough.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask. Implies no consent.")] = False,
     no_reconcile: Annotated[bool, typer.Option("--no-reconcile", help="Leave Pulumi's part to a later `up`.")] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """Bring the work back at another site. Run it again at any time: it takes up what is unfinished."""
     from drstack.assembly import assemble, load, local_root, project_root
+    from drstack.cli.approve import holding
     from drstack.cli.progress import Tree
     from drstack.recovery.conduct import plan_only
-    from drstack.recovery.conduct import promote as carry_out
     from replicator.heap import keep_freed_blocks
 
     declared = load(environment)
     root = local_root(project_root())
     reconcile = None if no_reconcile or plan else reconciler(declared)
-    world = assemble(declared, root, to, progress=Tree(f"promote {environment} to {to}"), reconcile=reconcile)
+    world = assemble(
+        declared, root, to, progress=Tree(f"promote {environment} to {to}"), reconcile=reconcile,
+        holding=holding(declared, root, break_glass, key),
+    )  # fmt: skip
     given = replace(
         _given(reason, accept_data_loss, failed_at), abandon=abandon, newest=newest,
         failed_proof=accept_failed_proof, unfenced=tuple(accept_unfenced or ()), only=tuple(workload or ()),
+        skip_fence=tuple(skip_fence or ()), break_glass=break_glass,
     )  # fmt: skip
     if plan:
         sys.stdout.write(shown(world, plan_only(world, to, given), shown_as, indent=None if json else 2))
@@ -88,8 +108,28 @@ def promote(
         typer.confirm(f"Make {to} the writer of {environment}?", abort=True, err=True)
     keep_freed_blocks()
     agreed: dict[str, Any] | None = json_.loads(plan_file.read_text()) if plan_file else None
-    end = carry_out(world, to, given, agreed=agreed)
+    end = carried_out(world, to, given, agreed=agreed, wait=wait_for_approvals)
     sys.stdout.write(json_.dumps(end) + "\n" if json else summary(end, to))
+
+
+def carried_out(
+    world: World, to: str, given: Given, *, agreed: dict[str, Any] | None = None, wait: bool, kind: Kind = "promote"
+) -> dict[str, Any]:
+    """The operation's end. With `wait`, approvals that lack are waited for, as long as the plan stands."""
+    from drstack.errors import ApprovalsMissing
+    from drstack.recovery.approving import wait as await_approvals
+    from drstack.recovery.conduct import promote
+
+    if given.break_glass is not None:
+        sys.stderr.write(f"BREAKING THE GLASS: {given.break_glass} goes on without approvals: {given.reason}\n")
+    while True:
+        try:
+            return promote(world, to, given, agreed=agreed, kind=kind)
+        except ApprovalsMissing as missing:
+            if not wait:
+                raise
+            sys.stderr.write(f"waiting: {missing}\n  {missing.hint}\n")
+            await_approvals(world, missing)
 
 
 def shown(world: World, plan: Plan, form: PlanForm, *, indent: int | None) -> str:

@@ -38,7 +38,9 @@ def report(
 ) -> None:
     """List every operation with what was lost, when the work was back, whether objectives were met, and the trend."""
     from drstack.assembly import load, local_root, open_witness, project_root
+    from drstack.cli.approve import world_of
     from drstack.cli.out import put, suffix_form
+    from drstack.recovery.approving import broken
     from drstack.recovery.history import document, past_operations
 
     form = ReportForm.JSON if json else shown_as or ReportForm(suffix_form(out) or "text")
@@ -49,6 +51,7 @@ def report(
         put(_shown(told, form, _operation_page), out)
         return
     told = document(environment, past_operations(witness))
+    told["break_glass"] = broken(world_of(declared, None, None)) if witness.glass().broken() else []
     put(_render(told) if form is ReportForm.TEXT else _shown(told, form, _environment_page), out)
 
 
@@ -87,6 +90,8 @@ def _shown(told: dict[str, Any], form: ReportForm, page: Callable[[dict[str, Any
 
 
 def _render(told: dict[str, Any]) -> str:
+    from drstack.cli.approve import broken_line
+
     if not told["operations"]:
         return f"{told['environment']} has had no operation yet.\n"
     lines = [f"{'operation':<10} {'began (UTC)':<17} {'kind':<10} {'to':<10} {'result':<13} workload: lost, back"]
@@ -97,6 +102,7 @@ def _render(told: dict[str, Any]) -> str:
             + ("; ".join(_workload(one) for one in each["workloads"]))
             + (f" ({each['why']})" if each["why"] else "")
         )
+        lines += _allowed(each)
     trend = told["trends"]
     if trend["recoveries"]:
         slowest = trend["slowest_phase"]
@@ -107,7 +113,15 @@ def _render(told: dict[str, Any]) -> str:
         )
     if trend["assumed_fences"]:
         lines.append(f"{trend['assumed_fences']} fences were assumed, not proven.")
+    lines += [broken_line(each) for each in told["break_glass"]]
     return "\n".join(lines) + "\n"
+
+
+def _allowed(each: dict[str, Any]) -> list[str]:
+    """What was consented to and by whose approval, below an operation."""
+    consents = ", ".join(f"{kind} {value}" for kind, value in each["consents"])
+    lines = [f"{'':<10} consented to: {consents} ({each['reason']})"] if consents else []
+    return [*lines, f"{'':<10} approved by {', '.join(each['approved_by'])}"] if each["approved_by"] else lines
 
 
 def _when(at: float) -> str:

@@ -60,6 +60,7 @@ Told = tuple[object, list[dict[str, Any]]]
 
 def _document(environment: str, looked: Looked, told: Told, *, promotions: bool) -> tuple[dict[str, Any], Told]:
     from drstack.readiness.words import outlook
+    from drstack.recovery.approving import broken
     from drstack.recovery.control import describe
     from drstack.recovery.history import promotions as past
     from drstack.recovery.shares import describe_shares
@@ -75,6 +76,7 @@ def _document(environment: str, looked: Looked, told: Told, *, promotions: bool)
         standing = (document["assignment"], document["operation"])
         told = told if told[0] == standing else (standing, past(world.witness))
         document["promotions"] = told[1]
+    document["break_glass"] = [each for each in broken(world) if each["signed_off"] is None]
     document["serving"] = describe_shares(world)
     document["protection"] = looked.protection.document() if looked.protection is not None else None
     document["readiness"] = readiness.document()
@@ -91,12 +93,18 @@ def _render(document: dict[str, Any], readiness: Readiness) -> str:
 
 
 def _standing(document: dict[str, Any], found: list[str]) -> str:
+    from drstack.cli.approve import broken_line
     from drstack.recovery.status import spell, verified_in_words
 
     lines: list[str] = [each["sentence"] for each in document["workloads"].values()]
     lines += found
     lines += _protection(document)
     lines += _operation(document["running"], document["environment"])
+    for each in document["break_glass"]:
+        lines += [
+            broken_line(each),
+            f"  next: drstack approve {document['environment']} --after-the-fact {each['operation']} --as NAME",
+        ]
     for name, each in document["workloads"].items():
         lines.append(
             f"\n{name}: {each['writer']} writes, term {each['term']}, step {each['step'] if each['step'] is not None else '?'}"

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json as json_
 import sys
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from drstack.cli.approve import PersonKey
 from drstack.cli.operation import AcceptUnfenced
 from drstack.cli.promote import PlanForm
 
@@ -21,6 +24,13 @@ _Workload = Annotated[
 _Plan = Annotated[bool, typer.Option("--plan", help="Print the plan with its hash and touch nothing.")]
 _As = Annotated[PlanForm, typer.Option("--as", help="How --plan prints it.")]
 _Reason = Annotated[str | None, typer.Option("--reason", help="Why; recorded.")]
+_BreakGlass = Annotated[
+    str | None,
+    typer.Option("--break-glass", metavar="NAME", help="Go on without approvals, as NAME, who may; needs --reason."),
+]
+_Wait = Annotated[
+    bool, typer.Option("--wait-for-approvals", help="Ask for approvals, and go on once there are enough.")
+]
 _Yes = Annotated[bool, typer.Option("--yes", help="Do not ask. Implies no consent.")]
 _NoReconcile = Annotated[bool, typer.Option("--no-reconcile", help="Leave Pulumi's part to a later `up`.")]
 _Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
@@ -35,6 +45,9 @@ def switchover(
     shown_as: _As = PlanForm.JSON,
     accept_unfenced: AcceptUnfenced = None,
     reason: _Reason = None,
+    break_glass: _BreakGlass = None,
+    key: PersonKey = None,
+    wait_for_approvals: _Wait = False,
     yes: _Yes = False,
     no_reconcile: _NoReconcile = False,
     json: _Json = False,
@@ -42,10 +55,16 @@ def switchover(
     """Move the work to a standby with no loss: stop it, ship its last checkpoint, go on there. Run it again at any time."""
     from drstack.assembly import load
 
-    declared = load(environment)
-    _move(
-        declared, to, workload, accept_unfenced, plan, shown_as, reason, yes=yes, reconcile=not no_reconcile, json=json
+    asked = _Asked(
+        to,
+        tuple(workload or ()),
+        reason,
+        break_glass,
+        key,
+        unfenced=tuple(accept_unfenced or ()),
+        wait=wait_for_approvals,
     )
+    _move(load(environment), asked, shown_as, plan=plan, yes=yes, reconcile=not no_reconcile, json=json)
 
 
 def failback(
@@ -59,6 +78,9 @@ def failback(
     shown_as: _As = PlanForm.JSON,
     accept_unfenced: AcceptUnfenced = None,
     reason: _Reason = None,
+    break_glass: _BreakGlass = None,
+    key: PersonKey = None,
+    wait_for_approvals: _Wait = False,
     yes: _Yes = False,
     no_reconcile: _NoReconcile = False,
     json: _Json = False,
@@ -68,37 +90,51 @@ def failback(
 
     declared = load(environment)
     home = to or declared.primary
-    _move(
-        declared,
+    asked = _Asked(
         home,
-        workload,
-        accept_unfenced,
-        plan,
-        shown_as,
+        tuple(workload or ()),
         reason,
-        yes=yes,
-        reconcile=not no_reconcile,
-        json=json,
+        break_glass,
+        key,
+        unfenced=tuple(accept_unfenced or ()),
+        wait=wait_for_approvals,
     )
+    _move(declared, asked, shown_as, plan=plan, yes=yes, reconcile=not no_reconcile, json=json)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What an operator asks for."""
+
+    to: str
+    only: tuple[str, ...]
+    reason: str | None
+    break_glass: str | None
+    key: Path | None
+    unfenced: tuple[str, ...]
+    wait: bool
 
 
 def _move(
-    declared: Environment, to: str, workload: list[str] | None, unfenced: list[str] | None, plan: bool,  # noqa: FBT001
-    form: PlanForm, reason: str | None, *,
-    yes: bool, reconcile: bool, json: bool,
-) -> None:  # fmt: skip
+    declared: Environment, asked: _Asked, form: PlanForm, *, plan: bool, yes: bool, reconcile: bool, json: bool
+) -> None:
     from drstack.assembly import assemble, local_root, project_root
+    from drstack.cli.approve import holding
     from drstack.cli.progress import Tree
-    from drstack.cli.promote import operator, reconciler, shown, summary
-    from drstack.recovery.conduct import plan_only, promote
+    from drstack.cli.promote import carried_out, operator, reconciler, shown, summary
+    from drstack.recovery.conduct import plan_only
     from drstack.recovery.plan import Given
     from replicator.heap import keep_freed_blocks
 
-    name = declared.environment
+    name, to, root = declared.environment, asked.to, local_root(project_root())
     afterwards = reconciler(declared) if reconcile and not plan else None
-    tree = Tree(f"switchover of {name} to {to}")
-    world = assemble(declared, local_root(project_root()), to, progress=tree, reconcile=afterwards)
-    given = Given(by=operator(), reason=reason, unfenced=tuple(unfenced or ()), only=tuple(workload or ()))
+    world = assemble(
+        declared, root, to, progress=Tree(f"switchover of {name} to {to}"), reconcile=afterwards,
+        holding=holding(declared, root, asked.break_glass, asked.key),
+    )  # fmt: skip
+    given = Given(
+        by=operator(), reason=asked.reason, only=asked.only, unfenced=asked.unfenced, break_glass=asked.break_glass
+    )
     if plan:
         told = plan_only(world, to, given, kind="switchover")
         sys.stdout.write(shown(world, told, form, indent=None if json else 2))
@@ -106,5 +142,5 @@ def _move(
     if not yes and sys.stdin.isatty():
         typer.confirm(f"Stop {name} where it runs and go on at {to}?", abort=True, err=True)
     keep_freed_blocks()
-    end = promote(world, to, given, kind="switchover")
+    end = carried_out(world, to, given, wait=asked.wait, kind="switchover")
     sys.stdout.write(json_.dumps(end) + "\n" if json else summary(end, to))

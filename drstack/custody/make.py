@@ -150,13 +150,13 @@ def _role_of(name: str) -> str:
     return name.partition("@")[0]
 
 
-def extend(ring: Keyring, missing: Sequence[Wanted]) -> Made:
-    """Make these keys in an operator's folder, but those that are there."""
+def extend(ring: Keyring, missing: Sequence[Wanted], *, how: bytes | str | None = None) -> Made:
+    """Make these keys in an operator's folder, but those that are there. `how` protects those in custody."""
     with locked(ring.folder):
         trust = ring.trust
         missing = [each for each in missing if trust.key(each.name) is None]
         for each in missing:
-            trust = trust.with_key(_taken_up(ring.folder, trust, each) or _new(ring.folder, trust, each))
+            trust = trust.with_key(_taken_up(ring.folder, trust, each) or _new(ring.folder, trust, each, how))
         ring.replace(trust)
     return Made(ring.folder, tuple(each.name for each in missing))
 
@@ -173,8 +173,8 @@ def _taken_up(folder: Path, trust: Trust, wanted: Wanted) -> TrustedKey | None:
     )[1]
 
 
-def _new(folder: Path, trust: Trust, wanted: Wanted) -> TrustedKey:
-    [made] = make([wanted], scope=trust.scope, suite=trust.suite, how=None, unlocking=from_machine())
+def _new(folder: Path, trust: Trust, wanted: Wanted, how: bytes | str | None) -> TrustedKey:
+    [made] = make([wanted], scope=trust.scope, suite=trust.suite, how=how, unlocking=from_machine())
     write_key(folder / wanted.below, made.file)
     return made.public
 

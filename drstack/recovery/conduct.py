@@ -9,6 +9,7 @@ import math
 from typing import TYPE_CHECKING, Any, Literal
 
 from drstack.errors import ConsentRequired, EnvironmentUnknown, OperationConflict, PlanStale
+from drstack.recovery.approving import admit, break_running
 from drstack.recovery.facts import gather
 from drstack.recovery.operation import abandon, begin, join, maker, unfinished
 from drstack.recovery.own_steps import accept_unfenced, with_own
@@ -107,6 +108,7 @@ def _running(world: World, target: str, given: Given, agreed: Doc | None, kind: 
     joined = join(running, target, kind)
     _require_same(joined.plan() or {}, agreed)
     accept_unfenced(joined, given.unfenced, by=given.by, reason=given.reason, at=world.clock())
+    break_running(world, joined, given)
     return joined
 
 
@@ -127,13 +129,14 @@ def _begin(world: World, target: str, given: Given, agreed: Doc | None, kind: Ki
     planned_at = world.clock()
     world.progress.end("plan", planned_at - facts_at, describe(plan))
     document = plan.document()
+    admitted = admit(world, document, kind, given, agreed)
     for workload in document["workloads"]:
         need = world.needs[workload["name"]]
         workload.update({"rpo_s": need.rpo_s, "rto_s": need.rto_s})
     journal, ours = begin(
         world.witness,
         {
-            **document, "kind": given.reopen or kind, "by": given.by, "reason": given.reason, "failed_at": given.failed_at,
+            **document, **admitted, "kind": given.reopen or kind, "by": given.by, "failed_at": given.failed_at,
             "began_at": began_at, "facts_at": facts_at, "planned_at": planned_at,
         },
     )  # fmt: skip

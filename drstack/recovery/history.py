@@ -69,6 +69,11 @@ class Past:
     utilisation: Doc | None = None
     waited: dict[str, float] = field(default_factory=dict[str, float])
     """Seconds on the critical path, by what was waited for."""
+    reason: str = ""
+    consents: tuple[tuple[str, str], ...] = ()
+    """What an operator allowed, as (kind, value); the reason is of all of them."""
+    approved_by: tuple[str, ...] = ()
+    """Whose approvals it was begun by."""
 
     @property
     def went_well(self) -> bool:
@@ -151,7 +156,15 @@ def past(journal: Journal) -> Past:
         failures={step: failed.count(step) for step in dict.fromkeys(failed)},
         utilisation=spent.get("utilisation"),
         waited=spent.get("waited", {}),
+        reason=str(plan.get("reason") or ""),
+        consents=tuple((str(kind), str(value)) for kind, value in plan.get("consents", ())),
+        approved_by=_approvers(plan),
     )
+
+
+def _approvers(plan: Doc) -> tuple[str, ...]:
+    admitted: Doc = plan.get("approvals") or {}
+    return tuple(str(each["person"]) for each in admitted.get("given", ()))
 
 
 def document(environment: str, operations: Sequence[Past]) -> Doc:

@@ -7,7 +7,7 @@ bound, steps and consents; not the time at which it was made.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from drstack.errors import ConsentRequired, EnvironmentUnknown, NotReady, OperationConflict, PromotionRefused
@@ -32,6 +32,8 @@ PHASE_OF = {
     "capacity": "actuate", "requests": "actuate", "answers": "prove", "rejoin": "quiesce", "release": "reconcile",
 }  # fmt: skip
 """The phase that an act is counted in, where it is not the one of its name."""
+SKIP_FENCE = "skip-fence"
+BREAK_GLASS = "break-glass"
 FAILED_PROOF = ("override", "failed-proof")
 """The consent to take a checkpoint whose proof failed."""
 
@@ -73,6 +75,10 @@ class Given:
     """Own steps that may promote a database without proof that no other takes writes."""
     only: tuple[str, ...] = ()
     """Move these workloads alone, and leave everything else where it is; empty: all."""
+    skip_fence: tuple[str, ...] = ()
+    """Sites that are not fenced, though they lose workloads."""
+    break_glass: str | None = None
+    """Who goes on without the approvals that the environment asks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +140,8 @@ class Plan:
     kind: Literal["promote", "switchover"] = "promote"
     notices: tuple[dict[str, Any], ...] = ()
     """Whom to tell of its begin, its end and its failures: definitions without secrets."""
+    reason: str = ""
+    """The operator's, for the consents."""
 
     def document(self) -> dict[str, Any]:
         """JSON of the plan, with its hash."""
@@ -141,11 +149,19 @@ class Plan:
         return {**body, "hash": self.hash()}
 
     def hash(self) -> str:
-        body = asdict(self)
-        for workload in body["workloads"]:
-            for varying in ("loss_s", "why", "other"):
-                del workload[varying]
-        return digest(canonical(body))[:16]
+        """The first 16 digits of its digest, for people."""
+        return digest_of(asdict(self))[:16]
+
+
+_VARYING = ("loss_s", "why", "other")
+
+
+def digest_of(document: Mapping[str, Any]) -> str:
+    """64 hex digits over what an operator agrees to in a plan's document, wherever that was kept."""
+    body = {each.name: document[each.name] for each in fields(Plan) if each.name in document}
+    said = [each.name for each in fields(WorkloadPlan) if each.name not in _VARYING]
+    body["workloads"] = [{name: each[name] for name in said if name in each} for each in document["workloads"]]
+    return digest(canonical(body))
 
 
 def plan_promotion(environment: str, facts: Facts, target: str, needs: Mapping[str, Need], given: Given) -> Plan:
@@ -159,11 +175,14 @@ def plan_promotion(environment: str, facts: Facts, target: str, needs: Mapping[s
     fence = tuple(sorted({each.writer for each in moving} - {target}))
     alone = bool(given.only)
     after = {name: need.after for name, need in needs.items()}
+    consents = (*_consents(plans, needs, given), *skipped_fences(fence, given))
     return Plan(
         environment=environment, target=target, base=facts.assignment.number, workloads=plans, fence=fence,
-        capacity=capacity, consents=_consents(plans, needs, given), alone=alone,
+        capacity=capacity, consents=with_broken_glass(consents, given), alone=alone,
+        reason=given.reason or "",
         steps=promotion_steps(
-            target, [asdict(each) for each in plans], fence, after, alone=alone, leased=_leased(moving, needs, target)
+            target, [asdict(each) for each in plans], fence, after, alone=alone, leased=_leased(moving, needs, target),
+            unfenced=given.skip_fence,
         ),
     )  # fmt: skip
 
@@ -305,3 +324,24 @@ def _consents(plans: tuple[WorkloadPlan, ...], needs: Mapping[str, Need], given:
             away = ", ".join(sorted({name for plan in plans for name in plan.unreachable}))
             used.append(("unknown-loss", away or "any") if unknown else ("data-loss", f"{given.data_loss_s:g}"))
     return tuple(used)
+
+
+def skipped_fences(fence: tuple[str, ...], given: Given) -> tuple[tuple[str, str], ...]:
+    """The consents not to fence. EnvironmentUnknown for a site that would not be fenced, ConsentRequired without a reason."""
+    for site in given.skip_fence:
+        if site not in fence:
+            raise EnvironmentUnknown(
+                f"{site} is not fenced by this plan", hint=f"It fences {', '.join(fence) or 'nobody'}."
+            )
+    if given.skip_fence and not given.reason:
+        raise ConsentRequired("leaving out a fence needs a reason", hint="Add: --reason '…'")
+    return tuple((SKIP_FENCE, site) for site in sorted(set(given.skip_fence)))
+
+
+def with_broken_glass(consents: tuple[tuple[str, str], ...], given: Given) -> tuple[tuple[str, str], ...]:
+    """The consents, and that somebody goes on without approvals. ConsentRequired without a reason."""
+    if given.break_glass is None:
+        return consents
+    if not given.reason:
+        raise ConsentRequired("going on without approvals needs a reason", hint="Add: --reason '…'")
+    return (*consents, (BREAK_GLASS, given.break_glass))

@@ -15,6 +15,7 @@ from threading import BoundedSemaphore, Lock, Thread
 from typing import TYPE_CHECKING, Any
 
 from drstack.errors import DrstackError, NotTried, OperationConflict, OperationPaused, StepFailed
+from drstack.recovery.approving import require_admitted
 from drstack.recovery.owning import Owning
 from drstack.recovery.steps import steps_of
 from replicator.errors import ReplicatorError
@@ -57,8 +58,9 @@ class Execution:
         """Do what is left. Raises what the first step that failed raised; the others that could be done are done.
 
         The operation then stays unfinished, and running it again takes it up. One that was overtaken, or abandoned
-        meanwhile, raises OperationConflict; one that is paused OperationPaused.
+        meanwhile, raises OperationConflict; one that is paused OperationPaused; one that lacks approvals ApprovalsMissing.
         """
+        require_admitted(self.world, self.journal)
         sorter = TopologicalSorter({step.id: step.after for step in self._steps.values()})
         sorter.prepare()
         failed: list[BaseException] = []

@@ -14,7 +14,7 @@ from drstack.errors import OperationConflict, StepFailed, WitnessUnsound
 from drstack.recovery.admission import bring_up_to
 from drstack.recovery.contest import by_preference
 from drstack.recovery.facts import WorkloadFact, repository_fact
-from drstack.recovery.plan import FAILED_PROOF
+from drstack.recovery.plan import FAILED_PROOF, SKIP_FENCE
 from drstack.recovery.points import Wish, choose
 from drstack.recovery.traffic import weights_after
 from drstack.witness.assignment import Assignment, Consent, WorkloadAssignment, lineage_of
@@ -37,7 +37,13 @@ _FEW = 3
 
 
 def fence(world: World, plan: Doc, site: str, *, deadline_s: float) -> Doc:
-    """Try to stop a site that loses workloads. What failed is graded, not raised."""
+    """Try to stop a site that loses workloads. What failed is graded, not raised; one that was left out is not tried."""
+    if [SKIP_FENCE, site] in [list(each) for each in plan["consents"]]:
+        why = f"{plan.get('by')} left it out: {plan.get('reason') or 'no reason'}"
+        return {
+            "fence": {"site": site, "grade": "assumed", "done": "nothing", "proof": why},
+            "detail": f"assumed ({why})",
+        }
     only = [each["name"] for each in plan["workloads"] if each["writer"] == site] if plan["alone"] else None
     done = world.sites[site].fence(deadline_s=deadline_s, only=only)
     row = {"site": site, "grade": done.grade, "done": done.done, "proof": done.proof}

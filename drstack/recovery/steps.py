@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from drstack.errors import EnvironmentUnknown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
 Doc = dict[str, Any]
 FENCE_S = 5.0
@@ -67,18 +67,19 @@ def promotion_steps(
     *,
     alone: bool,
     leased: Sequence[str] = (),
+    unfenced: Collection[str] = (),
 ) -> tuple[Step, ...]:
     """Of a promotion to `target`. `workloads`: the plan's, as documents; `after`: the dependency map.
 
     `leased`: fenced sites that hold leases; nothing is started before these have ended.
 
     `alone`: only these workloads move, so that only their own processes are stopped where they ran, and no requests
-    move. EnvironmentUnknown where the dependency map has a cycle.
+    move. `unfenced`: sites that an operator leaves alone. EnvironmentUnknown where the dependency map has a cycle.
     """
     require_acyclic(after)
     names = [each["name"] for each in workloads]
     starting = [each for each in workloads if not each["reopen"]]
-    fences = [_fence(site, alone=alone) for site in fence]
+    fences = [_left_alone(site) if site in unfenced else fence_step(site, alone=alone) for site in fence]
     seals = [_seal(each, [step.id for step in fences]) for each in workloads]
     leases = [_lease(site) for site in leased]
     steps = [*fences, *leases, *seals, _assign(target, names, [step.id for step in seals])]
@@ -157,7 +158,15 @@ def _release(site: str, after: list[str]) -> Step:
     )  # fmt: skip
 
 
-def _fence(site: str, *, alone: bool) -> Step:
+def _left_alone(site: str) -> Step:
+    return Step(
+        f"fence {site}", "fence", site, does=f"nothing: an operator leaves {site} alone, by consent",
+        effect="graded assumed", undone="nothing to undo", timeout_s=FENCE_S,
+    )  # fmt: skip
+
+
+def fence_step(site: str, *, alone: bool) -> Step:
+    """Stop what writes at a site."""
     return Step(
         f"fence {site}", "fence", site,
         does=f"stop the moved workloads at {site}" if alone else f"stop everything that writes at {site}",

@@ -14,7 +14,7 @@ from drstack.recovery import sealing
 from drstack.recovery.admission import bring_up_to
 from drstack.recovery.bringup import BringUp
 from drstack.recovery.measure import measure
-from drstack.recovery.plan import Plan, WorkloadPlan, moving_of, require_ready, stranded
+from drstack.recovery.plan import Plan, WorkloadPlan, moving_of, require_ready, stranded, with_broken_glass
 from drstack.recovery.promote import Promotion
 from drstack.recovery.steps import switchover_steps
 from replicator.repository.ruling import is_suspect
@@ -49,7 +49,8 @@ def plan_switchover(environment: str, facts: Facts, target: str, needs: Mapping[
     after = {name: need.after for name, need in needs.items()}
     return Plan(
         environment=environment, target=target, base=facts.assignment.number, workloads=plans,
-        fence=tuple(sorted({each.writer for each in moving})), capacity=capacity, consents=(), alone=alone,
+        fence=tuple(sorted({each.writer for each in moving})), capacity=capacity,
+        consents=with_broken_glass((), given), reason=given.reason or "", alone=alone,
         steps=switchover_steps(target, [asdict(each) for each in plans], after, alone=alone), kind="switchover",
     )  # fmt: skip
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from drstack.recovery.beside import side_by_side
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from drstack.recovery.leases import LeasePolicy
     from drstack.recovery.plan import Need
     from drstack.recovery.ports import Router, Site
+    from drstack.recovery.quorum import Quorum
     from drstack.witness.witness import Witness
     from replicator.crypto.keyring import Keyring
     from replicator.repository.repository import Repository
@@ -51,6 +52,10 @@ def _no_size(site: str) -> int | None:
     del site
 
 
+def _tell_nobody(event: str, body: Mapping[str, Any]) -> None:
+    del event, body
+
+
 @dataclass(frozen=True, slots=True)
 class World:
     environment: str
@@ -82,3 +87,7 @@ class World:
     """Worker slots of a site while it stands by; None where it is not counted in slots."""
     beside: Beside = side_by_side
     """How calls are made that wait for stores; the simulation makes them one after another."""
+    quorums: Mapping[str, Quorum] = field(default_factory=dict[str, "Quorum"])
+    """By kind of operation, whose approvals it takes; none for a kind that is left out."""
+    notify: Callable[[str, Mapping[str, Any]], None] = _tell_nobody
+    """Tells people of an event that they have to know of, such as `break-glass`; never raises."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
+from drstack.spec.approvals import Approvals
 from drstack.spec.drills import Drills
 from drstack.spec.promotion import Leases, Promotion
 from drstack.spec.replication import Link, Replication
@@ -43,6 +44,7 @@ class Draft:
     promotion: Promotion | None
     drills: Drills | None
     steps: Mapping[str, OwnStep | None] | None
+    approvals: Approvals | None
 
 
 def whole(environment: Environment) -> Draft:
@@ -60,6 +62,7 @@ def whole(environment: Environment) -> Draft:
         promotion=environment.promotion,
         drills=environment.drills,
         steps=environment.steps,
+        approvals=environment.approvals,
     )
 
 
@@ -84,6 +87,7 @@ def salvage(value: object) -> Draft:
         promotion=_part(fields.get("promotion", {}), TypeAdapter(Promotion)),
         drills=_part(fields.get("drills"), TypeAdapter(Drills)),
         steps=_each(fields.get("steps", {}), TypeAdapter(OwnStep)),
+        approvals=_part(fields.get("approvals", {}), TypeAdapter(Approvals)),
     )
 
 

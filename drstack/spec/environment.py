@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from drstack.spec.approvals import Approvals
 from drstack.spec.drills import Drills
 from drstack.spec.fields import Declared, Name, StateUrl, WitnessUrl, derived
 from drstack.spec.promotion import Leases, Promotion
@@ -63,6 +64,10 @@ class Environment(Declared):
         description="Steps of your own in promotions, switchovers and failbacks, by name.",
         examples=[{"scale-db": {"shell": ["/opt/dr/scale", "{target}"], "after": "assign", "before": "start gpt"}}],
     )
+    approvals: Approvals = Field(
+        default=Approvals(), description="Whose word an operation needs. Default: nobody's.",
+        examples=[{"promote": {"of": ["alice", "bob", "carol"], "at_least": 2}}],
+    )  # fmt: skip
 
     drills: Drills | None = Field(
         default=None, description="How often a drill is to be held. Default: no schedule.", examples=[{"every": "30d"}]

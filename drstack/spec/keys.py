@@ -2,7 +2,8 @@
 
 A site has a writer's, a keeper's and a verifier's key, named `role@site`, and, where it has to read what it holds, a
 recipient's, `reader@site`. A key that took another's place has a number behind: `writer@east.2`. Operators promote with
-`promoter`; the recipients that `encrypt_to` names are in custody. Invariant: no two sites share a key.
+`promoter`, and people approve with a key each, `approver@person`; the recipients that `encrypt_to` names are in custody.
+Invariant: no two sites share a key.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 FOLDER = "DRSTACK_KEYS"
 PROMOTER = "promoter"
+APPROVER = "approver"
+"""The role of a person's key, named `approver@person`; one that took another's place `approver@person.2`."""
 READER = "reader"
 SIGNING = ("writer", "keeper", "verifier")
 """What each site signs as."""
@@ -44,6 +47,12 @@ def site_of(key: str) -> str | None:
     """The site that a key belongs to by its name; None for an operator's, and for recipients in custody."""
     role, at, rest = key.partition("@")
     return rest.partition(".")[0] if at and role in (*SIGNING, READER) else None
+
+
+def person_of(key: str) -> str | None:
+    """The person whom an approver's key belongs to by its name, whichever of theirs it is; None for any other key."""
+    role, at, rest = key.partition("@")
+    return rest.partition(".")[0] if at and role == APPROVER else None
 
 
 def number_of(key: str) -> int:

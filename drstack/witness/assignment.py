@@ -47,7 +47,7 @@ class WorkloadAssignment(Frozen):
 class Consent(Frozen):
     """Something that an operator allowed, in their words."""
 
-    kind: Literal["data-loss", "skip-fence", "unknown-loss", "override"]
+    kind: Literal["data-loss", "skip-fence", "unknown-loss", "override", "break-glass"]
     value: str
     reason: str
     by: str

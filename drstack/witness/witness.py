@@ -15,8 +15,10 @@ from pydantic import ValidationError
 from drstack.errors import WitnessUnreachable, WitnessUnsound
 from drstack.witness.assignment import Assignment
 from drstack.witness.drills import DrillLog
+from drstack.witness.glass import Glass
 from drstack.witness.journal import Journal
 from drstack.witness.leases import LeaseLog
+from drstack.witness.requests import Request
 from replicator.errors import KeyMissing, RecordCorrupt, StoreError
 from replicator.log.claim import claim
 from replicator.log.records import digest, open_envelope, seal_envelope
@@ -167,6 +169,25 @@ class Witness:
     def drills(self) -> DrillLog:
         """Which drills were held, and how they ended."""
         return DrillLog(self._log("drills"), url=self.url)
+
+    def request(self, assignment: int, k: int) -> Request:
+        """The k-th request for approval of a plan that was made on an assignment."""
+        return Request(f"{assignment}-{k}", self._log(f"approvals/{assignment:020d}-{k:020d}"), url=self.url)
+
+    def requests(self, assignment: int) -> list[Request]:
+        """Every request for approval of plans that were made on an assignment, in order, found by GET."""
+        found: list[Request] = []
+        while (request := self.request(assignment, len(found) + 1)).records():
+            found.append(request)
+        return found
+
+    def glass(self) -> Glass:
+        """Operations that went on without the approvals asked for."""
+        return Glass(self._log("break-glass"), url=self.url)
+
+    def token(self) -> str:
+        """A random name."""
+        return self._token()
 
     def publish(self, site: str, descriptor: Mapping[str, Any]) -> int:
         """Publish a site's descriptor if it differs from the last one. Returns its number."""

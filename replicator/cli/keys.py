@@ -91,7 +91,9 @@ def revoke(name: Name, reason: Reason, keys: Keys = None, *, json: Json = False)
     from replicator.repository.custody import revoke as end
 
     ring = _ring(keys)
-    end(ring, name, reason, family(ring))
+    known = ring.trust.key(name)
+    approves = known is not None and known.roles == ("approver",)  # signs no record of any log
+    end(ring, name, reason, [] if approves else family(ring))
     text = f"{name} is revoked. Bring {ring.folder}/trust.json to every reader and writer."
     say(_document(ring, name, []), text, as_json=json)
 

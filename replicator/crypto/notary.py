@@ -10,11 +10,11 @@ import base64
 from typing import TYPE_CHECKING, Any
 
 from replicator.crypto.roles import WHAT, signers
+from replicator.crypto.statements import pae, sign_with, signer_of
 from replicator.crypto.suites import suite_named
 from replicator.errors import KeyRevoked, SignatureRefused
 from replicator.log.notary import Opened, Signatures
 from replicator.log.records import PAYLOAD_TYPE, canonical, parse_envelope, payload_in
-from replicator.model import Signature
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -24,12 +24,6 @@ if TYPE_CHECKING:
     from replicator.model import What
 
 WHAT_TYPE = "application/vnd.drstack.what+json"
-
-
-def pae(payload_type: str, payload: bytes) -> bytes:
-    """DSSE's pre-authentication encoding: what is signed."""
-    kind = payload_type.encode()
-    return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
 
 
 class KeyNotary:
@@ -88,26 +82,11 @@ class KeyNotary:
         return pae(WHAT_TYPE, canonical({**bound, "what": what.model_dump(mode="json")}))
 
     def _sign(self, key: TrustedKey, message: bytes) -> Signatures:
-        made = self._suite.sign(self._ring.seed(key.name), message)
-        return tuple(
-            Signature(keyid=f"{key.name}#{algorithm}", sig=base64.b64encode(sig).decode())
-            for algorithm, sig in sorted(made.items())
-        )
+        return sign_with(self._ring, self._suite, key, message)
 
     def _signer(self, given: list[tuple[str, bytes]], message: bytes, where: str) -> TrustedKey:
         """The one key that made all of the signatures."""
-        by = [(*keyid.rpartition("#")[::2], sig) for keyid, sig in given]
-        names = {name for name, _, _ in by}
-        if len(names) != 1:
-            raise SignatureRefused(f"{where}: is not signed" if not names else f"{where}: is signed by several keys")
-        name = names.pop()
-        key = self._ring.trust.key(name)
-        if key is None:
-            raise SignatureRefused(f"{where}: the trust file knows no key {name!r}")
-        found = {algorithm: sig for _, algorithm, sig in by}
-        if len(found) < len(by) or not self._suite.verify(key.public, message, found):
-            raise SignatureRefused(f"{where}: the signatures of key {name} do not hold")
-        return key
+        return signer_of(self._ring.trust, self._suite, given, message, where)
 
     def _require_unrevoked(self, key: TrustedKey, payload: Mapping[str, Any], where: str) -> None:
         """A revoked key's records in a log stand up to the slot that the log had reached then, and nowhere else."""

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Role = Literal["writer", "keeper", "verifier", "promoter", "recipient"]
+Role = Literal["writer", "keeper", "verifier", "promoter", "recipient", "approver"]
 SIGNERS: tuple[Role, ...] = ("writer", "keeper", "verifier", "promoter")
+"""Who signs entries. An approver, a person, signs statements only (`replicator.crypto.statements`)."""
 
 PART = "part"
 WHAT = "what"

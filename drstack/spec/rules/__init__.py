@@ -9,6 +9,7 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from drstack.spec.rules.approvals import APPROVALS
 from drstack.spec.rules.drills import DRILLS
 from drstack.spec.rules.objectives import OBJECTIVES
 from drstack.spec.rules.promotion import PROMOTION
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from drstack.spec.draft import Draft
     from drstack.spec.rules.finding import Finding
 
-RULES = (*SITES, *WORKLOADS, *REPLICATION, *OBJECTIVES, *PROMOTION, *DRILLS, *STEPS)
+RULES = (*SITES, *WORKLOADS, *REPLICATION, *OBJECTIVES, *PROMOTION, *DRILLS, *STEPS, *APPROVALS)
 
 
 def judge(draft: Draft) -> tuple[Finding, ...]:

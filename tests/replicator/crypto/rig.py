@@ -10,8 +10,8 @@ from pathlib import Path
 
 from replicator.crypto.founding import found
 from replicator.crypto.keyring import Keyring
-from replicator.crypto.notary import pae
 from replicator.crypto.protection import Unlocking
+from replicator.crypto.statements import pae
 from replicator.crypto.suites import DEFAULT, suite_named
 from replicator.crypto.trust import TrustedRepository, read_trust, write_trust
 from replicator.errors import KeyLocked

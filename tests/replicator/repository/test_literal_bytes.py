@@ -9,7 +9,7 @@ import pytest
 import zstandard
 
 from replicator.crypto import vault
-from replicator.crypto.notary import pae
+from replicator.crypto.statements import pae
 from replicator.crypto.suites import suite_named
 from replicator.log.records import canonical, seal_envelope
 from replicator.log.slots import slot_key

@@ -1,0 +1,57 @@
+"""People who approve, each with a key of their own, and operators who hold some of them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from drstack.custody.make import extend
+from drstack.custody.people import home_of
+from drstack.recovery import approving
+from drstack.recovery.plan import Given
+from drstack.recovery.quorum import Quorum
+from replicator.crypto.founding import Wanted
+from replicator.crypto.keyring import Keyring
+from tests.drstack.recovery.world import Rig
+
+if TYPE_CHECKING:
+    from drstack.recovery.world import World
+
+BY = Given(by="test")
+TWO = Quorum(("alice", "bob", "carol"), 2, 900.0, ("alice",))
+
+
+@dataclass
+class Office:
+    """An encrypted rig where a promotion takes two of three people. `ahead_s`: how far each clock is ahead."""
+
+    rig: Rig
+    quorums: dict[str, Quorum] = field(default_factory=lambda: {"promote": TWO})
+    told: list[tuple[str, dict]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.hire("alice", "bob", "carol", "mallory")
+
+    def hire(self, *people: str, key: str = "approver@{}") -> None:
+        wanted = [Wanted(key.format(name), "approver", f"people/{name}") for name in people]
+        extend(self.rig.keys, wanted)
+
+    def world(self, *people: str, ahead_s: float = 0.0, **changed: object) -> World:
+        """As somebody has it who holds the keys of these people besides the operator's."""
+        folder = self.rig.keys.folder
+        keys = Keyring(folder, also=[home_of(folder, name) for name in people])
+        made = replace(
+            self.rig.world(), keys=keys, quorums=self.quorums, clock=lambda: time.time() + ahead_s,
+            notify=lambda event, body: self.told.append((event, dict(body))),
+        )  # fmt: skip
+        return replace(made, **changed)
+
+    def approve(self, *people: str, **changed: object) -> approving.Asked | None:
+        """Each of them approves the newest request of the assignment that stands."""
+        stands = None
+        for person in people:
+            world = self.world(person, **changed)
+            asked = approving.requests(world, world.witness.current().number)[-1]
+            stands = approving.approve(world, asked, person)
+        return stands
