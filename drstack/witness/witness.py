@@ -51,9 +51,16 @@ class Witness:
     """The part of a witness store that belongs to one environment. For any thread."""
 
     def __init__(
-        self, store: ObjectStore, environment: str, *, clock: Callable[[], float], token: Callable[[], str]
+        self,
+        store: ObjectStore,
+        environment: str,
+        *,
+        clock: Callable[[], float],
+        token: Callable[[], str],
+        at_once: int = 16,
     ) -> None:
         self.environment = environment
+        self._at_once = at_once
         self._store = store
         self._clock = clock
         self._token = token
@@ -236,7 +243,8 @@ class Witness:
             raise WitnessUnreachable(f"witness {self.url}: {error}") from error
 
     def _log(self, name: str) -> SlotLog:
-        return SlotLog(self._store, f"{self.environment}/{name}", clock=self._clock, token=self._token)
+        prefix = f"{self.environment}/{name}"
+        return SlotLog(self._store, prefix, clock=self._clock, token=self._token, at_once=self._at_once)
 
 
 def _assignment(n: int, body: Mapping[str, Any]) -> Assignment:

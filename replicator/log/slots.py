@@ -7,6 +7,7 @@ is found by GET, never by LIST. A record that cannot be read blocks the log: it 
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from replicator.errors import KeyMissing, RecordCorrupt, TermRegressed
@@ -30,7 +31,8 @@ class SlotLog:
     """The log below `prefix` of a store. Keeps what it has read: records never change.
 
     `clock` gives unix seconds for the reader's eye; `token` gives a random attempt id; `sleep` waits between tries;
-    `notary` signs and judges; `among` says of a payload whose keys may sign it, None where its role is enough.
+    `notary` signs and judges; `among` says of a payload whose keys may sign it, None where its role is enough;
+    `at_once`: how many slots may be asked for side by side, once a few in a row were there.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class SlotLog:
         sleep: Callable[[float], None] = time.sleep,
         notary: Notary = UNSIGNED,
         among: Callable[[Mapping[str, Any]], Iterable[str] | None] = _anybody,
+        at_once: int = 1,
     ) -> None:
         self._store = store
         self._prefix = prefix
@@ -51,6 +54,7 @@ class SlotLog:
         self._sleep = sleep
         self._notary = notary
         self._among = among
+        self._at_once = at_once
         self._known: list[Record] = []
 
     @property
@@ -59,13 +63,31 @@ class SlotLog:
 
     def read(self) -> tuple[Record, ...]:
         """Every record there is now, in order. RecordCorrupt, StoreUnavailable."""
-        while True:
+        width, full = 1, True
+        while full:
             n = len(self._known) + 1
+            found = self._found(n, width)
+            for stored in found:
+                self._known.append(self._linked(stored, len(self._known) + 1))
+            full, width = len(found) == width, min(width * 2, self._at_once)
+        return tuple(self._known)
+
+    def _found(self, n: int, width: int) -> list[bytes]:
+        """Slots from n on, at most `width`, up to the first that is not there. Trouble behind that one is nobody's."""
+        if width == 1:
             try:
-                stored = self._store.get(slot_key(self._prefix, n))
+                return [self._store.get(slot_key(self._prefix, n))]
             except KeyMissing:
-                return tuple(self._known)
-            self._known.append(self._linked(stored, n))
+                return []
+        with ThreadPoolExecutor(width, thread_name_prefix="slots") as pool:
+            asked = [pool.submit(self._store.get, slot_key(self._prefix, n + each)) for each in range(width)]
+        found: list[bytes] = []
+        for each in asked:
+            try:
+                found.append(each.result())
+            except KeyMissing:
+                break
+        return found
 
     @property
     def known(self) -> tuple[Record, ...]:

@@ -52,12 +52,14 @@ class WorkloadLog:
         sleep: Callable[[float], None] = time.sleep,
         notary: Notary = UNSIGNED,
         on_seen: Callable[[str, int, int], None] | None = None,
+        at_once: int = 1,
     ) -> None:
         self.workload = workload
         self._authority = Authority(notary)
         self._slots = SlotLog(
-            store, f"log/{workload}", clock=clock, token=token, sleep=sleep, notary=notary, among=self._authority.among
-        )
+            store, f"log/{workload}", clock=clock, token=token, sleep=sleep, notary=notary, among=self._authority.among,
+            at_once=at_once,
+        )  # fmt: skip
         self._entries: list[Entry] = []
         self._on_seen = on_seen
         self._seen_term = 0

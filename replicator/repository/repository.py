@@ -45,7 +45,8 @@ def random_token() -> str:
 class Repository:
     """The repository in `store`; `name` is its site's. Logs are for one thread at a time.
 
-    `keys` are the trust file and private keys at hand; `memory` is where a writer that cannot read remembers its pushes.
+    `keys` are the trust file and private keys at hand; `memory` is where a writer that cannot read remembers its pushes;
+    `at_once`: how many entries of a log may be asked for side by side.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Repository:
         token: Callable[[], str] = random_token,
         keys: Keyring | None = None,
         memory: Path | None = None,
+        at_once: int = 16,
     ) -> None:
         self.name = name
         self.store = store
@@ -64,6 +66,7 @@ class Repository:
         self.token = token
         self.keys = keys
         self.memory = memory
+        self._at_once = at_once
         self._access: Access | None = None
         self._logs: dict[str, WorkloadLog] = {}
         self._held: WeakValueDictionary[str, Manifest] = WeakValueDictionary()
@@ -74,7 +77,10 @@ class Repository:
 
     def twin(self) -> Repository:
         """The same repository for another thread."""
-        return Repository(self.name, self.store, clock=self.clock, token=self.token, keys=self.keys, memory=self.memory)
+        return Repository(
+            self.name, self.store, clock=self.clock, token=self.token, keys=self.keys, memory=self.memory,
+            at_once=self._at_once,
+        )  # fmt: skip
 
     def format(self) -> Format:
         """RepositoryUnknown; KeyAbsent where it needs keys and none are at hand; Untrusted."""
@@ -103,7 +109,7 @@ class Repository:
             seen = None if self.keys is None else self._opened().seen
             log = WorkloadLog(
                 self.store, workload, clock=self.clock, token=self.token, notary=self.notary,
-                on_seen=seen.note if seen else None,
+                on_seen=seen.note if seen else None, at_once=self._at_once,
             )  # fmt: skip
             if seen is not None:
                 term, slots = seen.of(workload)

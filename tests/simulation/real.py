@@ -83,7 +83,7 @@ class RealWorld(World):
 
     def real_witness(self, actor: Actor | None) -> Witness:
         token = actor.token if actor else lambda: "nobody"
-        return Witness(self.store(actor, WITNESS), ENVIRONMENT, clock=lambda: 0.0, token=token)
+        return Witness(self.store(actor, WITNESS), ENVIRONMENT, clock=lambda: 0.0, token=token, at_once=1)
 
     def read_assignments(self, actor: Actor | None) -> list[Assignment]:
         return [read(each) for each in self.real_witness(actor).assignments()]
@@ -128,7 +128,7 @@ def _promote_once(
 
 def _repository(world: RealWorld, actor: Actor | None, name: str) -> Repository:
     token: Callable[[], str] = actor.token if actor else lambda: "nobody"
-    return Repository(name, world.store(actor, name), clock=lambda: 0.0, token=token)
+    return Repository(name, world.store(actor, name), clock=lambda: 0.0, token=token, at_once=1)
 
 
 def _answers(repository: Repository) -> bool:

@@ -201,3 +201,46 @@ class _AnswersLost(_Never):
     def after(self, verb: str, key: str) -> None:
         self.lost = True
         raise OutcomeUnknown("lost")
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 7, 8, 9, 40])
+def test_many_slots_are_asked_for_side_by_side_and_read_as_one_by_one(count: int) -> None:
+    store = memory_store()
+    log = slots(store)
+    for n in range(count):
+        add(log, str(n))
+    asked: list[str] = []
+
+    class Counting(FaultyStore):
+        def get(self, key: str) -> bytes:
+            asked.append(key)
+            return super().get(key)
+
+    many = SlotLog(Counting(store, faults=_Never()), PREFIX, clock=lambda: 7.0, token=tokens(), at_once=8)
+    assert [record.digest for record in many.read()] == [record.digest for record in log.read()]
+    assert len(asked) == len(set(asked)) <= count + 8
+    asked.clear()
+    assert len(many.read()) == count
+    assert len(asked) == 1
+
+
+def test_trouble_behind_the_end_is_nobody_s_and_before_it_is_raised() -> None:
+    store = memory_store()
+    log = slots(store)
+    for n in range(4):
+        add(log, str(n))
+
+    class Troubled(FaultyStore):
+        bad = slot_key(PREFIX, 7)
+
+        def get(self, key: str) -> bytes:
+            if key == self.bad:
+                raise StoreUnavailable("away")
+            return super().get(key)
+
+    troubled = Troubled(store, faults=_Never())
+    many = SlotLog(troubled, PREFIX, clock=lambda: 7.0, token=tokens(), at_once=8)
+    assert len(many.read()) == 4
+    troubled.bad = slot_key(PREFIX, 3)
+    with pytest.raises(StoreUnavailable):
+        SlotLog(troubled, PREFIX, clock=lambda: 7.0, token=tokens(), at_once=8).read()

@@ -157,7 +157,7 @@ def test_a_forged_anchor_of_a_signed_repository_blocks_instead_of_being_believed
     there = family.hand("keeper")
     prefix = f"prod/heads/west/gpt/{family.id}"
     forged = anchors(memory_store())
-    forged._prefix = lambda repository, workload: prefix
+    forged._prefix = lambda repository, workload, here=None: prefix
     forged.note(Repository("west", plain.store), "gpt", Anchor(slot=99, digest="0" * 64, term=1, height=98))
     witness.create(slot_key(prefix, 1), forged._store.get(slot_key(prefix, 1)))
     with pytest.raises(SignatureRefused):
