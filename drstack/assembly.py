@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from drstack.actions.declared import own_steps
 from drstack.actions.registry import LocalActions
+from drstack.automatic.policy import Policy
 from drstack.custody.ring import SEEN, listed, open_keys
 from drstack.platforms.registry import open_router, open_site
 from drstack.reconcile.project import find_root, local_root
@@ -113,6 +114,18 @@ def quorums(environment: Environment) -> dict[str, Quorum]:
         kind: Quorum(each.of, each.at_least, each.expires, each.break_glass)
         for kind, each in environment.approvals.declared().items()
     }
+
+
+def automatic_policy(environment: Environment) -> Policy:
+    """What may be done without a person; nothing where automatic promotion is off."""
+    told, leases_ = environment.promotion, environment.leases
+    others = [name for name in environment.sites if name != environment.primary]
+    return Policy(
+        to=told.to or others[0], observers=tuple(dict.fromkeys(told.observers)), after_s=told.after, looks=told.looks,
+        period_s=told.once_in, repair=told.repair, attempts=told.attempts,
+        lease_margin_s=leases_.drift_s + leases_.pause_s if leases_ is not None else 0.0,
+        automatic=told.automatic and leases_ is not None,
+    )  # fmt: skip
 
 
 def _standby(environment: Environment, site: str) -> int | None:

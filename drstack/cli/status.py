@@ -12,6 +12,7 @@ import typer
 if TYPE_CHECKING:
     from drstack.readiness.judge import Readiness
     from drstack.readiness.looking import Looked
+    from drstack.recovery.world import World
 
 
 def status(
@@ -80,16 +81,28 @@ def _document(environment: str, looked: Looked, told: Told, *, promotions: bool)
     document["serving"] = describe_shares(world)
     document["protection"] = looked.protection.document() if looked.protection is not None else None
     document["readiness"] = readiness.document()
+    document["automatic"] = _automatic(environment, world)
     return document, told
 
 
+def _automatic(environment: str, world: World) -> dict[str, Any] | None:
+    """Who sees what; None where nobody observes."""
+    from drstack.assembly import automatic_policy, load
+    from drstack.automatic.told import describe
+
+    policy = automatic_policy(load(environment))
+    return describe(world.witness, policy) if policy.observers else None
+
+
 def _render(document: dict[str, Any], readiness: Readiness) -> str:
+    from drstack.automatic.told import render as observers
     from drstack.cli.traffic import render
     from drstack.readiness.words import lines as found
 
     if "workloads" not in document:
         return "\n".join(found(readiness)) + "\n"
-    return _standing(document, found(readiness)) + (render(document["serving"]) if document["serving"] else "")
+    shown = _standing(document, found(readiness)) + (render(document["serving"]) if document["serving"] else "")
+    return shown + (observers(document["automatic"]) if document["automatic"] else "")
 
 
 def _standing(document: dict[str, Any], found: list[str]) -> str:

@@ -53,8 +53,19 @@ def execution(world: World, journal: Journal) -> Promotion:
     return Switchover(world, journal) if switches else Promotion(world, journal)
 
 
-def promote(world: World, target: str, given: Given, *, agreed: Doc | None = None, kind: Kind = "promote") -> Doc:
+def promote(
+    world: World,
+    target: str,
+    given: Given,
+    *,
+    agreed: Doc | None = None,
+    kind: Kind = "promote",
+    joins: bool = True,
+) -> Doc:
     """Make `target` the writer. `agreed`: a plan that an operator looked at; PlanStale if the facts have left it.
+
+    `joins`: whether to take part in an operation that another began, and to plan anew where this one was overtaken;
+    OperationConflict instead.
 
     Returns the operation's end record; with `already` true where nothing was left to do.
     """
@@ -63,18 +74,20 @@ def promote(world: World, target: str, given: Given, *, agreed: Doc | None = Non
     why = ""
     for _ in range(_TRIES):
         journal = _running(world, target, given, agreed, kind)
+        if journal is not None and not joins:
+            raise OperationConflict(f"operation {journal.identity} is under way")
         try:
             if journal is None:
                 done = None if given.reopen else _done(world, target, given.only)
                 if done is not None:
                     return done
-                journal = _begin(world, target, given, agreed, kind)
+                journal = _begin(world, target, given, agreed, kind, joins=joins)
             end = execution(world, journal).finish()
             if _covers(journal, given.only):
                 return end
             why = f"operation {journal.identity}, which was joined, moved fewer workloads"
         except OperationConflict as error:
-            if agreed is not None or not _overtaken(journal):
+            if agreed is not None or not joins or not _overtaken(journal):
                 raise
             why = str(error)
     raise OperationConflict(
@@ -112,7 +125,7 @@ def _running(world: World, target: str, given: Given, agreed: Doc | None, kind: 
     return joined
 
 
-def _begin(world: World, target: str, given: Given, agreed: Doc | None, kind: Kind) -> Journal:
+def _begin(world: World, target: str, given: Given, agreed: Doc | None, kind: Kind, *, joins: bool) -> Journal:
     """The journal of the operation that was begun, or joined."""
     began_at = world.clock()
     for phase in ("detect", "facts"):
@@ -140,6 +153,8 @@ def _begin(world: World, target: str, given: Given, agreed: Doc | None, kind: Ki
             "began_at": began_at, "facts_at": facts_at, "planned_at": planned_at,
         },
     )  # fmt: skip
+    if not ours and not joins:
+        raise OperationConflict(f"operation {journal.identity} was begun by another")
     if not ours:
         _require_same(journal.plan() or {}, agreed)
     return journal

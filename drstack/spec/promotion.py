@@ -3,9 +3,13 @@
 Decides the defaults: by hand, without leases. Invariant: nothing here starts a promotion by default.
 """
 
+from typing import Literal
+
 from pydantic import Field, StrictBool
 
-from drstack.spec.fields import Declared, Duration, Name
+from drstack.spec.fields import Declared, Duration, Name, derived
+
+Remedy = Literal["reship", "replace", "restart"]
 
 
 class Promotion(Declared):
@@ -18,6 +22,27 @@ class Promotion(Declared):
         default=(),
         description="Names of the observers that must agree before an automatic promotion.",
         examples=[["probe-1", "probe-2"]],
+    )
+    to: Name | None = derived(
+        None, "of two sites the one that is not the primary", description="The one site that may take over by itself.",
+        examples=["west"],
+    )  # fmt: skip
+    after: Duration = Field(
+        default=60.0,
+        description="How long all observers must have lost sight of the writer, without a break.",
+        examples=["2m"],
+    )
+    looks: int = Field(default=3, ge=1, description="And for how many looks in a row.", examples=[5])
+    once_in: Duration = Field(
+        default=86400.0, description="One automatic promotion in so long, whoever makes it.", examples=["24h"]
+    )
+    repair: tuple[Remedy, ...] = Field(
+        default=("reship", "replace", "restart"),
+        description="What is tried at a writer within reach: have its replicator, its slots, its job run again.",
+        examples=[["restart"]],
+    )
+    attempts: int = Field(
+        default=3, ge=1, description="How often one repair of one thing is tried within `once_in`.", examples=[2]
     )
 
 

@@ -23,6 +23,7 @@ from replicator.errors import KeyMissing, RecordCorrupt, StoreError
 from replicator.log.claim import claim
 from replicator.log.records import digest, open_envelope, seal_envelope
 from replicator.log.slots import SlotLog
+from replicator.log.tail import TailLog
 from replicator.repository.anchors import Anchored, Anchors
 
 if TYPE_CHECKING:
@@ -241,6 +242,14 @@ class Witness:
             raise WitnessUnsound(str(error), hint="Put the record back: docs/operations/witness.md") from error
         except StoreError as error:
             raise WitnessUnreachable(f"witness {self.url}: {error}") from error
+
+    def log(self, name: str) -> SlotLog:
+        """A log below the environment, for those who keep records of their own there. Its errors are the store's."""
+        return self._log(name)
+
+    def tail(self, name: str) -> TailLog:
+        """One of which only the end matters."""
+        return TailLog(self._store, f"{self.environment}/{name}", clock=self._clock, token=self._token)
 
     def _log(self, name: str) -> SlotLog:
         prefix = f"{self.environment}/{name}"

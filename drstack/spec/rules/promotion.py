@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from drstack.spec.rules.finding import Finding, Rule
+from drstack.spec.rules.finding import Finding, Rule, named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +28,44 @@ def automatic_is_safe(draft: Draft) -> Iterator[Finding]:
         )
 
 
+def automatic_needs_nobody(draft: Draft) -> Iterator[Finding]:
+    if draft.promotion is None or not draft.promotion.automatic or draft.approvals is None:
+        return
+    if draft.approvals.promote is not None:
+        yield Finding(
+            ("promotion", "automatic"),
+            "true, and approvals for a promotion",
+            "one of the two",
+            "remove approvals.promote",
+        )
+
+
+def automatic_has_a_target(draft: Draft) -> Iterator[Finding]:
+    if draft.promotion is None or not draft.promotion.automatic or draft.sites is None:
+        return
+    others = [name for name in draft.sites if name != draft.primary]
+    to = draft.promotion.to
+    if to is None and len(others) > 1:
+        yield Finding(("promotion", "automatic"), "true", f"`to`, {named(others)}", f"add to: {others[0]}")
+    elif to is not None and to not in others:
+        yield Finding(
+            ("promotion", "to"), repr(to), f"{named(others)}, which is not the primary", f"write to: {others[0]}"
+        )
+
+
+def automatic_is_damped(draft: Draft) -> Iterator[Finding]:
+    if draft.promotion is None or not draft.promotion.automatic:
+        return
+    if draft.promotion.after <= 0:
+        yield Finding(
+            ("promotion", "after"), "0", "some time, so that a short loss of sight does nothing", "write after: 60s"
+        )
+    if draft.promotion.once_in < draft.promotion.after:
+        yield Finding(
+            ("promotion", "once_in"), f"{draft.promotion.once_in:g} s", "longer than `after`", "write once_in: 24h"
+        )
+
+
 def leases_outlive_a_renewal(draft: Draft) -> Iterator[Finding]:
     if draft.leases is None:
         return
@@ -48,4 +86,10 @@ def leases_outlive_a_renewal(draft: Draft) -> Iterator[Finding]:
         yield Finding(("leases", "drift"), f"{draft.leases.drift_s:g} s", "more than 0 and at most ttl", "remove drift")
 
 
-PROMOTION: tuple[Rule, ...] = (automatic_is_safe, leases_outlive_a_renewal)
+PROMOTION: tuple[Rule, ...] = (
+    automatic_is_safe,
+    automatic_needs_nobody,
+    automatic_has_a_target,
+    automatic_is_damped,
+    leases_outlive_a_renewal,
+)

@@ -4,6 +4,7 @@ from tests.drstack.spec.declared import LOCAL, faults_of, parsed, with_line
 
 THIRD = "  north: {platform: local, slots: 1}"
 EAST = "  east: {platform: local}"
+AUTOMATIC = LOCAL + "leases: {ttl: 60s}\npromotion: {automatic: true, observers: [a, b]}\n"
 
 
 def _replication(text: str) -> str:
@@ -169,6 +170,19 @@ CONTRADICTIONS = {
         LOCAL + "leases: {ttl: 60s}\npromotion: {automatic: true, observers: [a, a]}\n",
         "promotion.observers",
         "two observers",
+    ),
+    "automatic to the primary": (AUTOMATIC.replace("true,", "true, to: east,"), "promotion.to", "write to: west"),
+    "automatic to nowhere": (AUTOMATIC.replace("true,", "true, to: moon,"), "promotion.to", "one of west"),
+    "automatic among three": (
+        AUTOMATIC.replace(EAST, EAST + "\n  south: {platform: local}"),
+        "promotion.automatic",
+        "add to: south",
+    ),
+    "automatic at once": (AUTOMATIC.replace("true,", "true, after: 0s,"), "promotion.after", "write after: 60s"),
+    "automatic again and again": (
+        AUTOMATIC.replace("true,", "true, once_in: 30s,"),
+        "promotion.once_in",
+        "write once_in: 24h",
     ),
     "renewal too late": (LOCAL + "leases: {ttl: 60s, renew: 40s}\n", "leases.renew", "at most half of ttl"),
     "lease with a long pause": (LOCAL + "leases: {ttl: 60s, pause: 16s}\n", "leases.pause", "at most a quarter of ttl"),
