@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from drstack.errors import DrstackError, EnvironmentUnknown, WitnessUnreachable,
 from drstack.platforms.registry import open_probe
 from drstack.readiness.backend import ask_backend
 from drstack.readiness.drills import last_drill
+from drstack.readiness.fitting import Fitting
 from drstack.readiness.holding import try_keys
 from drstack.readiness.situation import Descriptor, Situation, Trouble
 from drstack.readiness.timings import Past
@@ -20,7 +22,6 @@ from drstack.recovery.evidence import unknown
 from drstack.spec import resolve_url
 from drstack.spec.faults import EnvironmentInvalid
 from replicator.errors import KeyAbsent, KeyLocked, ReplicatorError, Untrusted
-from replicator.versions.fit import Work
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,19 +33,26 @@ if TYPE_CHECKING:
     from drstack.spec import Environment
     from drstack.witness.journal import Journal
     from drstack.witness.witness import Described
-    from replicator.model import Versions
 
 CALL_S = 5.0
 
 
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What changes no more, and is not read twice: for one environment."""
+
+    past: Past = field(default_factory=Past)
+    fitting: Fitting = field(default_factory=Fitting)
+
+
 def gather(
-    declared: Environment, root: Path, world: World, facts: Facts, running: Journal | None, past: Past | None = None
+    declared: Environment, root: Path, world: World, facts: Facts, running: Journal | None, memory: Memory
 ) -> Situation:
     """What `facts` leave open. WitnessUnreachable, WitnessUnsound."""
     with ThreadPoolExecutor(max(4, len(declared.sites) * 2)) as pool:
         backend = pool.submit(ask_backend, resolve_url(declared.state, root))
         ranks = {name: need.ranks for name, need in world.needs.items()}
-        timings = pool.submit((past or Past()).timings, world.witness, ranks)
+        timings = pool.submit(memory.past.timings, world.witness, ranks)
         router = pool.submit(_router, world)
         described = {name: world.witness.described(name) for name in declared.sites}
         looks = {
@@ -55,6 +63,10 @@ def gather(
             for name, each in described.items()
             if each is not None and world.keys is not None
         }
+        keys = {name: one for name, each in held.items() if (one := each.result()) is not None}
+        # from here on nobody else reads logs: they are for one thread at a time
+        seen = {name: one for name, each in looks.items() if (one := each.result()) is not None}
+        machines = [each.machine for each in seen.values()]
         writers = {name: each.writer for name, each in facts.workloads.items()}
         return Situation(
             environment=declared.environment, at=facts.at, witness=world.witness.url, facts=facts, needs=world.needs,
@@ -62,9 +74,10 @@ def gather(
             standby_slots={name: slots for name in declared.sites if (slots := world.standby(name)) is not None},
             descriptors={name: _descriptor(each) for name, each in described.items()},
             environment_id=world.witness.environment_id(),
-            looks={name: seen for name, each in looks.items() if (seen := each.result()) is not None},
-            keys={name: one for name, each in held.items() if (one := each.result()) is not None},
-            custody=custody(world.keys, world.repositories, writers), works=_works(facts), backend=backend.result(),
+            looks=seen,
+            keys=keys,
+            custody=custody(world.keys, world.repositories, writers),
+            works=memory.fitting.works(facts, world.repositories, machines), backend=backend.result(),
             operation=describe(running) if running is not None else None, timings=timings.result(),
             drills=last_drill(world.witness, facts.sites, world.repositories), overdue=_overdue(declared, world, facts.at),
             router=router.result(),
@@ -117,18 +130,3 @@ def _keys_of(described: Described) -> tuple[Path, ...]:
     """The site's own, where they are within reach: as a promotion to it has them."""
     named = described.body.get("keys")
     return (Path(named),) if isinstance(named, str) and Path(named).is_dir() else ()
-
-
-def _works(facts: Facts) -> dict[str, Work]:
-    """By workload, what its newest checkpoint says that it was made with, as the log tells it."""
-    found: dict[str, Work] = {}
-    for name, each in facts.workloads.items():
-        newest = max((c for r in each.repositories.values() for c in r.newest[:1]), key=lambda c: c.id, default=None)
-        if newest is not None and newest.versions is not None:
-            found[name] = _work(newest.versions, newest.size_bytes)
-    return found
-
-
-def _work(made_with: Versions, size_bytes: int) -> Work:
-    dtypes = frozenset(made_with.dtype.split("+")) if made_with.dtype else frozenset[str]()
-    return Work(state_bytes=size_bytes, dtypes=dtypes, world=made_with.world, gpus=made_with.gpus, cuda=made_with.cuda)

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from drstack.assembly import assemble, load, local_root, project_root
 from drstack.errors import DrstackError
-from drstack.readiness.gathering import gather, nothing_seen
+from drstack.readiness.gathering import Memory, gather, nothing_seen
 from drstack.readiness.judge import judge
-from drstack.readiness.timings import Past
 from drstack.recovery.conduct import look
 from drstack.recovery.operation import unfinished
 from replicator.errors import ReplicatorError
@@ -57,7 +56,7 @@ class Looking:
 
     environment: str
     clock: Callable[[], float] = time.time
-    past: Past = field(default_factory=Past)
+    memory: Memory = field(default_factory=Memory)
 
     def look(self) -> Looked:
         """Errors of ours become a judgement; what was not foreseen is raised."""
@@ -68,7 +67,7 @@ class Looking:
             world = assemble(declared, root, None, progress=Silent())
             running = unfinished(world.witness)
             facts = look(world)
-            situation = gather(declared, root, world, facts, running, self.past)
+            situation = gather(declared, root, world, facts, running, self.memory)
         except (DrstackError, ReplicatorError) as error:
             return Looked(judge(nothing_seen(self.environment, witness, self.clock(), error)), error=error)
         return Looked(judge(situation), world, facts, running, situation.custody, situation.drills)
