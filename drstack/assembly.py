@@ -61,16 +61,16 @@ def open_witness(environment: Environment, root: Path) -> Witness:
 
 def assemble(
     environment: Environment, root: Path, target: str | None, *, progress: Progress, reconcile: Reconcile | None = None,
-    sleep: Callable[[float], None] = time.sleep, holding: Sequence[Path] = (),
+    sleep: Callable[[float], None] = time.sleep, holding: Sequence[Path] = (), keyless: bool = False,
 ) -> World:  # fmt: skip
     """The world of an operation whose target is `target` (None: nothing is to be promoted).
 
     Keys are the operator's, and those of the target, which may read what it restores; `holding` are folders of others.
-    KeyAbsent, Untrusted.
+    `keyless`: without any, to look at the witness alone. KeyAbsent, Untrusted.
     """
     witness = open_witness(environment, root)
     mine = witness.descriptor(target) if target is not None else None
-    keys = open_keys(environment, root, also=(*holding, *_keys_of(mine)))
+    keys = None if keyless else open_keys(environment, root, also=(*holding, *_keys_of(mine)))
     sites: dict[str, Site] = {}
     repositories: dict[str, Repository] = {}
     router: Router | None = None

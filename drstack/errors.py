@@ -33,6 +33,7 @@
     ├── DrillFailed             85  a drill ran, and failed or did not meet its objectives
     ├── DrillCut                86  a drill was cut short, by whoever needed its capacity or by a kill
     ├── ApprovalRefused         87  a word of somebody who is not asked for it, or that does not hold
+    ├── RunbookStale            90  a runbook is not what would be written now
     └── LeaseLost               91  a lease is another's, was taken, or ended before it was renewed
 Codes 40 to 79 are the replicator's (replicator.errors); 0 to 9 keep Pulumi's meaning.
 """
@@ -189,3 +190,8 @@ class KitStale(DrstackError):
 
 class KitNotMade(DrstackError):
     exit_code = 38
+
+
+class RunbookStale(DrstackError):
+    exit_code = 90
+    hint = "Write it anew, and print it: drstack runbook ENV --out FILE."

@@ -41,6 +41,7 @@ VERBS = (
     Verb("env", "drstack.cli.env:env", _EVERYDAY),
     Verb("report", "drstack.cli.report:report", _EVERYDAY),
     Verb("serve", "drstack.cli.serve:serve", _EVERYDAY),
+    Verb("runbook", "drstack.cli.runbook:runbook", _EVERYDAY),
     Verb("schema", "drstack.cli.schema:schema", _EVERYDAY),
     Verb("exit-codes", "drstack.cli.exit_codes:exit_codes", _EVERYDAY),
     Verb("demo", "drstack.cli.demo:demo", _TRY),

@@ -22,7 +22,10 @@ from drstack.kit.check import digest_of
 from drstack.kit.own import checkout, own_wheel
 from drstack.reconcile.engine import find_engine
 from drstack.reconcile.settings import PASSPHRASE_FILE, passphrase_file
-from drstack.spec import find_environment, resolve_url
+from drstack.report.as_html import as_html
+from drstack.report.as_markdown import as_markdown
+from drstack.runbook.gather import runbook as written
+from drstack.spec import find_environment
 from replicator.crypto.trust import write_trust
 
 if TYPE_CHECKING:
@@ -98,9 +101,9 @@ def write_kit(
             write_trust(kit / "keys", keys.trust)
         (kit / "start.py").write_bytes(Path(start.__file__).read_bytes())
         made = _manifest(declared, folder, root, site, known, asked, engine, kit, lock, witness)
-        (kit / "RUNBOOK.md").write_text(
-            runbook.runbook(made, declared, known.descriptors, resolve_url(declared.witness, root))
-        )
+        page, _ = written(declared, root, runbook.beside(made))
+        (kit / "RUNBOOK.md").write_text(as_markdown(page))
+        (kit / "RUNBOOK.html").write_text(as_html(page))
         files = [passphrase_file(root), Path(os.environ.get(PASSPHRASE_FILE) or os.devnull)]
         secrets = project.known_secrets(os.environ, files) | private_parts(keys)
         project.refuse_secrets((kit / "project", kit / "witness", kit / "keys"), secrets)

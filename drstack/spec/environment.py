@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from drstack.spec.approvals import Approvals
+from drstack.spec.contacts import Contact
 from drstack.spec.drills import Drills
 from drstack.spec.fields import Declared, Name, StateUrl, WitnessUrl, derived
 from drstack.spec.promotion import Leases, Promotion
@@ -71,6 +72,11 @@ class Environment(Declared):
 
     drills: Drills | None = Field(
         default=None, description="How often a drill is to be held. Default: no schedule.", examples=[{"every": "30d"}]
+    )
+    contacts: tuple[Contact, ...] = Field(
+        default=(),
+        description="Whom to call in an incident, in the order of escalation; printed in the runbook.",
+        examples=[[{"name": "GPU on call", "phone": "+49 30 123456"}]],
     )
 
     @field_validator("sites")

@@ -42,4 +42,6 @@ def fetches_nothing(text):
     told = Outline(text)
     calls = {"src", "href", "srcset", "data", "action"}
     addresses = [value for _, attrs in told.seen for name, value in attrs.items() if name in calls]
-    return not addresses and "script" not in {tag for tag, _ in told.seen} and not re.search(r"url\(|@import", text)
+    return (
+        not addresses and "script" not in {tag for tag, _ in told.seen} and not re.search(r"url\((?!#)|@import", text)
+    )
