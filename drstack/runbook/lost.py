@@ -128,7 +128,7 @@ def steps_told(plan: Plan) -> list[Doc]:
         {
             "id": step.id, "act": step.act, "subject": step.subject, "at": step.at, "after": list(step.after),
             "does": _lasting(step.does), "requires": _lasting(step.requires), "effect": _lasting(step.effect),
-            "undone": _lasting(step.undone), "timeout_s": step.timeout_s, "skippable": step.skippable,
+            "undone": _lasting(step.undone), "timeout_s": step.timeout_s, "skippable": step.skippable, "own": step.own,
         }
         for step in plan.steps
     ]  # fmt: skip

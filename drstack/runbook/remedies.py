@@ -26,6 +26,7 @@ REMEDIES = {
     "rejoin": "The target's repository is away: bring it within reach, then resume.",
     "quiesce": "The run does not stop: look at it, then resume; or abort, nothing was moved yet.",
     "ship": "The last checkpoint does not arrive: look at the link and at the replicators. Abort lets it go on where it was.",
+    "wait": "It waits for a person: do what it says, then drstack confirm ENV, with the step's name. Nothing is to be mended.",
     "release": "The old site keeps its size. Skip it, and run drstack up ENV --site SITE later.",
 }
 OTHER = "Do what the message names, then resume: the step is looked at before it is done again."
