@@ -101,6 +101,11 @@ def _consents(plan: Mapping[str, Any], records: Sequence[Record]) -> list[Doc]:
         {"consent": str(kind), "value": str(value), "by": plan.get("by"), "reason": plan.get("reason")}
         for kind, value in plan.get("consents", ())
     ]
+    admitted: Doc = plan.get("approvals") or {}
+    told += [
+        {"consent": "approval", "value": str(each.get("at", "")), "by": each.get("person"), "reason": None}
+        for each in admitted.get("given", ())
+    ]
     return told + [
         {"consent": f"left out: {r.body.get('step')}", "value": "", "by": r.body.get("by"), "reason": r.body["skipped"]}
         for r in records

@@ -37,7 +37,7 @@ def environment_page(told: Doc, *, made_at: float) -> Page:
         trend(operations, "rpo_s", "Work that was lost"),
     )
     blocks: list[Block] = [
-        Attention(tuple(_warnings(operations))),
+        Attention(tuple(_warnings(told))),
         Tiles(tuple(_tiles(trends))),
         *_drawn(pictures),
         Heading("Operations"),
@@ -61,10 +61,15 @@ def _verdict(trends: Doc) -> str:
     return f"{begun}; within objectives: {', '.join(each)}" if each else f"{begun}, and none brought work back"
 
 
-def _warnings(operations: list[Doc]) -> list[Line]:
-    last = operations[-1]
+def _warnings(told: Doc) -> list[Line]:
+    operations, last = told["operations"], told["operations"][-1]
     found: list[Line] = [
         f"Operation {each['operation']} has not ended." for each in operations if each["result"] == "unfinished"
+    ]
+    found += [
+        f"Operation {each['operation']} went on without approvals, by {each['by']} ({each['reason']}); not signed off."
+        for each in told.get("break_glass", ())
+        if not each["signed_off"]
     ]
     missed = [one["workload"] for one in last["workloads"] if one["met"] is False]
     if missed:

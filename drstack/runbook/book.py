@@ -42,6 +42,7 @@ def book(
     """`witness`: its address, resolved."""
     name = declared.environment
     blocks: list[Block] = [*extra.first, *_at_three(name, every, extra), *_contacts(declared)]
+    blocks += _approvals(declared, extra.drstack)
     for lost in every:
         blocks += chapter(name, lost, expected, drstack=extra.drstack, encrypted=declared.replication.encrypted)
     blocks += [
@@ -103,6 +104,28 @@ def _called(n: int, after_s: float | None) -> str:
     if after_s is not None:
         return f"after {format_duration(after_s)} without an answer"
     return "first" if n == 1 else "with the one before"
+
+
+def _approvals(declared: Environment, drstack: str) -> list[Block]:
+    rows = tuple(
+        (
+            kind,
+            f"{quorum.at_least} of {', '.join(quorum.of)}",
+            f"for {format_duration(quorum.expires)}",
+            ", ".join(quorum.break_glass) or "nobody",
+        )
+        for kind, quorum in declared.approvals.declared().items()
+    )
+    if not rows:
+        return []
+    typed = (
+        "Type the command: it ends with exit code 25 and names who is asked. Each of them types ",
+        Mono(f"{drstack} approve {declared.environment} --as NAME"),
+        "; then the command again. Without them, by whoever may: ",
+        Mono("--break-glass NAME --reason '…'"),
+    )
+    head = ("Operation", "Takes the word of", "Which counts", "May go on without")
+    return [Heading("Who has to agree"), Table(head, rows), Paragraph(typed)]
 
 
 def _says(drstack: str, name: str) -> list[Block]:

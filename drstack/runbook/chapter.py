@@ -111,6 +111,7 @@ def _consents(way: Way, plan: Plan) -> list[Block]:
         (older, Mono("--accept-data-loss 900s --reason '…'")),
         *(() if any("unknown" in hint for _, hint in way.asked) else (away,)),
         ("Every recovery point within the objective was tried and failed", Mono("--accept-failed-proof --reason '…'")),
+        ("The old site must not be touched, not even to stop it", Mono("--skip-fence SITE --reason '…'")),
         ("An operation has not ended, and what it needs is lost", Mono("--abandon OPERATION --reason '…'")),
     ]
     said = "Exit code 24 or 25 asks for one, and the message names it: the command again with it, and why. --yes implies none."

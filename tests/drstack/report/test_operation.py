@@ -154,6 +154,15 @@ def test_an_environment_tells_each_kind_apart_and_what_was_waited_for():
     assert "2-1" in as_markdown(environment_page(document("e", [past(2)]), made_at=AT))
 
 
+def test_glass_that_was_broken_is_shown_until_it_is_signed_off():
+    told = document("e", [past(1)])
+    glass = {"operation": "1-1", "by": "alice", "reason": "nobody <answers>", "signed_off": None}
+    told["break_glass"] = [glass, {**glass, "operation": "2-1", "signed_off": {"by": "bob", "at": AT}}]
+    text = Outline(as_html(environment_page(told, made_at=AT))).text
+    assert "Operation 1-1 went on without approvals, by alice (nobody <answers>); not signed off." in text
+    assert "Operation 2-1" not in text
+
+
 def test_an_environment_without_operations_says_so():
     assert "has had no operation yet" in Outline(as_html(environment_page(document("e", []), made_at=AT))).text
 

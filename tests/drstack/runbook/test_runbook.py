@@ -176,6 +176,17 @@ def test_it_changes_with_contacts_though_plans_stay(fleet):
     assert differences(before, after)
 
 
+def test_whose_word_is_needed_stands_on_the_first_page(fleet):
+    quorum = (
+        "replication: {encrypt_to: [x, y]}\napprovals: {promote: {of: [alice, bob], at_least: 2, break_glass: [bob]}}"
+    )
+    text, _ = book(fleet, quorum)
+    assert "| promote | 2 of alice, bob | for 15m | bob |" in chapter(text, "Who has to agree")
+    assert "drstack approve e --as NAME" in chapter(text, "Who has to agree")
+    assert "promoter.key is at hand" in chapter(text, "east is lost")
+    assert "Who has to agree" not in book(fleet)[0]
+
+
 def test_contacts_stand_on_the_first_page_in_their_order(fleet):
     assert "None are declared" in book(fleet)[0]
     text, _ = book(fleet, CONTACTS)
