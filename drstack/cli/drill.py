@@ -16,7 +16,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from drstack.drills.conduct import Request
+    from drstack.drills.planning import Request
     from drstack.drills.scene import Scene
     from drstack.drills.tabletop import Question
     from drstack.recovery.world import World
@@ -74,7 +74,7 @@ def drill(
 ) -> None:
     """Promote into isolation, measure, clean up. Exit 85 if it failed or missed an objective, 86 if it was cut short."""
     from drstack.assembly import load, open_witness
-    from drstack.drills.conduct import Request
+    from drstack.drills.planning import Request
     from drstack.spec import parse_duration
 
     declared, root = load(environment), _root()

@@ -65,6 +65,10 @@ class Ground(Protocol):
         """What every process of the drill in this folder carries in its environment, so that it is found and ended."""
         ...
 
+    def guarded(self, drill: Path, leash: Path) -> AbstractContextManager[None]:
+        """For the time of the block: if this process dies, the drill's processes and folder go too."""
+        ...
+
     def end(self, drill: Path) -> tuple[str, ...]:
         """Kill every process of the drill, at once. Returns what is left, in words."""
         ...

@@ -197,6 +197,7 @@ def test_an_operator_who_is_killed_leaves_nothing_that_runs_and_the_rest_is_remo
         process.send_signal(signal.SIGKILL)
         process.wait(10)
     assert Deadline(WAIT_S).until(lambda: not guests(project), 0.1), guests(project)
+    assert Deadline(WAIT_S).until(lambda: folder(project) is None, 0.1), "its folder stays"
 
     removed = json.loads(project.drstack("drill", "local", "--clean-up", "--json"))
 

@@ -6,6 +6,8 @@ Invariant: the first change of what the real site shall run is an order to end; 
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,6 +66,18 @@ class LocalGround:
 
     def environ(self, drill: Path) -> Mapping[str, str]:
         return marks(self._folder, drill)
+
+    @contextmanager
+    def guarded(self, drill: Path, leash: Path) -> Generator[None]:
+        warden = subprocess.Popen(
+            [sys.executable, "-m", "drstack.platforms.local.warden", str(leash), str(drill)], stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, cwd="/",
+        )  # fmt: skip
+        try:
+            yield
+        finally:
+            warden.kill()
+            warden.wait(10)
 
     def end(self, drill: Path) -> tuple[str, ...]:
         return tuple(f"process {pid}" for pid in end_drill(drill))
