@@ -25,6 +25,7 @@ Doc = dict[str, Any]
 def measured(world: World, held: Held, played: Played | None) -> list[Objective]:
     if held.plan is None or played is None:
         return []
+    started = any(step.id.startswith("start ") for step in played.steps)
     found: list[Objective] = []
     for each in held.plan.workloads:
         logged = played.logged.get(each.name)
@@ -35,12 +36,12 @@ def measured(world: World, held: Held, played: Played | None) -> list[Objective]
             if not isinstance(proof, str) and proof.verdict == "differs":
                 remedy = f"Try it twice: drstack prove {world.environment} --point {CommitId(*each.commit)}"
                 held.findings.append(Finding(f"{each.name}: other losses than the real run's: {proof.reason}", remedy))
-        elif each.name not in played.rto_s:
+        elif not started:
             losses = "not practised"
         found.append(
             judge.objective(
                 each.name, world.needs[each.name], step=each.step, rpo_s=max(0.0, held.facts.at - each.saved_at),
-                rto_s=played.rto_s.get(each.name), losses=losses,
+                rto_s=played.rto_s.get(each.name), losses=losses, started=started,
             )
         )  # fmt: skip
     return found

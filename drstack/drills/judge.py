@@ -45,6 +45,8 @@ class Objective:
     rto_objective_s: float
     losses: str | None = None
     """How the losses of the drill's run compare with the real run's."""
+    started: bool = True
+    """Whether this drill practises a start: without one there is no RTO."""
 
     @property
     def rpo_met(self) -> bool:
@@ -52,7 +54,9 @@ class Objective:
 
     @property
     def rto_met(self) -> bool | None:
-        return None if self.rto_s is None else self.rto_s <= self.rto_objective_s
+        if not self.started:
+            return None
+        return self.rto_s is not None and self.rto_s <= self.rto_objective_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +69,9 @@ class StepJudged:
 
 
 def objective(
-    workload: str, need: Need, *, step: int, rpo_s: float, rto_s: float | None, losses: str | None
+    workload: str, need: Need, *, step: int, rpo_s: float, rto_s: float | None, losses: str | None, started: bool = True
 ) -> Objective:
-    return Objective(workload, step, round(rpo_s, 3), need.rpo_s, rto_s, need.rto_s, losses)
+    return Objective(workload, step, round(rpo_s, 3), need.rpo_s, rto_s, need.rto_s, losses, started)
 
 
 def judge_steps(played: Sequence[StepPlayed], estimate: Estimate) -> list[StepJudged]:
@@ -99,7 +103,7 @@ def findings_of(objectives: Sequence[Objective], played: Played | None, steps: S
                     grave=False,
                 )
             )
-        if each.rto_met is False:
+        if each.rto_met is False and each.rto_s is not None:  # else the step that failed says more
             found.append(
                 Finding(
                     f"{each.workload}: back after {each.rto_s:.1f} s; the objective is {each.rto_objective_s:g} s",

@@ -25,7 +25,7 @@ ELSEWHERE = {
 
 def practised(steps: Sequence[Step], component: Component | None) -> tuple[Step, ...]:
     """The steps that a drill carries out, in the plan's order; what they wait for among those that are left out is dropped."""
-    left = [step for step in steps if step.act not in ELSEWHERE]
+    left = [step for step in steps if step.act not in ELSEWHERE and step.own is None]
     if component is not None:
         wanted = _needed(left, {step.id for step in left if step.act in _ACTS[component]})
         left = [step for step in left if step.id in wanted]
@@ -36,7 +36,13 @@ def practised(steps: Sequence[Step], component: Component | None) -> tuple[Step,
 def left_out(steps: Sequence[Step], done: Sequence[Step]) -> dict[str, str]:
     """Per step that the drill does not practise, why."""
     kept = {step.id for step in done}
-    return {step.id: ELSEWHERE.get(step.act, "not part of this drill") for step in steps if step.id not in kept}
+    return {step.id: _why(step) for step in steps if step.id not in kept}
+
+
+def _why(step: Step) -> str:
+    if step.own is not None:
+        return "a step of your own: it would act on real systems"
+    return ELSEWHERE.get(step.act, "not part of this drill")
 
 
 def _needed(steps: Sequence[Step], wanted: set[str]) -> set[str]:

@@ -12,9 +12,9 @@ from drstack.drills import scene
 from drstack.drills.judge import Finding
 from drstack.drills.parts import practised
 from drstack.errors import DrstackError, NotReady
-from drstack.recovery.conduct import look
+from drstack.recovery.conduct import decide, look
 from drstack.recovery.estimate import estimate, past_durations
-from drstack.recovery.plan import Given, plan_promotion
+from drstack.recovery.plan import Given
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,7 +78,7 @@ def planned(world: World, request: Request, told: Scene) -> Held:
     held = Held(told, facts, None, None)
     for tried in (given, replace(given, reason="a drill goes on beyond the objective", data_loss_s=_ANY_LOSS_S)):
         try:
-            held.plan = plan_promotion(world.environment, facts, told.target, world.needs, tried)
+            held.plan = decide(world, facts, told.target, tried)
         except DrstackError as error:
             if tried is given or str(error) != held.findings[-1].what:
                 held.findings.append(Finding(str(error), error.hint or "drstack promote ENV --plan shows the same."))

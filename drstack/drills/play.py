@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from drstack.drills.parts import practised
 from drstack.drills.script import StepPlayed
-from drstack.errors import DrstackError
+from drstack.errors import DrstackError, StepFailed
 from drstack.recovery.conduct import look
 from drstack.recovery.operation import begin
 from drstack.recovery.plan import Given, plan_promotion
@@ -79,4 +79,7 @@ def _measured(journal: Journal, end: Doc, ids: list[str]) -> Doc:
 
 
 def _why(error: DrstackError | ReplicatorError | None) -> Doc:
-    return {} if error is None else {"error": str(error), "hint": error.hint}
+    if error is None:
+        return {}
+    again = error.hint is None or error.hint == StepFailed.hint  # a drill is never taken up
+    return {"error": str(error), "hint": "Mend what it says, then hold the drill again." if again else error.hint}

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from drstack.drills import scene
-from drstack.recovery.conduct import look
-from drstack.recovery.plan import Given, plan_promotion
+from drstack.recovery.conduct import decide, look
+from drstack.recovery.plan import Given
 from drstack.recovery.steps import in_order
 from drstack.report.drill import markdown
 
@@ -105,13 +105,13 @@ def hold(
     workloads: Sequence[str],
     ask: Callable[[Question], str | None],
 ) -> Doc:
-    """Walk through the real plan and record it. Returns the report's document. As `plan_promotion` where it is refused."""
+    """Walk through the real plan and record it. Returns the report's document. As `decide` where it is refused."""
     facts = look(world)
     played = scene.chosen(facts, site=site, workloads=workloads)
     only = () if set(played.workloads) == set(scene.writers(facts)[played.lost]) else played.workloads
     unseen = scene.without(facts, played.lost)
     given = Given(by=by, reason="a tabletop drill", only=only, data_loss_s=1e9)
-    plan = plan_promotion(world.environment, unseen, played.target, world.needs, given)
+    plan = decide(world, unseen, played.target, given)
     began_at = world.clock()
     answers, whole = walk(questions(plan, played), ask, world.clock)
     begun: Doc = {

@@ -51,7 +51,9 @@ def _objectives(drill: Mapping[str, Any]) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for each in drill["objectives"]:
-        rto = "not practised" if each["rto_s"] is None else f"{each['rto_s']:.1f} s{_met(each['rto_met'])}"
+        rto = "**not reached**" if each["started"] else "not practised"
+        if each["rto_s"] is not None:
+            rto = f"{each['rto_s']:.1f} s{_met(each['rto_met'])}"
         rows.append(
             f"| {each['workload']} | {each['step']} | {each['rpo_s']:.1f} s{_met(each['rpo_met'])} | "
             f"{each['rpo_objective_s']:g} s | {rto} | {each['rto_objective_s']:g} s | {_cell(each['losses'] or '-')} |"

@@ -31,8 +31,13 @@ def test_an_objective_that_is_missed_is_found_and_is_no_failure():
         assert result_of(missed, [found], stopped=None) == "missed"
 
 
-def test_what_is_not_practised_is_not_missed():
-    assert result_of(measured(rto_s=None), [], stopped=None) == "passed"
+def test_what_is_not_practised_is_not_missed_and_what_is_not_reached_is():
+    restored = objective("gpt", NEED, step=7, rpo_s=5.0, rto_s=None, losses=None, started=False)
+    assert restored.rto_met is None
+    assert result_of([restored], [], stopped=None) == "passed"
+    (never,) = measured(rto_s=None)
+    assert never.rto_met is False
+    assert result_of([never], [], stopped=None) == "missed"
 
 
 def test_a_step_that_fails_fails_the_drill_with_its_remedy():

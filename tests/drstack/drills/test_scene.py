@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from drstack.drills.parts import left_out, practised
@@ -90,3 +92,12 @@ def test_a_part_is_practised_with_all_that_it_needs_and_nothing_else(fleet, comp
     assert all(set(step.after) <= known for step in done)
     assert set(left_out(every, done)) == {step.id for step in every} - known
     assert "users" in left_out(every, done)["requests"]
+
+
+def test_steps_of_users_own_are_left_out_and_said(fleet):
+    world = fleet.world()
+    every = plan_promotion("e", without(look(world), "east"), "west", world.needs, GIVEN).steps
+    own = replace(every[0], id="page the team", act="run", own={"name": "page the team"})
+    done = practised((*every, own), None)
+    assert own.id not in {step.id for step in done}
+    assert "real systems" in left_out((*every, own), done)[own.id]
