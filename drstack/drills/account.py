@@ -60,8 +60,13 @@ def account(
         findings = []
     plan = held.plan.document() if held.plan is not None else None
     every = held.plan.steps if held.plan is not None else ()
+    left = left_out(every, practised(every, request.component)) | _unasked(world)
     return judge.document(
         begun, result=judge.result_of(objectives, findings, stopped=stopped), why=why, ended_at=world.clock(),
         objectives=objectives, steps=steps, findings=findings, played=played,
-        left_out=left_out(every, practised(every, request.component)), plan=plan, estimate=guess, undone=held.undone,
+        left_out=left, plan=plan, estimate=guess, undone=held.undone,
     )  # fmt: skip
+
+
+def _unasked(world: World) -> dict[str, str]:
+    return {"approvals": "nobody is asked to approve a drill"} if world.quorums.get("promote") is not None else {}

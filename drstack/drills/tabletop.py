@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from drstack.drills.scene import Scene
     from drstack.recovery.plan import Plan
+    from drstack.recovery.quorum import Quorum
     from drstack.recovery.world import World
 
 Doc = dict[str, Any]
@@ -36,8 +37,8 @@ class Question:
     asked: str
 
 
-def questions(plan: Plan, played: Scene) -> list[Question]:
-    """In the order in which the plan could be done: the alarm, who consents, each step, and the way home."""
+def questions(plan: Plan, played: Scene, quorum: Quorum | None = None) -> list[Question]:
+    """In the order in which the plan could be done: the alarm, who consents and approves, each step, and the way home."""
     opening = Question(
         "alarm",
         (f"{played.lost} does not answer. {', '.join(played.workloads)} ran there; {played.target} could take over.",),
@@ -61,7 +62,15 @@ def questions(plan: Plan, played: Scene) -> list[Question]:
         "home", (f"The work runs at {played.target}; {played.lost} may come back.",),
         "When does it go home, and what must be true before?",
     )  # fmt: skip
-    return [opening, *consents, agreed, *steps, home]
+    approving = (
+        [] if quorum is None else [Question("approval", (_approvals(quorum),), "How is each of them reached now?")]
+    )
+    return [opening, *consents, agreed, *approving, *steps, home]
+
+
+def _approvals(quorum: Quorum) -> str:
+    without = f"; without them: {', '.join(quorum.break_glass)}" if quorum.break_glass else ""
+    return f"It begins once {quorum.at_least} of {', '.join(quorum.of)} have approved the plan{without}."
 
 
 def _told(step: Any) -> tuple[str, ...]:
@@ -113,7 +122,7 @@ def hold(
     given = Given(by=by, reason="a tabletop drill", only=only, data_loss_s=1e9)
     plan = decide(world, unseen, played.target, given)
     began_at = world.clock()
-    answers, whole = walk(questions(plan, played), ask, world.clock)
+    answers, whole = walk(questions(plan, played, world.quorums.get("promote")), ask, world.clock)
     begun: Doc = {
         "id": f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime(began_at))}-{os.urandom(2).hex()}",
         "environment": world.environment, "kind": "tabletop", "component": None, "lost": played.lost,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from drstack.drills.tabletop import hold
+from drstack.recovery.quorum import Quorum
 from tests.drstack.recovery.fleet import Fleet
 
 
@@ -51,3 +52,12 @@ def test_a_tabletop_that_is_left_early_does_not_count_as_held(fleet):
     assert done["result"] == "killed"
     assert len(done["answers"]) == 2
     assert done["workloads"] == ["a"]
+
+
+def test_who_has_to_approve_is_asked_about(fleet):
+    asked = []
+    quorum = Quorum(of=("ann", "bob", "cy"), at_least=2, expires_s=900.0, break_glass=("ann",))
+    world = fleet.world(quorums={"promote": quorum})
+    hold(world, by="ops", reason=None, site=None, workloads=(), ask=lambda question: asked.append(question) or "well")
+    (found,) = [each for each in asked if each.step == "approval"]
+    assert found.told == ("It begins once 2 of ann, bob, cy have approved the plan; without them: ann.",)
