@@ -90,6 +90,9 @@ def render(told: Doc) -> str:
         state = f"{each['age_s']:.0f} s ago" if each["fresh"] else f"SILENT for {each['age_s']:.0f} s"
         lines.append(f"{name:<12} {state}: {sees}; {each['act']}: {each['reason']}")
     lines += [
+        f"{' and '.join(names)} run on one machine, {place}: they fail together" for place, names in _shared(told)
+    ]
+    lines += [
         f"{site} is seen by some and not by others: a partition"
         for site, how in told["sites"].items()
         if how == "partition"
@@ -99,6 +102,15 @@ def render(told: Doc) -> str:
         for each in told["repairs"]
     ]
     return "\n".join(lines) + "\n"
+
+
+def _shared(told: Doc) -> list[tuple[str, list[str]]]:
+    """Machines on which more than one observer runs."""
+    places: dict[str, list[str]] = {}
+    for name, each in told["observers"].items():
+        if each is not None and each["fresh"] and each["place"]:
+            places.setdefault(each["place"], []).append(name)
+    return [(place, names) for place, names in sorted(places.items()) if len(names) > 1]
 
 
 def _seen(seen: Doc) -> str:

@@ -20,7 +20,10 @@ RULES = {
     DEPLOY / "alerts.yaml": ("replicator_", METRICS),
     ROOT / "deploy" / "alerts" / "drstack.rules.yml": ("drstack_", READINESS),
 }
-UNITS = (DEPLOY / "replicator.service", ROOT / "deploy" / "readiness" / "drstack-serve@.service")
+UNITS = (
+    DEPLOY / "replicator.service", ROOT / "deploy" / "readiness" / "drstack-serve@.service",
+    ROOT / "deploy" / "automatic" / "drstack-observe@.service",
+)  # fmt: skip
 FUNCTIONS = {"increase", "time", "up", "job", "and", "or", "unless", "by", "sum", "max", "min", "rate"}
 
 

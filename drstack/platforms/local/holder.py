@@ -100,12 +100,11 @@ class Holder:
 
     def _renew(self, name: str, term: int, held: lease.Held) -> None:
         sent = self._now()
-        until = held.until if held.term == term else 0.0
-        for_s = max(self._config.ttl_s, until - sent)
+        for_s = max(self._config.ttl_s, held.until - sent)  # slots may go on by an earlier lease, of a longer ttl
         log = self._logs.setdefault(name, self._witness.leases(name))
         written = log.hold(site=self._site, term=term, for_s=for_s, over=self._is_over)
         self._due[name] = sent + self._config.renew_s
-        until = max(until, sent + self._config.ttl_s)
+        until = max(held.until, sent + self._config.ttl_s)
         self._keep(name, lease.Held(term=term, until=until, generation=self._generation(name)))
         self._say(name, f"held in term {term}", n=written.n)
 

@@ -211,6 +211,12 @@ def test_an_operation_whose_observer_fell_silent_is_taken_up_by_the_other(rig, c
     assert identity == "1-1"
 
 
+def test_observers_of_one_machine_are_named(rig, clock):
+    (a, _), (b, _) = observer(rig, clock, "a", place="m1"), observer(rig, clock, "b", place="m1")
+    turns(clock, 1, a, b)
+    assert "a and b run on one machine, m1" in render(describe(rig.witness(), POLICY))
+
+
 def test_a_hold_pauses_an_operation_that_an_observer_began(rig, clock):
     journal = rig.witness().journal(1, 1)
     journal.begin({"target": "west", "by": "automatic (b)", "began_at": rig.witness().now(), "workloads": []})
