@@ -51,6 +51,8 @@ class Running:
     paused: bool = False
     tried: int = 0
     """How often this observer has taken it up already."""
+    silent: bool = False
+    """Whether who began it has not been heard for longer than it promised, while this one listened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +139,7 @@ def _operation(situation: Situation, running: Running) -> Verdict:
         return Verdict("wait", f"operation {running.identity} is paused")
     if situation.held is not None:
         return Verdict("refuse", f"operation {running.identity} is not taken up: {situation.held}")
-    owner = situation.views.get(running.by)
-    if running.by != situation.me and owner is not None and owner.fresh:
+    if running.by != situation.me and not running.silent:
         return Verdict("wait", f"{running.by} carries out operation {running.identity}")
     if running.tried >= RETRIES:
         return Verdict("refuse", f"operation {running.identity} was taken up {running.tried} times and does not end")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import threading
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from drstack.automatic.judge import Situation, Tried, Verdict, View, judge
@@ -28,6 +28,7 @@ from replicator.errors import KeyAbsent, ReplicatorError
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+    from drstack.automatic.judge import Running
     from drstack.automatic.policy import Policy
     from drstack.automatic.records import Spoken
     from drstack.recovery.facts import Facts
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
 CALM = 12
 """While all is well an observer speaks at every so many looks; in trouble at every look, for a while."""
 TROUBLE_LOOKS = 240
+STOOD_STILL, GRACE_S = 3, 5.0
+"""After a break of so many looks, and so many seconds more, it knows nothing of what was before."""
+RELIEF = 6
+"""Looks without a word after which somebody else takes an operation up."""
 REFUSALS = (PromotionRefused, ConsentRequired, NotReady, KeyAbsent)
 PERSONS = ("wait", "postgresql")
 """Steps of users' that a person confirms, or consents to where the fence is not proven."""
@@ -54,7 +59,10 @@ class Heard:
 
 @dataclass(slots=True)
 class Observer:
-    """`now`: seconds of a clock that nobody sets; the world's clock gives unix seconds, for records."""
+    """`now`: seconds of a clock that nobody sets and that goes on while the machine sleeps.
+
+    The world's clock gives unix seconds, for records.
+    """
 
     name: str
     world: World
@@ -68,11 +76,16 @@ class Observer:
     _heard: dict[str, Heard | None] = field(default_factory=dict[str, "Heard | None"])
     _logs: dict[str, Observations] = field(default_factory=dict[str, Observations])
     _leases: dict[str, LeaseLog] = field(default_factory=dict[str, "LeaseLog"])
+    _first_seen: dict[str, float] = field(default_factory=dict[str, float])
+    """When each operation was first seen."""
     _tried: dict[str, int] = field(default_factory=dict[str, int])
     _past: Past = field(init=False)
     _told: tuple[object, float] = (None, 0.0)
     _last: Verdict = field(default_factory=lambda: Verdict("wait", "it has just begun"))
     _trouble: int = 0
+    _ended: float | None = None
+    """When its last turn did."""
+    _seen_at: float = 0.0
     _sight: Sight = field(default_factory=lambda: Sight(assignment=0, sites={}))
 
     def __post_init__(self) -> None:
@@ -80,13 +93,16 @@ class Observer:
 
     def turn(self) -> Verdict:
         """One look, and what comes of it. Never raises for what is away, or failed."""
+        if self._ended is not None and self.now() - self._ended > self.every_s * STOOD_STILL + GRACE_S:
+            # It stood still: what was true meanwhile is not known.
+            self._memory, self._heard, self._first_seen = Memory(), {}, {}
         try:
             verdict = self._turn()
         except (DrstackError, ReplicatorError) as error:
             verdict = Verdict("refuse" if isinstance(error, REFUSALS) else "wait", f"{type(error).__name__}: {error}")
         if _gist(verdict) != _gist(self._last):
             self.say(verdict)
-        self._last = verdict
+        self._last, self._ended = verdict, self.now()
         return verdict
 
     @property
@@ -109,7 +125,8 @@ class Observer:
         sight = self._memory.see(glance(self.world, facts, self._leases), self.now())
         uneasy = _lost_any(sight) or self._last.act != "wait"
         self._trouble = min(self._trouble + 1, TROUBLE_LOOKS + 1) if uneasy else 0
-        took_s = self.now() - began
+        self._seen_at = self.now()
+        took_s = self._seen_at - began
         self._speak(sight, took_s)
         self._sight = sight
         return self._do(judge(self._situation(facts, sight, took_s), self.policy))
@@ -138,7 +155,7 @@ class Observer:
         def speak() -> None:
             while not done.is_set():
                 with suppress(DrstackError):  # the next one may reach the witness; if none does, another takes over
-                    mine.say(self._word(self._sight, self.every_s * 6, busy=True))
+                    mine.say(self._word(self._sight, self.every_s * RELIEF, busy=True))
                 done.wait(self.every_s)
 
         thread = threading.Thread(target=speak, daemon=True)
@@ -154,7 +171,8 @@ class Observer:
 
     def _views(self, sight: Sight, took_s: float) -> dict[str, View]:
         """What is seen here, and what is heard: a word counts from when it came, and only if it came while this one listened."""
-        views = {self.name: View(self.name, sight, 0.0, self.every_s, self.at)}
+        age_s = self.now() - self._seen_at
+        views = {self.name: View(self.name, sight, age_s, self.every_s * STOOD_STILL + GRACE_S, self.at)}
         for observer in set(self.policy.observers) - {self.name}:
             spoken, now = self._log(observer).last(), self.now()
             if spoken is None:
@@ -180,7 +198,7 @@ class Observer:
         return Situation(
             me=self.name, assignment=facts.assignment.number, writes=writes,
             ranks={name: need.ranks for name, need in world.needs.items()}, views=self._views(sight, took_s),
-            running=self._past.running(self._tried),
+            running=self._running(took_s),
             held=None if held is None else f"{held['by']}: {held['reason']}",
             promoted_ages_s=self._past.ages_s(world.clock()) if lost else (),
             repairs=tuple(
@@ -190,6 +208,18 @@ class Observer:
             ),
             not_ready=self._not_ready(facts, sight, lost) if lost else None,
         )  # fmt: skip
+
+    def _running(self, took_s: float) -> Running | None:
+        """The operation under way; silent once its observer has said nothing new for longer than it promised."""
+        running, now = self._past.running(self._tried), self.now()
+        if running is None or running.by is None:
+            return running
+        heard = self._heard.get(running.by)
+        since = self._first_seen.setdefault(running.identity, now)
+        promised_s = self.every_s * RELIEF
+        if heard is not None and heard.since is not None:
+            since, promised_s = max(since, heard.since), max(promised_s, heard.spoken.word.promised_s)
+        return replace(running, silent=now - since > promised_s + took_s)
 
     def _given(self, facts: Facts, site: str, lost_for_s: float, reason: str) -> Given:
         """No consent of any kind. Only what the lost site writes is moved."""

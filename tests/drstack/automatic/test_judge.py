@@ -106,7 +106,7 @@ def test_what_another_does_is_left_to_it():
     assert judge(situation(running=Running("1-1", None)), POLICY).act == "wait"
     assert "b carries out" in judge(situation(running=Running("1-1", "b")), POLICY).reason
     assert judge(situation(running=Running("1-1", "b", paused=True)), POLICY).act == "wait"
-    silent = situation(view("a"), view("b", age_s=99.0), running=Running("1-1", "b"))
+    silent = situation(running=Running("1-1", "b", silent=True))
     assert judge(silent, POLICY).act == "resume"
     assert judge(situation(running=Running("1-1", "a")), POLICY).act == "resume"
     assert judge(situation(running=Running("1-1", "a", tried=5)), POLICY).act == "refuse"

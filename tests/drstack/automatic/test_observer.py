@@ -211,6 +211,19 @@ def test_an_operation_whose_observer_fell_silent_is_taken_up_by_the_other(rig, c
     assert identity == "1-1"
 
 
+def test_an_observer_that_stood_still_begins_anew(rig, clock):
+    (a, _), (b, _) = observer(rig, clock, "a"), observer(rig, clock, "b")
+    turns(clock, 3, a, b)
+    rig.sites["east"].reachable = False
+    for each in (a, b):
+        each.world = replace(each.world, needs={"gpt": replace(each.world.needs["gpt"], rpo_s=86400.0)})
+    turns(clock, 2, a, b)
+    clock.now += 3600
+    assert {verdict.act for verdict in turns(clock, 4, a, b)} == {"wait"}, "what it saw an hour ago is no hour of loss"
+    turns(clock, 12, a, b)
+    assert rig.witness().current().writer("gpt") == "west"
+
+
 def test_observers_of_one_machine_are_named(rig, clock):
     (a, _), (b, _) = observer(rig, clock, "a", place="m1"), observer(rig, clock, "b", place="m1")
     turns(clock, 1, a, b)
