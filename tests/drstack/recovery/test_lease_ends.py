@@ -11,6 +11,7 @@ from drstack.recovery import control
 from drstack.recovery.conduct import plan_only, promote
 from drstack.recovery.leases import LeasePolicy
 from drstack.recovery.plan import Given
+from drstack.witness.journal import Journal
 from tests.drstack.recovery.world import NEED, Rig
 
 
@@ -119,3 +120,47 @@ def test_an_operation_that_ended_meanwhile_starts_nothing_and_the_writer_holds_a
     journal = rig.witness().journal(1, 1)
     if rig.witness().current().number == 1:
         assert hold(rig, over=lambda _: journal.ended() is not None).n == 3
+
+
+STEPS = (
+    "fence east",
+    "lease east",
+    "seal gpt",
+    "assign",
+    "pin gpt",
+    "restore gpt",
+    "start gpt",
+    "prove gpt",
+    "reconcile",
+)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("step", STEPS)
+def test_killed_in_any_step_and_taken_up_by_another_it_comes_to_the_same_end(rig, clock, monkeypatch, step, when):
+    hold(rig)
+    rig.sites["east"].reachable = False
+    settle = Journal.settle
+    intend = Journal.intend
+
+    def die_after(journal, name, body):
+        settled = settle(journal, name, body)
+        if name == step:
+            raise KeyboardInterrupt
+        return settled
+
+    def die_before(journal, name, **told):
+        found = intend(journal, name, **told)
+        if name == step:
+            raise KeyboardInterrupt
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(*((Journal, "settle", die_after) if when == "after" else (Journal, "intend", die_before)))
+        with pytest.raises(KeyboardInterrupt):
+            promote(leased(rig, clock), "west", Given(by="one"))
+    end = promote(leased(rig, clock), "west", Given(by="another"))
+    assert [row["grade"] for row in end["fences"]] == ["lease-expired"]
+    assert [start[1] for start in rig.sites["west"].starts] == [10]
+    last = rig.witness().leases("gpt").last()
+    assert (last.n, last.taken, last.operation) == (2, True, "1-1")
