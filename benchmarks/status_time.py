@@ -46,7 +46,7 @@ class Far:
 
     @property
     def url(self) -> str:
-        return self._inner.url
+        return self._inner.url.replace("file:", "far:")
 
     def __getattr__(self, name: str) -> object:
         call = getattr(self._inner, name)
@@ -84,7 +84,9 @@ def one(fleet: Fleet) -> dict[str, float]:
     )  # fmt: skip
     judge(situation)
     judged = time.perf_counter()
-    plan_promotion("e", facts, "site1", world.needs, Given(by="benchmark"))
+    plan_promotion(
+        "e", facts, "site1", world.needs, Given(by="benchmark", reason="it takes as long as it takes", data_loss_s=1e9)
+    )
     planned = time.perf_counter()
     return {
         "facts": looked - began, "document": told - looked, "readiness": judged - told, "status": judged - began,

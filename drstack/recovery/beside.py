@@ -19,3 +19,8 @@ def side_by_side(calls: Sequence[Callable[[], T]]) -> list[T]:
     with ThreadPoolExecutor(min(AT_ONCE, len(calls)), thread_name_prefix="beside") as pool:
         futures = [pool.submit(call) for call in calls]
     return [future.result() for future in futures]
+
+
+def in_turn(calls: Sequence[Callable[[], T]]) -> list[T]:
+    """As `side_by_side`, one after another: for stores that answer sooner than threads take turns."""
+    return [call() for call in calls]

@@ -5,6 +5,7 @@ Gathering never changes anything, and a site or repository that cannot be seen i
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from drstack.errors import EnvironmentUnknown, WitnessUnsound
 from drstack.recovery.anchored import remedy, standing
-from drstack.recovery.beside import AT_ONCE, side_by_side
+from drstack.recovery.beside import AT_ONCE, in_turn, side_by_side
 from drstack.recovery.evidence import Evidence, seen, unknown
 from drstack.witness.assignment import lineage_of
 from replicator.errors import ReplicatorError, TermRegressed
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from drstack.recovery.ports import Site, SiteObservation
+    from drstack.recovery.world import Beside
     from drstack.witness.assignment import Assignment
     from drstack.witness.witness import Witness
     from replicator.log.entries import Open
@@ -38,6 +40,10 @@ NO_LINEAGE = Lineage()
 _OBSERVE_S = 5.0
 _PROOF_DEPTH = 10
 """How many checkpoints below the newest recovery point are asked whether they are proved."""
+_NEAR = 4
+"""Logs that are read at once where every store is a folder: more threads take turns longer than they wait."""
+_NEAR_S = 0.005
+"""What answers within this is asked in turn."""
 _ARRIVALS = 12
 """How many of the last checkpoints are told of when they were saved and when they arrived."""
 
@@ -157,8 +163,11 @@ def gather(
         )
     opened = _opened_by_operations(witness, current)
     behind = {name: lineage_of(witness.assignments(), name) for name in current.workloads}
-    with ThreadPoolExecutor(min(AT_ONCE, len(sites) + len(repositories) * len(workloads))) as pool:
-        observed = {name: pool.submit(site.observe, deadline_s=_OBSERVE_S) for name, site in sites.items()}
+    all_near = all(_near(each) for each in repositories.values())
+    at_once = _NEAR if all_near else AT_ONCE
+    asked = len(repositories) * len(workloads)
+    with ThreadPoolExecutor(len(sites) + 1) as others, ThreadPoolExecutor(max(1, min(at_once, asked))) as pool:
+        observed = {name: others.submit(site.observe, deadline_s=_OBSERVE_S) for name, site in sites.items()}
         judged = {
             name: {
                 each: pool.submit(
@@ -170,6 +179,7 @@ def gather(
                     opened.get(name, ()),
                     behind=behind[name],
                     witness=witness,
+                    beside=in_turn if all_near else side_by_side,
                 )
                 for each, repository in repositories.items()
             }
@@ -197,6 +207,18 @@ def gather(
     if again and newest is not None and newest.number > current.number:
         return gather(witness, sites, repositories, workloads, again=False)
     raise WitnessUnsound(f"the witness {witness.url} is behind: {ahead}", hint="See docs/operations/witness.md.")
+
+
+def _near(repository: Repository) -> bool:
+    """Whether it is a folder that answers like one: a folder may as well be another machine's."""
+    if not repository.store.url.startswith("file:"):
+        return False
+    began = time.perf_counter()
+    try:
+        repository.store.size("format.json")
+    except ReplicatorError:
+        return False
+    return time.perf_counter() - began < _NEAR_S
 
 
 def _ahead(facts: Facts) -> str | None:
@@ -234,6 +256,7 @@ def repository_fact(
     *,
     behind: Lineage = NO_LINEAGE,
     witness: Witness | None = None,
+    beside: Beside = side_by_side,
 ) -> RepositoryFact:
     """One repository's word about one workload. `opened`: repositories known to have opened the current term.
 
@@ -255,7 +278,7 @@ def repository_fact(
                 return RepositoryFact(name, url, None, rolled_back=told, anchored=anchored, read_at=repository.clock())
         view = repository.log(workload).view()
         covered = [each for each in reversed(view.in_order()) if uncovered(opening, each.what) is None]
-        newest = _newest(repository, workload, covered, tuple(demanded), behind)
+        newest = _newest(repository, workload, covered, tuple(demanded), behind, beside)
         arrivals = _arrivals(repository, workload, covered, view.term)
         rolled_back = _rolled_back(repository, workload, view.slots, assignment)
     except TermRegressed as error:
@@ -285,6 +308,7 @@ def _newest(
     newest_first: Sequence[Accepted],
     demanded: tuple[Level, ...],
     behind: Lineage,
+    beside: Beside,
 ) -> list[CommitFact]:
     """Down to a recovery point of each kind: behind the run, and of branches that were left.
 
@@ -293,12 +317,12 @@ def _newest(
     found: list[CommitFact] = []
     for left in (False, True):
         kind = [each for each in newest_first if behind.left(each.what.id()) is left]
-        found += [replace(fact, left=left) for fact in _down_to_a_point(repository, workload, kind, demanded)]
+        found += [replace(fact, left=left) for fact in _down_to_a_point(repository, workload, kind, demanded, beside)]
     return found
 
 
 def _down_to_a_point(
-    repository: Repository, workload: str, newest_first: Sequence[Accepted], demanded: tuple[Level, ...]
+    repository: Repository, workload: str, newest_first: Sequence[Accepted], demanded: tuple[Level, ...], beside: Beside
 ) -> list[CommitFact]:
     found: list[CommitFact] = []
     below: int | None = None
@@ -310,14 +334,14 @@ def _down_to_a_point(
             if below >= _PROOF_DEPTH:
                 break
             continue
-        fact = _commit_fact(repository, workload, accepted, demanded)
+        fact = _commit_fact(repository, workload, accepted, demanded, beside)
         found.append(fact)
         if not fact.suspect and len(fact.receipts) == len(demanded) and not fact.refuted:
             if fact.proved or not demanded:
                 break
             below = 0
             older = newest_first[n + 1 : n + _PROOF_DEPTH]
-            words = side_by_side([partial(_proof, repository, workload, each) for each in older])
+            words = beside([partial(_proof, repository, workload, each) for each in older])
             proofs = dict(enumerate(words, n + 1))
     return found
 
@@ -330,13 +354,15 @@ def _proof(repository: Repository, workload: str, accepted: Accepted) -> Word | 
     return repository.receipts.verdict(workload, accepted.slot, "proved")
 
 
-def _commit_fact(repository: Repository, workload: str, accepted: Accepted, demanded: tuple[Level, ...]) -> CommitFact:
+def _commit_fact(
+    repository: Repository, workload: str, accepted: Accepted, demanded: tuple[Level, ...], beside: Beside
+) -> CommitFact:
     """All that is said of a commit here, asked for at once."""
     what, slot, receipts = accepted.what, accepted.slot, repository.receipts
     asked: list[Callable[[], Any]] = [partial(ruling, repository, workload, accepted)]
     asked += [partial(receipts.levels, workload, slot, (level,)) for level in demanded]
     asked += [partial(_proof, repository, workload, accepted)] if demanded else []
-    told = side_by_side(asked)
+    told = beside(asked)
     said: Ruling | None = told[0]
     levels: dict[Level, bool] = {}
     for each in told[1 : 1 + len(demanded)]:

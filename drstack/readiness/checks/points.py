@@ -120,10 +120,11 @@ def _repository(situation: Situation, each: WorkloadFact, repository: Repository
         )  # fmt: skip
     if repository.rolled_back:
         why, _, command = repository.rolled_back.partition(". Put back what is missing: ")
+        anchors = f"{situation.witness}#{situation.environment}/{site}"
+        command = command or f"replicator repair --repo '{repository.url}' --from PEER --anchors '{anchors}'"
         yield finding(
-            "rolled-back", f"{name}: {site}'s log is older than it was: {why}",
-            (command + with_keys(situation, site)) if command else "docs/operations/repair.md", repository.evidence,
-            workload=name, site=site, role="any",
+            "rolled-back", f"{name}: {site}'s log is older than it was: {why}", command + with_keys(situation, site),
+            repository.evidence, workload=name, site=site, role="any",
         )  # fmt: skip
     newest = [commit for commit in repository.newest if not commit.left]
     if newest and newest[0].suspect and not writes:
