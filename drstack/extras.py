@@ -14,7 +14,7 @@ from drstack.errors import ExtraMissing
 if TYPE_CHECKING:
     from drstack.spec import Environment
 
-Extra = Literal["pulumi", "local", "train", "report", "policies", "s3-lock"]
+Extra = Literal["pulumi", "local", "train", "report", "policies", "s3-lock", "postgresql", "dns", "ansible"]
 EXTRAS: tuple[Extra, ...] = get_args(Extra)
 _MODULES: dict[Extra, tuple[str, ...]] = {
     "pulumi": ("pulumi",),
@@ -23,6 +23,9 @@ _MODULES: dict[Extra, tuple[str, ...]] = {
     "report": ("jinja2", "matplotlib"),
     "policies": ("pulumi", "pulumi_policy"),
     "s3-lock": ("boto3",),
+    "postgresql": ("psycopg",),
+    "dns": ("dns",),
+    "ansible": ("ansible", "ansible_runner"),
 }
 
 

@@ -1,4 +1,4 @@
-"""A program within its time: a clean environment, a session of its own that ends with us, its output bounded.
+"""A program within its time: a clean environment, an end that comes with ours, its output bounded.
 
 Invariant: when `run` returns, the program has ended; what it leaves running in the background after it ended well goes on,
 as it would from a shell.

@@ -16,8 +16,13 @@ _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
 
 def told(ended: Ended, secrets: Secrets) -> str:
     """Of an output that was cut, the edge is left out too: it may be part of a secret."""
-    output = ended.output[secrets.longest :] if ended.cut else ended.output
-    text = _CONTROL.sub("", secrets.masked(output.replace("\r\n", "\n"))).strip()
+    return shown(ended.output, secrets, cut=ended.cut)
+
+
+def shown(output: str, secrets: Secrets, *, cut: bool = False) -> str:
+    """`cut`: its beginning is missing."""
+    masked = secrets.masked(output.replace("\r\n", "\n"))
+    text = _CONTROL.sub("", masked[secrets.longest :] if cut else masked).strip()
     return text if len(text) <= SHOWN else "…" + text[-SHOWN:]
 
 

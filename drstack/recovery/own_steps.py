@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from drstack.errors import ConsentRequired, EnvironmentUnknown
-from drstack.recovery.owning import UNFENCED
+from drstack.recovery.owning import unfenced
 from drstack.recovery.steps import steps_of
 from drstack.recovery.weave import part_of, weave
 
@@ -28,7 +28,7 @@ def with_own(plan: Plan, own: Sequence[OwnStep], given: Given) -> Plan:
     return replace(
         plan,
         steps=weave(plan.steps, own, occasion, plan.target, moving),
-        consents=(*plan.consents, *((UNFENCED, name) for name in given.unfenced if name in named)),
+        consents=(*plan.consents, *(unfenced(name) for name in given.unfenced if name in named)),
         notices=tuple(
             {"name": each.name, "when": list(each.when), "timeout_s": each.timeout_s, "definition": each.definition}
             for each in taken
@@ -37,14 +37,14 @@ def with_own(plan: Plan, own: Sequence[OwnStep], given: Given) -> Plan:
     )
 
 
-def require_consent(unfenced: Sequence[str], known: Sequence[str], reason: str | None) -> None:
+def require_consent(names: Sequence[str], known: Sequence[str], reason: str | None) -> None:
     """EnvironmentUnknown for a step that promotes no database, ConsentRequired without a reason."""
-    for name in unfenced:
+    for name in names:
         if name not in known:
             raise EnvironmentUnknown(
                 f"no step {name!r} that promotes a database", hint=f"Those that do: {', '.join(known) or 'none'}."
             )
-    if unfenced and not reason:
+    if names and not reason:
         raise ConsentRequired("promoting a database without a proven fence needs a reason", hint="Add: --reason '…'")
 
 
@@ -54,4 +54,5 @@ def accept_unfenced(journal: Journal, names: Sequence[str], *, by: str, reason: 
     known = [str(each.own["name"]) for each in steps if each.own is not None and each.act == "postgresql"]
     require_consent(names, known, reason)
     for name in names:
-        journal.write("consent", {"kind": UNFENCED, "value": name, "by": by, "reason": reason, "at": at})
+        kind, value = unfenced(name)
+        journal.write("consent", {"kind": kind, "value": value, "by": by, "reason": reason, "at": at})

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from drstack.witness.journal import Journal
 
 Doc = dict[str, Any]
-UNFENCED = "unfenced"
-"""The consent to promote a store that another may still write to. Its value is the step's name."""
 _POLL_S = 0.5
 _BACKOFF_S = 30.0
 _CHECK_S = 60.0
@@ -230,8 +228,13 @@ def context_of(plan: Doc, journal: Journal, name: str, timeout_s: float) -> Cont
     )  # fmt: skip
 
 
+def unfenced(name: str) -> tuple[str, str]:
+    """The consent that a step may promote a store to which another may still write."""
+    return "override", f"unfenced {name}"
+
+
 def consented(plan: Doc, journal: Journal, name: str) -> bool:
     """Whether a person allowed this step to promote a store without proof, in the plan or since."""
     planned = [tuple(each) for each in plan.get("consents", ())]
     since = [(r.body["kind"], r.body["value"]) for r in journal.records() if r.kind == "consent"]
-    return (UNFENCED, name) in [*planned, *since]
+    return unfenced(name) in [*planned, *since]

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from drstack.errors import OperationConflict, StepFailed
+from drstack.errors import DrstackError, OperationConflict, StepFailed
 from drstack.recovery import sealing
 from drstack.recovery.bringup import BringUp
 from drstack.recovery.leases import end_leases
 from drstack.recovery.measure import measure
+from drstack.recovery.notices import Notices
 from drstack.recovery.run import Execution
+from replicator.errors import ReplicatorError
 
 if TYPE_CHECKING:
     from drstack.recovery.steps import Step
@@ -41,6 +43,20 @@ class Promotion(Execution):
 
         Raises as `run`; OperationConflict if the operation ended otherwise.
         """
+        notices = Notices(self.world, self.journal, self.plan)
+        notices.give("begin")
+        try:
+            end = self._finished()
+        except (DrstackError, ReplicatorError) as error:
+            notices.give("failed", str(error))
+            raise
+        else:
+            notices.give("end", str(end["result"]))
+            return end
+        finally:
+            notices.wait()
+
+    def _finished(self) -> Doc:
         self.run()
         end = self.journal.end(self._end())
         if end["result"] != self.RESULT:

@@ -8,13 +8,19 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, StrictBool, StrictInt, WithJsonSchema, model_validator
 
-from drstack.spec.fields import Declared, Duration, Folder, Name
+from drstack.spec.acts import AnsibleAct, DnsAct, HttpAct, HttpCheck, NotifyAct, PostgresAct
+from drstack.spec.fields import Declared, Duration, Folder, Name, Word
 from drstack.spec.references import Command, Filled
 
-KINDS = ("shell", "wait")
-Kind = Literal["shell", "wait"]
+KINDS = ("shell", "http", "python", "ansible", "postgresql", "dns", "notify", "wait")
+Kind = Literal["shell", "http", "python", "ansible", "postgresql", "dns", "notify", "wait"]
 Occasion = Literal["promote", "switchover", "workload", "keys", "abort"]
-TIMEOUT_S: dict[Kind, float] = {"shell": 300, "wait": 3600}
+Moment = Literal["begin", "end", "failed"]
+CONVERGENT: tuple[Kind, ...] = ("postgresql", "dns")
+"""Kinds that look before they act and after, and so can be done again whatever became of the first time."""
+TIMEOUT_S: dict[Kind, float] = {
+    "shell": 300, "http": 60, "python": 300, "ansible": 1800, "postgresql": 120, "dns": 60, "notify": 10, "wait": 3600,
+}  # fmt: skip
 
 
 def _several(value: Any) -> Any:
@@ -36,6 +42,20 @@ class OwnStep(Declared):
         description="Command: a list, or a script for sh.",
         examples=[["/opt/dr/scale", "--site", "{target}"]],
     )
+    http: HttpAct | None = Field(default=None, description="An HTTP request.")
+    python: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z_][\w.]*(:[A-Za-z_][\w.]*)?$",
+        description="Function as module:function, or the name of an entry point in the group drstack.steps.",
+        examples=["acme.dr:scale"],
+    )
+    args: dict[str, Word] = Field(
+        default_factory=dict[str, str], description="Keyword arguments of `python`.", examples=[{"nodes": 4}]
+    )
+    ansible: AnsibleAct | None = Field(default=None, description="An Ansible playbook.")
+    postgresql: PostgresAct | None = Field(default=None, description="A promotion of PostgreSQL.")
+    dns: DnsAct | None = Field(default=None, description="A DNS record.")
+    notify: NotifyAct | None = Field(default=None, description="A message to people or to another system.")
     wait: str | None = Field(
         default=None,
         min_length=1,
@@ -60,11 +80,17 @@ class OwnStep(Declared):
         description="Workloads that it is about: done if one of them moves. Default: any.",
         examples=[["gpt"]],
     )
+    when: tuple[Moment, ...] = Field(
+        default=(),
+        description="Moments of the operation at which `notify` tells.",
+        examples=[["begin", "end", "failed"]],
+    )
     check: Command | None = Field(
         default=None,
         description="Command that says whether it is done: exit 0 done, 1 not done, any other unknown.",
         examples=[["/opt/dr/is-scaled", "{target}"]],
     )
+    check_http: HttpCheck | None = Field(default=None, description="Request that says so, in place of `check`.")
     idempotent: StrictBool = Field(
         default=False, description="Doing it twice does what doing it once does, so that it needs no check."
     )
@@ -101,20 +127,30 @@ class OwnStep(Declared):
     @property
     def tries(self) -> int:
         """How often it is tried at most, unless the outcome of one is unknown."""
-        return 1 + (self.retry or 0)
+        further = self.retry if self.retry is not None else (2 if self.kind in (*CONVERGENT, "notify") else 0)
+        return 1 + further
 
     @property
     def repeatable(self) -> bool:
         """Whether it may be done again without knowing what became of the first time."""
-        return self.idempotent
+        return self.idempotent or self.kind in (*CONVERGENT, "notify")
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
         present = [kind for kind in KINDS if getattr(self, kind) is not None]
         if len(present) != 1:
             raise ValueError(f"one of {', '.join(KINDS)}")
-        if self.check and self.wait:
-            raise ValueError("no check with wait")
+        kind = present[0]
+        if self.args and kind != "python":
+            raise ValueError("`args` with python alone")
+        if self.when and (kind != "notify" or self.after or self.before):
+            raise ValueError("`when` with notify alone, and without `after` and `before`")
+        if (self.check or self.check_http) and kind in ("wait", "notify"):
+            raise ValueError(f"no check with {kind}")
+        if self.check and self.check_http:
+            raise ValueError("either `check` or `check_http`")
+        if self.env and kind not in ("shell", "python", "ansible") and not self.check:
+            raise ValueError("`env` with shell, python, ansible or a check")
         if self.timeout == 0:
             raise ValueError("a timeout above 0")
         return self

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from tools import interruption
-from tools.servers import ServerUnavailable, azurite, caddy, fakegcs, minio, toxiproxy, versitygw
+from tools.servers import ServerUnavailable, azurite, caddy, debian, fakegcs, minio, toxiproxy, versitygw
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +17,8 @@ SERVERS: dict[str, tuple[str, Callable[[], object]]] = {
     "toxiproxy": (toxiproxy.VERSION, toxiproxy.SERVER.binary),
     "fake-gcs-server": (fakegcs.VERSION, fakegcs.SERVER.binary),
     "azurite": (azurite.VERSION, azurite.command_line),
+    "bind": (debian.VERSION, debian.NAMED.found),
+    "powerdns": (debian.VERSION, debian.POWERDNS.found),
     "minio": (minio.VERSION, minio.SERVER.binary),
 }
 

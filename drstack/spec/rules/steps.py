@@ -1,4 +1,4 @@
-"""Rules on users' own steps: what they name is declared."""
+"""Rules on users' own steps: what they name is declared, and what is for a site is there for every site they serve."""
 
 from __future__ import annotations
 
@@ -29,6 +29,31 @@ def they_name_what_is_declared(draft: Draft) -> Iterator[Finding]:
             for at, each in enumerate(getattr(step, field)):
                 if declared is not None and each not in declared:
                     yield Finding(("steps", name, field, at), repr(each), named(declared), f"take {each} out")
+        for kind, field, given in (
+            ("postgresql", "servers", step.postgresql.servers if step.postgresql else {}),
+            ("dns", "values", step.dns.values if step.dns else {}),
+        ):
+            for site in given:
+                if draft.sites is not None and site not in draft.sites:
+                    path = ("steps", name, kind, field, site)
+                    yield Finding(path, repr(site), named(draft.sites), f"write the name of a site, not {site}")
+
+
+def they_have_something_for_every_target(draft: Draft) -> Iterator[Finding]:
+    for name, step in _sound(draft):
+        if step.postgresql is not None:
+            kind, field, given = "postgresql", "servers", set(step.postgresql.servers)
+        elif step.dns is not None:
+            kind, field, given = "dns", "values", set(step.dns.values)
+        else:
+            continue
+        targets = step.to or tuple(draft.sites or ())
+        for site in targets:
+            if site not in given:
+                yield Finding(
+                    ("steps", name, kind, field), f"nothing for {site}", "something for every site that it is done for",
+                    f"add {site}, or write to: [{', '.join(sorted(given))}]",
+                )  # fmt: skip
 
 
 def anchors_are_steps(draft: Draft) -> Iterator[Finding]:
@@ -67,5 +92,5 @@ def _sound(draft: Draft) -> Iterator[tuple[str, OwnStep]]:
 
 
 STEPS: tuple[Rule, ...] = (
-    names_of_their_own, they_name_what_is_declared, anchors_are_steps,
+    names_of_their_own, they_name_what_is_declared, they_have_something_for_every_target, anchors_are_steps,
 )  # fmt: skip

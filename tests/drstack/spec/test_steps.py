@@ -45,6 +45,50 @@ FAULTS = {
     "unknown operation": ("x: {shell: [a], on: [promotion]}", "steps.x.on.0", "write 0: promote"),
     "no time": ("x: {shell: [a], timeout: 0}", "steps.x", "a timeout above 0"),
     "check of a person": ("x: {wait: a, check: b}", "steps.x", "no check with wait"),
+    "a password written out": (
+        "x: {postgresql: {servers: {east: a, west: b}, user: u, password: hunter2}}",
+        "steps.x.postgresql.password",
+        "write ${env:NAME}",
+    ),
+    "a token written out": (
+        "x: {http: {url: 'https://h/', headers: {Authorization: Bearer hunter2}}}",
+        "steps.x.http.headers",
+        "${env:NAME}",
+    ),
+    "a key in an address": (
+        "x: {notify: {webhook: 'https://h/?token=hunter2'}}",
+        "steps.x.notify.webhook",
+        "${env:NAME}",
+    ),
+    "a user in an address": ("x: {http: {url: 'https://u:hunter2@h/'}}", "steps.x.http.url", "without user"),
+    "an address of another kind": ("x: {http: {url: 'file:///etc/hunter2'}}", "steps.x.http.url", "https://host/path"),
+    "nothing for a target": (
+        "x: {postgresql: {servers: {east: a}, user: u}}",
+        "steps.x.postgresql.servers",
+        "add west, or write to: [east]",
+    ),
+    "a server of no site": (
+        "x: {postgresql: {servers: {east: a, west: b, wset: c}, user: u}}",
+        "steps.x.postgresql.servers.wset",
+        "east, west",
+    ),
+    "two ways to a zone": (
+        "x: {dns: {zone: e., record: a, powerdns: 'http://h', key: '${env:K}', update: h, values: {east: [b], west: [c]}}}",
+        "steps.x.dns",
+        "either `powerdns` or `update`",
+    ),
+    "a zone without its dot": (
+        "x: {dns: {zone: e, record: a, update: h, values: {east: [b], west: [c]}}}",
+        "steps.x.dns.zone",
+        "example.org.",
+    ),
+    "moments of no notice": ("x: {shell: [a], when: [begin]}", "steps.x", "`when` with notify alone"),
+    "arguments of no function": ("x: {shell: [a], args: {b: c}}", "steps.x", "`args` with python alone"),
+    "a password in the clear": (
+        "x: {notify: {email: {smtp: h, sender: a@b, to: [c@d], user: u, password: '${env:P}', tls: none}}}",
+        "steps.x.notify.email",
+        "starttls or tls",
+    ),
 }
 
 
@@ -54,4 +98,5 @@ def test_a_fault_names_its_field_and_what_to_write(name):
     faults = faults_of(_steps(text))
     assert field in faults, faults
     assert expected in str(faults[field])
+    assert "hunter2" not in str(faults), "a fault does not tell what may be a secret"
     assert faults[field].line == LOCAL.count("\n") + 2
