@@ -26,6 +26,7 @@ from drstack.spec import find_environment, load_environment, objectives, resolve
 from drstack.spec.jobs import LocalJob, ServeJob
 from drstack.spec.sites import LocalSite
 from drstack.spec.standby import standby_slots
+from drstack.telemetry.otlp import spans_from
 from drstack.witness.witness import Witness
 from replicator.repository.repository import Repository, random_token
 from replicator.stores.url import open_store
@@ -88,7 +89,7 @@ def assemble(
         needs=needs(environment, target), clock=time.time, sleep=sleep, progress=progress, reconcile=reconcile,
         router=router, serving=served(environment),
         keys=keys, keys_for=lambda site: listed(keys.trust, site) if keys is not None else (),
-        standby=lambda site: _standby(environment, site), leases=leases(environment), by=operator(),
+        standby=lambda site: _standby(environment, site), leases=leases(environment), by=operator(), spans=spans_from(os.environ),
         own=own_steps(environment.steps), actions=LocalActions(project_root),
         quorums=quorums(environment),
     )  # fmt: skip

@@ -14,7 +14,7 @@ from drstack.errors import ExtraMissing
 if TYPE_CHECKING:
     from drstack.spec import Environment
 
-Extra = Literal["pulumi", "local", "train", "report", "policies", "s3-lock", "postgresql", "dns", "ansible"]
+Extra = Literal["pulumi", "local", "train", "report", "policies", "s3-lock", "postgresql", "dns", "ansible", "otel"]
 EXTRAS: tuple[Extra, ...] = get_args(Extra)
 _MODULES: dict[Extra, tuple[str, ...]] = {
     "pulumi": ("pulumi",),
@@ -26,13 +26,21 @@ _MODULES: dict[Extra, tuple[str, ...]] = {
     "postgresql": ("psycopg",),
     "dns": ("dns",),
     "ansible": ("ansible", "ansible_runner"),
+    "otel": ("opentelemetry.exporter.otlp.proto.http",),
 }
+
+
+def _there(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def missing(*extras: Extra) -> dict[Extra, tuple[str, ...]]:
     """Those of `extras` that are not installed here, with the modules that they lack."""
     lacking: dict[Extra, tuple[str, ...]] = {
-        extra: tuple(name for name in _MODULES[extra] if find_spec(name) is None) for extra in extras
+        extra: tuple(name for name in _MODULES[extra] if not _there(name)) for extra in extras
     }
     return {extra: names for extra, names in lacking.items() if names}
 

@@ -15,6 +15,7 @@ from drstack.recovery.operation import abandon, begin, join, maker, unfinished
 from drstack.recovery.own_steps import accept_unfenced, with_own
 from drstack.recovery.plan import plan_promotion, stranded
 from drstack.recovery.promote import Promotion
+from drstack.recovery.run import trace_end
 from drstack.recovery.switchover import Switchover, plan_switchover
 from replicator.errors import KeyAbsent
 
@@ -117,6 +118,7 @@ def _running(world: World, target: str, given: Given, agreed: Doc | None, kind: 
         return None
     if given.abandon == running.identity:
         abandon(running, by=given.by, reason=_reason(given))
+        trace_end(world, running)
         return None
     joined = join(running, target, kind)
     _require_same(joined.plan() or {}, agreed)

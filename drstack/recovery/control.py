@@ -13,6 +13,7 @@ from drstack.recovery.conduct import execution, look, promote
 from drstack.recovery.operation import maker, unfinished
 from drstack.recovery.own_steps import accept_unfenced
 from drstack.recovery.plan import Given, stranded
+from drstack.recovery.run import trace_end
 from drstack.recovery.standing import standing
 from drstack.recovery.steps import START_S, steps_of
 from drstack.recovery.switchover import last_saved
@@ -119,6 +120,7 @@ def abort(world: World, *, by: str, reason: str) -> Doc:
         execution(world, begun_before).finish()
     journal = to_abort(world.witness)
     ended = journal.end({"result": "aborted", "by": by, "why": reason})
+    trace_end(world, journal)
     facts = look(world)
     told: Doc = {"operation": journal.identity, "result": ended["result"], "writers": {}, "next": []}
     planned = {each["name"]: each for each in (journal.plan() or {}).get("workloads", ())}

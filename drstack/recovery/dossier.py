@@ -33,7 +33,7 @@ def dossier(
     results = results_of(records)
     return {
         "environment": environment, "operation": identity, "kind": kind, "target": plan.get("target"),
-        "trace_id": trace_id(environment, identity),
+        "trace_id": trace_id(environment, identity, records[0].digest),
         "by": plan.get("by"), "reason": plan.get("reason"), "failed_at": plan.get("failed_at"),
         "began_at": plan.get("began_at", records[0].at), "planned_at": plan.get("planned_at"),
         "ended_at": end.at if end is not None else None,

@@ -75,6 +75,9 @@ class Past:
     approved_by: tuple[str, ...] = ()
     """Whose approvals it was begun by."""
 
+    plan_record: str = ""
+    """Digest of the first record of its journal."""
+
     @property
     def went_well(self) -> bool:
         return self.result not in UNWELL
@@ -156,6 +159,7 @@ def past(journal: Journal) -> Past:
         failures={step: failed.count(step) for step in dict.fromkeys(failed)},
         utilisation=spent.get("utilisation"),
         waited=spent.get("waited", {}),
+        plan_record=records[0].digest if records else "",
         reason=str(plan.get("reason") or ""),
         consents=tuple((str(kind), str(value)) for kind, value in plan.get("consents", ())),
         approved_by=_approvers(plan),
@@ -171,7 +175,7 @@ def document(environment: str, operations: Sequence[Past]) -> Doc:
     """The document of `drstack report --json`; docs/cli.md names its fields."""
     told = [
         {
-            **asdict(each), "went_well": each.went_well, "trace_id": trace_id(environment, each.operation),
+            **asdict(each), "went_well": each.went_well, "trace_id": trace_id(environment, each.operation, each.plan_record),
             "workloads": [{**asdict(one), "met": one.met} for one in each.workloads],
         }
         for each in operations

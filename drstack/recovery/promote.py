@@ -14,7 +14,7 @@ from drstack.recovery.bringup import BringUp
 from drstack.recovery.leases import end_leases
 from drstack.recovery.measure import measure
 from drstack.recovery.notices import Notices
-from drstack.recovery.run import Execution
+from drstack.recovery.run import Execution, trace_end
 from replicator.errors import ReplicatorError
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ class Promotion(Execution):
         end = self.journal.end(self._end())
         if end["result"] != self.RESULT:
             raise OperationConflict(f"operation {self.journal.identity} has ended: {end['result']} ({end.get('why')})")
+        trace_end(self.world, self.journal)
         return end
 
     def _outcome(self, step: str) -> Doc:

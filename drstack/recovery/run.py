@@ -18,6 +18,7 @@ from drstack.errors import DrstackError, NotTried, OperationConflict, OperationP
 from drstack.recovery.approving import require_admitted
 from drstack.recovery.owning import Owning
 from drstack.recovery.steps import steps_of
+from drstack.recovery.tracing import operation_spans, step_span
 from replicator.errors import ReplicatorError
 
 if TYPE_CHECKING:
@@ -118,12 +119,36 @@ class Execution:
         failed.append(error)
 
     def _do(self, step: Step) -> None:
-        clock = self.world.clock
         self._require_current(step)
         self._breaker.require(step)
+        began_at = self.world.clock()
+        try:
+            self._carry_out(step)
+        except OperationPaused:
+            raise
+        except BaseException as error:
+            self._trace(step, began_at, error)
+            raise
+        self._trace(step, began_at, None)
+
+    def _trace(self, step: Step, began_at: float, error: BaseException | None) -> None:
+        records = self.journal.known()
+        settled = {str(r.body["step"]): r.body for r in records if r.kind == "outcome"}.get(step.id, {})
+        if error is None and settled.get("began_at", began_at) < began_at:
+            return  # another operator had done it, and told
+        ended_at = self.world.clock() if error is not None else float(settled.get("ended_at", self.world.clock()))
+        self.world.spans.ended(
+            step_span(
+                self.world.environment, self.journal.identity, records, step, self.world.by, began_at=began_at,
+                ended_at=ended_at, error=error,
+            )
+        )  # fmt: skip
+
+    def _carry_out(self, step: Step) -> None:
         if step.own is not None:
             self._own.carry_out(step)
             return
+        clock = self.world.clock
         began = clock()
         if not self.journal.intend(step.id, token=f"{self.journal.identity}/{step.id}", at=began, by=self.world.by):
             return
@@ -160,6 +185,13 @@ class Execution:
             raise OperationConflict(
                 f"operation {self.journal.identity} has ended: {ended['result']} ({ended.get('why', '')})"
             )
+        trace_end(self.world, self.journal)
+
+
+def trace_end(world: World, journal: Journal) -> None:
+    """Tell the span of an operation that has just ended."""
+    for span in operation_spans(world.environment, journal.identity, journal.records()):
+        world.spans.ended(span)
 
 
 class _Breaker:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from drstack.recovery.beside import side_by_side
+from drstack.recovery.tracing import NoSpans
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from drstack.recovery.plan import Need
     from drstack.recovery.ports import Router, Site
     from drstack.recovery.quorum import Quorum
+    from drstack.recovery.tracing import Spans
     from drstack.witness.witness import Witness
     from replicator.crypto.keyring import Keyring
     from replicator.repository.repository import Repository
@@ -77,6 +79,8 @@ class World:
     """Names of the keys whose signatures count in a term that this site writes; none where nothing is signed."""
     leases: LeasePolicy | None = None
     """None where leases are off."""
+    spans: Spans = field(default_factory=NoSpans)
+    """Where the spans of operations go."""
     by: str = ""
     """Who carries steps out here, for the journal."""
     own: Sequence[OwnStep] = ()

@@ -107,6 +107,10 @@ class Journal:
         """By step, the outcome that stands."""
         return _outcomes(self.records())
 
+    def known(self) -> tuple[Record, ...]:
+        """As `records`, what was read or written here so far."""
+        return self._log.known()
+
     def known_outcomes(self) -> dict[str, dict[str, Any]]:
         """As `outcomes`, of what was read or written here so far: another operator may be further."""
         return _outcomes(self._log.known())

@@ -1,0 +1,1 @@
+"""What operations tell to systems that watch them."""
