@@ -33,6 +33,7 @@
     ├── DrillFailed             85  a drill ran, and failed or did not meet its objectives
     ├── DrillCut                86  a drill was cut short, by whoever needed its capacity or by a kill
     ├── ApprovalRefused         87  a word of somebody who is not asked for it, or that does not hold
+    ├── FenceNotProven          88  a fence was tried, and nothing proves yet that the site cannot act
     ├── RunbookStale            90  a runbook is not what would be written now
     └── LeaseLost               91  a lease is another's, was taken, or ended before it was renewed
 Codes 40 to 79 are the replicator's (replicator.errors); 0 to 9 keep Pulumi's meaning.
@@ -85,6 +86,10 @@ class ApprovalsMissing(ConsentRequired):
 
 class ApprovalRefused(DrstackError):
     exit_code = 87
+
+
+class FenceNotProven(DrstackError):
+    exit_code = 88
 
 
 class OperationConflict(DrstackError):

@@ -24,6 +24,7 @@ VERBS = (
     Verb("confirm", "drstack.cli.confirm:confirm", _INCIDENT),
     Verb("skip", "drstack.cli.operation:skip", _INCIDENT),
     Verb("abort", "drstack.cli.operation:abort", _INCIDENT),
+    Verb("fence", "drstack.cli.fence:fence", _INCIDENT),
     Verb("approve", "drstack.cli.approve:approve", _INCIDENT),
     Verb("automatic", "drstack.cli.automatic:automatic", _INCIDENT),
     Verb("restore", "replicator.cli.restore:restore", _INCIDENT),

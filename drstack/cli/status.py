@@ -63,6 +63,7 @@ def _document(environment: str, looked: Looked, told: Told, *, promotions: bool)
     from drstack.readiness.words import outlook
     from drstack.recovery.approving import broken
     from drstack.recovery.control import describe
+    from drstack.recovery.fencing import note_what_is_seen
     from drstack.recovery.history import promotions as past
     from drstack.recovery.shares import describe_shares
     from drstack.recovery.status import status as judge
@@ -77,6 +78,7 @@ def _document(environment: str, looked: Looked, told: Told, *, promotions: bool)
         standing = (document["assignment"], document["operation"])
         told = told if told[0] == standing else (standing, past(world.witness))
         document["promotions"] = told[1]
+    document["fences"] = [each.document() for each in note_what_is_seen(world, looked.facts.sites)]
     document["break_glass"] = [each for each in broken(world) if each["signed_off"] is None]
     document["serving"] = describe_shares(world)
     document["protection"] = looked.protection.document() if looked.protection is not None else None
@@ -113,6 +115,11 @@ def _standing(document: dict[str, Any], found: list[str]) -> str:
     lines += found
     lines += _protection(document)
     lines += _operation(document["running"], document["environment"])
+    for each in document["fences"]:
+        lines += [
+            f"The fence of {each['site']} by operation {each['operation']} is {each['grade']}, not proven: {each['proof']}.",
+            f"  next: drstack fence {document['environment']} {each['site']} --again",
+        ]
     for each in document["break_glass"]:
         lines += [
             broken_line(each),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from drstack.errors import ConsentRequired, EnvironmentUnknown, OperationConflict, PlanStale
 from drstack.recovery.approving import admit, break_running
 from drstack.recovery.facts import gather
-from drstack.recovery.operation import abandon, begin, join, maker, unfinished
+from drstack.recovery.operation import abandon, begin, gives_way, join, maker, unfinished
 from drstack.recovery.own_steps import accept_unfenced, with_own
 from drstack.recovery.plan import plan_promotion, stranded
 from drstack.recovery.promote import Promotion
@@ -74,7 +74,7 @@ def promote(
     _require_keys(world, target)
     why = ""
     for _ in range(_TRIES):
-        journal = _running(world, target, given, agreed, kind)
+        journal = _running(world, target, given, agreed, kind, joins=joins)
         if journal is not None and not joins:
             raise OperationConflict(f"operation {journal.identity} is under way")
         try:
@@ -111,7 +111,7 @@ def _overtaken(journal: Journal | None) -> bool:
     return ended is not None and ended["result"] == "superseded"
 
 
-def _running(world: World, target: str, given: Given, agreed: Doc | None, kind: Kind) -> Journal | None:
+def _running(world: World, target: str, given: Given, agreed: Doc | None, kind: Kind, *, joins: bool) -> Journal | None:
     """The operation to join; None where none runs, or none any more."""
     running = unfinished(world.witness)
     if running is None:
@@ -119,6 +119,8 @@ def _running(world: World, target: str, given: Given, agreed: Doc | None, kind: 
     if given.abandon == running.identity:
         abandon(running, by=given.by, reason=_reason(given))
         trace_end(world, running)
+        return None
+    if joins and gives_way(running, target, kind):
         return None
     joined = join(running, target, kind)
     _require_same(joined.plan() or {}, agreed)

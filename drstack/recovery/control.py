@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from drstack.errors import DrstackError, OperationConflict
 from drstack.recovery.conduct import execution, look, promote
+from drstack.recovery.fencing import Fencing
 from drstack.recovery.operation import maker, unfinished
 from drstack.recovery.own_steps import accept_unfenced
 from drstack.recovery.plan import Given, stranded
@@ -54,6 +55,8 @@ def resume(world: World, *, by: str, unfenced: Sequence[str] = (), reason: str |
     journal = running(world.witness)
     accept_unfenced(journal, unfenced, by=by, reason=reason, at=world.clock())
     journal.resume(by=by)
+    if (journal.plan() or {}).get("kind") == "fence":
+        return Fencing(world, journal).finish()
     return execution(world, journal).finish()
 
 
@@ -126,6 +129,7 @@ def abort(world: World, *, by: str, reason: str) -> Doc:
     planned = {each["name"]: each for each in (journal.plan() or {}).get("workloads", ())}
     left = False
     begun = {record.body["step"] for record in journal.records() if record.kind == "intent"}
+    told["next"] += _fenced(world, journal, begun)
     for name in sorted(planned.keys() & facts.workloads.keys()):
         fact = facts.workloads[name]
         told["writers"][name] = fact.writer
@@ -140,7 +144,7 @@ def abort(world: World, *, by: str, reason: str) -> Doc:
                 continue
             told["next"].append(f"{fact.writer} may write {name} again, in a new term")
         if {f"quiesce {name}", f"fence {fact.writer}"} & begun:
-            done, why = _start_again(world, fact, journal, saved=f"quiesce {name}" in begun)
+            done, why = start_again(world, fact, journal, saved=f"quiesce {name}" in begun)
             left = left or not done
             told["next"] += [why] if why else []
     told["next"] += _to_undo(journal)
@@ -165,6 +169,17 @@ def _to_undo(journal: Journal) -> list[str]:
     return told
 
 
+def _fenced(world: World, journal: Journal, begun: set[str]) -> list[str]:
+    """What is left to do after a fence that was begun: it is not undone by itself."""
+    plan = journal.plan() or {}
+    if plan.get("kind") != "fence" or not begun:
+        return []
+    stops = ", ".join(plan["stops"]) or "everything"
+    return [
+        f"{stops} may be stopped at {plan['target']}: drstack fence {world.environment} {plan['target']} --lift --reason '…'"
+    ]
+
+
 def _opened_anew(witness: Witness, fact: WorkloadFact) -> bool:
     """Whether an abort made the term that the workload is in."""
     made = maker(witness, fact.name)
@@ -181,7 +196,7 @@ def _open_anew(world: World, fact: WorkloadFact, by: str, reason: str) -> str | 
     return None
 
 
-def _start_again(world: World, fact: WorkloadFact, journal: Journal, *, saved: bool) -> tuple[bool, str]:
+def start_again(world: World, fact: WorkloadFact, journal: Journal, *, saved: bool) -> tuple[bool, str]:
     """Have what the operation had stopped run where it ran, from its last checkpoint. Whether it does, and in words.
 
     `saved`: it was asked to save as it stopped, and that checkpoint is waited for. Once it was started again it is left

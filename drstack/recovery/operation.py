@@ -45,9 +45,12 @@ def begin(witness: Witness, plan: dict[str, Any]) -> tuple[Journal, bool]:
     Returns the journal, and whether it is of this very plan. OperationConflict if an operation with another target runs.
     """
     while True:
-        running = unfinished(witness)
+        running, target, kind = unfinished(witness), str(plan["target"]), str(plan.get("kind", "promote"))
+        if running is not None and gives_way(running, target, kind):
+            running.end({"result": "superseded", "why": f"a {kind} to {target} goes before it"})
+            continue
         if running is not None:
-            return join(running, str(plan["target"]), str(plan.get("kind", "promote"))), False
+            return join(running, target, kind), False
         journal = witness.journal(int(plan["base"]), len(witness.journals(int(plan["base"]))) + 1)
         if journal.begin(plan):
             return journal, True
@@ -57,13 +60,24 @@ def join(running: Journal, target: str, kind: str) -> Journal:
     """The running operation, if it has this target and is of this kind. OperationConflict otherwise."""
     plan = running.plan() or {}
     environment, theirs = plan.get("environment"), str(plan.get("kind", "promote"))
-    if plan.get("target") != target or (theirs == "switchover") != (kind == "switchover"):
+    if plan.get("target") != target or _family(theirs) != _family(kind):
         raise OperationConflict(
             f"operation {running.identity} ({theirs} to {plan.get('target')}) has not ended",
             hint=f"Finish it: drstack resume {environment}; or end it: drstack abort {environment} --reason '…'; or, if what "
             f"it needs is lost: drstack promote {environment} --to {target} --abandon {running.identity} --reason '…'",
         )
     return running
+
+
+def gives_way(running: Journal, target: str, kind: str) -> bool:
+    """Whether it is a fence of another site, which need not end first: what promotes fences by itself."""
+    plan = running.plan() or {}
+    return plan.get("kind") == "fence" and kind != "fence" and plan.get("target") != target
+
+
+def _family(kind: str) -> str:
+    """Kinds that are carried out alike: what promotes, by whatever reason, joins what promotes."""
+    return kind if kind in ("switchover", "fence") else "promote"
 
 
 def abandon(running: Journal, *, by: str, reason: str) -> None:

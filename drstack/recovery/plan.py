@@ -137,11 +137,13 @@ class Plan:
     steps: tuple[Step, ...]
     alone: bool = False
     """Whether only these workloads move: their sites go on with the rest."""
-    kind: Literal["promote", "switchover"] = "promote"
+    kind: Literal["promote", "switchover", "fence"] = "promote"
     notices: tuple[dict[str, Any], ...] = ()
     """Whom to tell of its begin, its end and its failures: definitions without secrets."""
     reason: str = ""
     """The operator's, for the consents."""
+    stops: tuple[str, ...] = ()
+    """Of a fence: workloads that stand still afterwards."""
 
     def document(self) -> dict[str, Any]:
         """JSON of the plan, with its hash."""

@@ -70,6 +70,8 @@ def graph(plan: Doc) -> str:
 
 
 def _title(plan: Doc) -> str:
+    if plan["kind"] == "fence":
+        return f"Fence {plan['target']} of {plan['environment']}; stands still: {', '.join(plan['stops']) or 'nothing'}"
     alone = f" ({', '.join(each['name'] for each in plan['workloads'])} alone)" if plan["alone"] else ""
     what = "Switch over" if plan["kind"] == "switchover" else "Promote"
     return f"{what} {plan['environment']} to {plan['target']}{alone}"

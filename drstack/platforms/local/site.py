@@ -21,6 +21,7 @@ from drstack.platforms.local.holding import start_holder
 from drstack.platforms.local.interpreter import gone
 from drstack.platforms.local.metrics import read_run
 from drstack.platforms.local.pool import read_bounds, running_slots, settle
+from drstack.platforms.local.processes import can_look
 from drstack.platforms.local.prover import read_status
 from drstack.platforms.local.renewal import RENEW_S, renew_programs
 from drstack.platforms.local.replicator import start_replicator
@@ -67,6 +68,7 @@ class LocalSite:
             jobs={name: self._job(name, desired.jobs.get(name)) for name in self._descriptor.workloads},
             proving=read_status(self._folder),
             verified=read_verified(self._folder.replicator_status),
+            shows_processes=can_look(),
         )
 
     def _job(self, workload: str, job: DesiredJob | None) -> JobObservation:

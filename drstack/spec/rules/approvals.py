@@ -38,6 +38,16 @@ def enough_people(draft: Draft) -> Iterator[Finding]:
             )  # fmt: skip
 
 
+def automatic_promotion_asks_nobody(draft: Draft) -> Iterator[Finding]:
+    """Observers have no word that counts as a person's."""
+    asked = draft.approvals is not None and draft.approvals.promote is not None
+    if asked and draft.promotion is not None and draft.promotion.automatic:
+        yield Finding(
+            ("promotion", "automatic"), "true, where approvals.promote asks people", "one of the two",
+            "write automatic: false, or remove approvals.promote",
+        )  # fmt: skip
+
+
 def approvals_last_a_while(draft: Draft) -> Iterator[Finding]:
     for kind, quorum in (draft.approvals.declared() if draft.approvals else {}).items():
         if not 1 <= quorum.expires <= LONGEST_S:
@@ -61,6 +71,7 @@ def somebody_else_signs_off(draft: Draft) -> Iterator[Finding]:
 APPROVALS: tuple[Rule, ...] = (
     approvals_are_signed,
     enough_people,
+    automatic_promotion_asks_nobody,
     approvals_last_a_while,
     somebody_else_signs_off,
 )
