@@ -89,23 +89,26 @@ def _as_admitted(found: Asked) -> Doc:
     return {"plan": found.digest, "request": found.request.identity, "at_least": found.tally.at_least, "given": told}
 
 
-def require_admitted(world: World, journal: Journal) -> None:
-    """Before any step of it, by whoever executes it. ApprovalsMissing, ApprovalRefused."""
+def require_admitted(world: World, journal: Journal) -> Doc | None:
+    """Before any step of it, by whoever executes it. ApprovalsMissing, ApprovalRefused.
+
+    What is known of the glass that was broken for it (`by`, `reason`), to whoever is the first to note that.
+    """
     plan = journal.plan() or {}
     kind = str(plan.get("kind", "promote"))
     quorum = world.quorums.get(kind)
     broken = _broken_for(journal, plan)
     if broken is not None:
-        _require_broken(world, quorum, journal, plan, broken)
-        return
+        return _require_broken(world, quorum, journal, plan, broken)
     if quorum is None:
-        return
+        return None
     moments = (world.clock(), float(plan.get("planned_at") or plan.get("began_at") or 0.0))
     found = _approved(world, quorum, plan, kind, None, moments=moments, of=journal.identity)
     if found is None:
         found = ask(world, plan, kind, str(plan.get("by", "")))
     if not found.tally.enough:
         raise _missing(world, found, journal.identity)
+    return None
 
 
 def ask(world: World, plan: Doc, kind: str, by: str) -> Asked:
@@ -307,8 +310,8 @@ def _broken_for(journal: Journal, plan: Doc) -> Doc | None:
     return plan.get("break_glass") or (told[0] if told else None)
 
 
-def _require_broken(world: World, quorum: Quorum | None, journal: Journal, plan: Doc, told: Doc) -> None:
-    """ApprovalRefused where the word does not hold. Notes it where `status` finds it, and says it loudly, once."""
+def _require_broken(world: World, quorum: Quorum | None, journal: Journal, plan: Doc, told: Doc) -> Doc | None:
+    """ApprovalRefused where the word does not hold. Notes it where `status` finds it; what was noted, to who did."""
     where = f"break-glass of operation {journal.identity}"
     kind = str(plan.get("kind", "promote"))
     subject = _subject(world, kind, digest_of(plan))
@@ -324,8 +327,7 @@ def _require_broken(world: World, quorum: Quorum | None, journal: Journal, plan:
         "operation": journal.identity, "kind": kind, "target": plan.get("target"), "by": said.person,
         "reason": said.reason, "at": said.at, "plan": subject.plan,
     }  # fmt: skip
-    if world.witness.glass().note(body):
-        world.notify("break-glass", body)
+    return body if world.witness.glass().note(body) else None
 
 
 def _end_it(world: World, journal: Journal) -> str:

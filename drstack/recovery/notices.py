@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
 Doc = dict[str, Any]
 _SPARE_S = 2.0
-_WORDS = {"begin": "begins", "end": "has ended", "failed": "is not finished"}
+BROKEN = "break-glass"
+"""The moment of which everybody is told who is told of any."""
+_WORDS = {
+    "begin": "begins", "end": "has ended", "failed": "is not finished", BROKEN: "goes on WITHOUT APPROVALS, glass broken by",
+}  # fmt: skip
 
 
 class Notices:
@@ -34,7 +38,7 @@ class Notices:
         if self._world.actions is None:
             return
         for notice in self._plan.get("notices", ()):
-            if moment in notice["when"]:
+            if moment == BROKEN or moment in notice["when"]:
                 thread = Thread(target=self._tell, args=(notice, moment, why), daemon=True)
                 thread.start()
                 self._under_way.append((thread, float(notice["timeout_s"]) + _SPARE_S))
@@ -52,7 +56,8 @@ class Notices:
                 return
             context = context_of(self._plan, self._journal, name, float(notice["timeout_s"]))
             text = f"drstack: {self._plan.get('kind', 'promote')} of {context.environment} to {context.target} {_WORDS[moment]}"
-            message = {"moment": moment, "text": f"{text}: {why}" if why else text, "why": why or None}
+            between = " " if moment == BROKEN else ": "
+            message = {"moment": moment, "text": f"{text}{between}{why}" if why else text, "why": why or None}
             said = actions.tell(notice["definition"], context, message)
             self._journal.write(
                 "told",

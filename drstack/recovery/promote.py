@@ -13,7 +13,7 @@ from drstack.recovery import sealing
 from drstack.recovery.bringup import BringUp
 from drstack.recovery.leases import end_leases
 from drstack.recovery.measure import measure
-from drstack.recovery.notices import Notices
+from drstack.recovery.notices import BROKEN, Notices
 from drstack.recovery.run import Execution, trace_end
 from replicator.errors import ReplicatorError
 
@@ -37,13 +37,14 @@ class Promotion(Execution):
             "capacity": self._capacity, "pin": self._pin, "restore": self._restore, "start": self._start,
             "prove": self._prove, "answers": self._answers, "reconcile": self._reconcile,
         })  # fmt: skip
+        self._notices = Notices(world, journal, self.plan)
 
     def finish(self) -> Doc:
         """Do what is left. Returns the end record: phases, recovery point and times, as docs/operations shows it.
 
         Raises as `run`; OperationConflict if the operation ended otherwise.
         """
-        notices = Notices(self.world, self.journal, self.plan)
+        notices = self._notices
         notices.give("begin")
         try:
             end = self._finished()
@@ -55,6 +56,10 @@ class Promotion(Execution):
             return end
         finally:
             notices.wait()
+
+    def glass_broken(self, glass: Doc) -> None:
+        super().glass_broken(glass)
+        self._notices.give(BROKEN, f"{glass['by']}: {glass['reason']}")
 
     def _finished(self) -> Doc:
         self.run()

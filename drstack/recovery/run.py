@@ -61,7 +61,9 @@ class Execution:
         The operation then stays unfinished, and running it again takes it up. One that was overtaken, or abandoned
         meanwhile, raises OperationConflict; one that is paused OperationPaused; one that lacks approvals ApprovalsMissing.
         """
-        require_admitted(self.world, self.journal)
+        glass = require_admitted(self.world, self.journal)
+        if glass is not None:
+            self.glass_broken(glass)
         sorter = TopologicalSorter({step.id: step.after for step in self._steps.values()})
         sorter.prepare()
         failed: list[BaseException] = []
@@ -85,6 +87,11 @@ class Execution:
             self._settled(name, error, sorter, failed)
         if failed:
             raise _first(failed)
+
+    def glass_broken(self, glass: Doc) -> None:
+        """Nobody approved it, and it goes on: called once, before its first step."""
+        told = f"{glass['by']} goes on WITHOUT APPROVALS: {glass['reason']}"
+        self.world.progress.end("break-glass", 0.0, told)
 
     def _due(self, sorter: TopologicalSorter[str]) -> list[Step]:
         """What may start now. A step that is known to have an outcome is done; `intend` finds any other."""

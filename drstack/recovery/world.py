@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from drstack.recovery.beside import side_by_side
 from drstack.recovery.tracing import NoSpans
@@ -54,10 +54,6 @@ def _no_size(site: str) -> int | None:
     del site
 
 
-def _tell_nobody(event: str, body: Mapping[str, Any]) -> None:
-    del event, body
-
-
 @dataclass(frozen=True, slots=True)
 class World:
     environment: str
@@ -93,5 +89,3 @@ class World:
     """How calls are made that wait for stores; the simulation makes them one after another."""
     quorums: Mapping[str, Quorum] = field(default_factory=dict[str, "Quorum"])
     """By kind of operation, whose approvals it takes; none for a kind that is left out."""
-    notify: Callable[[str, Mapping[str, Any]], None] = _tell_nobody
-    """Tells people of an event that they have to know of, such as `break-glass`; never raises."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from drstack.custody.make import extend
 from drstack.custody.people import home_of
 from drstack.recovery import approving
+from drstack.recovery.acting import OwnStep, Said
 from drstack.recovery.plan import Given
 from drstack.recovery.quorum import Quorum
 from replicator.crypto.founding import Wanted
@@ -16,10 +17,23 @@ from replicator.crypto.keyring import Keyring
 from tests.drstack.recovery.world import Rig
 
 if TYPE_CHECKING:
+    from drstack.recovery.acting import Context
     from drstack.recovery.world import World
 
 BY = Given(by="test")
 TWO = Quorum(("alice", "bob", "carol"), 2, 900.0, ("alice",))
+
+
+class Telling:
+    """Carries out nothing but notices, and remembers them."""
+
+    def __init__(self, told: list[tuple[str, str]]) -> None:
+        self.told = told
+
+    def tell(self, definition: dict, context: Context, message: dict) -> Said:
+        del definition
+        self.told.append((message["moment"], f"{context.operation}: {message['text']}"))
+        return Said("done", "told")
 
 
 @dataclass
@@ -28,7 +42,7 @@ class Office:
 
     rig: Rig
     quorums: dict[str, Quorum] = field(default_factory=lambda: {"promote": TWO})
-    told: list[tuple[str, dict]] = field(default_factory=list)
+    told: list[tuple[str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.hire("alice", "bob", "carol", "mallory")
@@ -43,7 +57,7 @@ class Office:
         keys = Keyring(folder, also=[home_of(folder, name) for name in people])
         made = replace(
             self.rig.world(), keys=keys, quorums=self.quorums, clock=lambda: time.time() + ahead_s,
-            notify=lambda event, body: self.told.append((event, dict(body))),
+            own=[OwnStep("tell", "notify", {}, when=("end",))], actions=Telling(self.told),
         )  # fmt: skip
         return replace(made, **changed)
 
