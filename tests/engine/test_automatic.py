@@ -100,10 +100,10 @@ def stood_alone(project):
     """One observer is cut off from the writer alone: a partition, and nothing is done."""
     with observing(project, "a"), observing(project, "b", without="east") as log:
         assert Deadline(60).until(lambda: told(project)["sites"].get("east") == "partition", 0.5), log.read_text()
+        assert Deadline(60).until(lambda: "a partition, not a death" in log.read_text(), 0.5), log.read_text()
         time.sleep(6)  # longer than `after`: nothing may come of it
         assert told(project)["sites"]["east"] == "partition"
         assert len(project.witness.assignments()) == 1
-        assert "a partition, not a death" in log.read_text()
 
 
 def started_again(project):
