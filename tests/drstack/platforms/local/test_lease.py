@@ -237,6 +237,7 @@ def test_a_site_that_stood_still_as_a_whole_runs_nothing_once_its_lease_was_take
         for pid in every:
             os.kill(pid, signal.SIGCONT)
     assert Deadline(20).until(lambda: not any(processes.alive(pid) for pid in children), 0.05)
+    assert Deadline(20).until(lambda: site.observe(deadline_s=5).reachable, 0.1), "its supervisord answers again"
     reached = site.observe(deadline_s=5).jobs["gpt"].step
     time.sleep(2)
     assert not jobs.ranks_running(folder, "gpt"), "nothing is started without a lease"
