@@ -43,7 +43,7 @@ def test_every_module_that_a_base_install_needs_can_be_imported(base, tmp_path):
 import importlib, pkgutil, drstack, replicator
 needs = (
     "drstack.components", "drstack.provider", "drstack.policies.pack", "drstack.report.page", "drstack.report.picture",
-    "replicator.train",
+    "replicator.train", "drstack.actions.playbook", "drstack.actions.rfc2136", "drstack.telemetry.sdk",
 )
 for root in (drstack, replicator):
     for found in pkgutil.walk_packages(root.__path__, root.__name__ + ".", onerror=lambda name: None):

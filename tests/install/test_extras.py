@@ -16,7 +16,10 @@ from tests.drstack.report.recorded import recorded
 from tests.install.conftest import CHECKOUT, LOCK, run_uv
 
 pytestmark = pytest.mark.slow
-PACKAGES = {"dns": "dnspython", "ansible": "ansible-core"}
+PACKAGES = {
+    "dns": "dnspython", "ansible": "ansible-core",
+    "opentelemetry.exporter.otlp.proto.http": "opentelemetry-exporter-otlp-proto-http",
+}  # fmt: skip
 """Of modules that are not named after theirs."""
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -221,21 +222,26 @@ def test_ranks_whose_slots_stand_still_are_ended_by_the_holder(folder, site, url
             os.kill(pid, signal.SIGCONT)
 
 
+def signalled(pids, number):
+    """Those that are still there: a site has short-lived ones too."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
 @pytest.mark.slow
 def test_a_site_that_stood_still_as_a_whole_runs_nothing_once_its_lease_was_taken(folder, site, url):
     started(folder, site, url)
     every = [seen.pid for seen in processes.of_site(folder) if seen.ours]
     children = [json.loads(folder.slot(index).read_text())["child"] for index in range(2)]
     assert set(children) < set(every)
-    for pid in every:
-        os.kill(pid, signal.SIGSTOP)
+    signalled(every, signal.SIGSTOP)
     try:
         witness(url).journal(1, 1).begin({"target": "west"})
         witness(url).leases("gpt").take(term=1, operation="1-1")
         time.sleep(4)  # past the time-to-live: whoever took the lease starts elsewhere from here on
     finally:
-        for pid in every:
-            os.kill(pid, signal.SIGCONT)
+        signalled(every, signal.SIGCONT)
     assert Deadline(20).until(lambda: not any(processes.alive(pid) for pid in children), 0.05)
     assert Deadline(20).until(lambda: site.observe(deadline_s=5).reachable, 0.1), "its supervisord answers again"
     reached = site.observe(deadline_s=5).jobs["gpt"].step

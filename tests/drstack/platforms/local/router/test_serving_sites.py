@@ -127,7 +127,7 @@ def sites_that_answer(url: str, times: int = 20) -> Counter:
 
 
 def test_with_two_active_sites_the_death_of_one_loses_no_request_of_a_client_that_retries(rig):
-    client = SteadyClient(rig.url, every_s=0.02, patience_s=30, sessions=8)
+    client = SteadyClient(rig.url, every_s=0.02, patience_s=30, sessions=24)  # so many that both are home to some
     client.start()
     rig.until(lambda: len(client.so_far()) >= 60)
     homes = {outcome.site for outcome in client.so_far()}
