@@ -8,12 +8,12 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
-import threading
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
 from typing import IO, TYPE_CHECKING, TypeVar
+
+from replicator.within import Late, within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -77,19 +77,7 @@ def _call(method: str, url: str, headers: Mapping[str, str], body: bytes | None,
 
 def bounded(do: Callable[[], T], timeout_s: float) -> T:
     """What it returns or raises, if it ends in time; Unanswered otherwise, and it is left to itself."""
-    ended: SimpleQueue[tuple[T, None] | tuple[None, BaseException]] = SimpleQueue()
-
-    def run() -> None:
-        try:
-            ended.put((do(), None))
-        except BaseException as error:  # noqa: BLE001 - raised by `bounded`
-            ended.put((None, error))
-
-    threading.Thread(target=run, daemon=True).start()
     try:
-        result, error = ended.get(timeout=timeout_s + _SPARE_S)
-    except Empty:
+        return within(timeout_s + _SPARE_S, do, name="own step")
+    except Late:
         raise Unanswered(f"no answer within {timeout_s:g} s") from None
-    if error is not None:
-        raise error
-    return result  # pyright: ignore[reportReturnType] - there is an error where there is no result

@@ -42,7 +42,8 @@ def approve(
     """Show the plan that waits and sign it. Nothing is carried out: whoever runs the operation runs it again."""
     from drstack.assembly import load
     from drstack.recovery.approving import approve as sign
-    from drstack.recovery.approving import named, sign_off
+    from drstack.recovery.approving import named
+    from drstack.recovery.glass import sign_off
     from drstack.report.plan import tree
 
     chosen = [each for each in (hash_, plan_file, after_the_fact) if each is not None]
@@ -97,7 +98,8 @@ def _from_file(world: World, path: Path) -> Asked:
 
 def listing(world: World) -> dict[str, Any]:
     """What waits for approval now, and what went on without."""
-    from drstack.recovery.approving import broken, requests
+    from drstack.recovery.approving import requests
+    from drstack.recovery.glass import broken
 
     current = world.witness.current()
     every = requests(world, current.number) if current is not None else []

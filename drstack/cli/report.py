@@ -40,7 +40,7 @@ def report(
     from drstack.assembly import load, local_root, open_witness, project_root
     from drstack.cli.approve import world_of
     from drstack.cli.out import put, suffix_form
-    from drstack.recovery.approving import broken
+    from drstack.recovery.glass import broken
     from drstack.recovery.history import document, past_operations
 
     form = ReportForm.JSON if json else shown_as or ReportForm(suffix_form(out) or "text")

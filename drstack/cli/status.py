@@ -61,9 +61,9 @@ Told = tuple[object, list[dict[str, Any]]]
 
 def _document(environment: str, looked: Looked, told: Told, *, promotions: bool) -> tuple[dict[str, Any], Told]:
     from drstack.readiness.words import outlook
-    from drstack.recovery.approving import broken
     from drstack.recovery.control import describe
     from drstack.recovery.fencing import note_what_is_seen
+    from drstack.recovery.glass import broken
     from drstack.recovery.history import promotions as past
     from drstack.recovery.shares import describe_shares
     from drstack.recovery.status import status as judge

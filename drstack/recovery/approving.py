@@ -10,29 +10,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from drstack.errors import ApprovalRefused, ApprovalsMissing, ConsentRequired, OperationConflict, WitnessUnsound
+from drstack.errors import ApprovalRefused, ApprovalsMissing, ConsentRequired, OperationConflict
+from drstack.recovery.asking import keys_of, quorum_of, subject_of
+from drstack.recovery.glass import break_for, broken_for, require_broken
 from drstack.recovery.plan import digest_of
-from drstack.recovery.quorum import Refused, Subject, Tally, covers, tally
+from drstack.recovery.quorum import Refused, Tally, covers, tally
 from drstack.recovery.words import (
     key_of,
     read_approval,
-    read_break,
-    read_sign_off,
     sign_approval,
-    sign_break,
-    sign_off_word,
 )
-from replicator.errors import KeyAbsent, RecordCorrupt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from drstack.recovery.plan import Given
-    from drstack.recovery.quorum import Quorum, Signed
+    from drstack.recovery.quorum import Signed
     from drstack.recovery.world import World
     from drstack.witness.journal import Journal
     from drstack.witness.requests import Request
-    from replicator.crypto.keyring import Keyring
 
 Doc = dict[str, Any]
 POLL_S = 2.0
@@ -75,8 +71,8 @@ def admit(world: World, plan: Doc, kind: str, given: Given, agreed: Doc | None) 
             )
         return {}
     if given.break_glass is not None:
-        return {"break_glass": _break(world, quorum, plan, kind, given)}
-    found = _approved(world, quorum, plan, kind, agreed, moments=(world.clock(),))
+        return {"break_glass": break_for(world, quorum, plan, kind, given)}
+    found = _approved(world, plan, kind, agreed, moments=(world.clock(),))
     if found is None:
         found = ask(world, agreed or plan, kind, given.by)
     if not found.tally.enough:
@@ -97,13 +93,13 @@ def require_admitted(world: World, journal: Journal) -> Doc | None:
     plan = journal.plan() or {}
     kind = str(plan.get("kind", "promote"))
     quorum = world.quorums.get(kind)
-    broken = _broken_for(journal, plan)
+    broken = broken_for(journal, plan)
     if broken is not None:
-        return _require_broken(world, quorum, journal, plan, broken)
+        return require_broken(world, quorum, journal, plan, broken)
     if quorum is None:
         return None
     moments = (world.clock(), float(plan.get("planned_at") or plan.get("began_at") or 0.0))
-    found = _approved(world, quorum, plan, kind, None, moments=moments, of=journal.identity)
+    found = _approved(world, plan, kind, None, moments=moments, of=journal.identity)
     if found is None:
         found = ask(world, plan, kind, str(plan.get("by", "")))
     if not found.tally.enough:
@@ -129,7 +125,7 @@ def ask(world: World, plan: Doc, kind: str, by: str) -> Asked:
                 wanted,
                 by,
                 world.clock(),
-                tally(quorum, (), _subject(world, kind, wanted), (world.clock(),), {}),
+                tally(quorum, (), subject_of(world, kind, wanted), (world.clock(),), {}),
             )
 
 
@@ -153,23 +149,22 @@ def _as_asked(
     """Words over the same plan count wherever they lie; others are shown where they do."""
     request, asked, digest = one
     kind = str(asked["kind"])
-    keys = _keys(world)
+    keys = keys_of(world)
     words: list[Signed | Refused] = []
     for other, _, theirs in every:
         if other is request or theirs == digest:
             words += [
                 read_approval(keys.trust, said, f"approval {other.identity}/{n}") for n, said in other.envelopes()
             ]
-    judged = tally(quorum_of(world, kind), words, _subject(world, kind, digest), moments, spent)
+    judged = tally(quorum_of(world, kind), words, subject_of(world, kind, digest), moments, spent)
     return Asked(request, kind, asked["plan"], digest, str(asked.get("by")), float(asked.get("at", 0.0)), judged)
 
 
 def _approved(
-    world: World, quorum: Quorum, plan: Doc, kind: str, agreed: Doc | None, *, moments: Sequence[float],
+    world: World, plan: Doc, kind: str, agreed: Doc | None, *, moments: Sequence[float],
     of: str | None = None,
 ) -> Asked | None:  # fmt: skip
     """The request that covers this plan and has most approvals; of a plan that was agreed to, that one."""
-    del quorum
     wanted = digest_of(agreed) if agreed is not None else None
     every = requests(world, int(plan["base"]), moments=moments, of=of)
     able = [
@@ -207,9 +202,9 @@ def approve(world: World, asked: Asked, person: str) -> Asked:
             f"the plan was made on assignment {asked.plan['base']}, and {base} stands now",
             hint="It has to be made anew: whoever runs the operation runs the same command again.",
         )
-    keys = _keys(world)
+    keys = keys_of(world)
     key = key_of(keys, person, "an approval")
-    subject = _subject(world, asked.kind, asked.digest)
+    subject = subject_of(world, asked.kind, asked.digest)
     id_ = world.witness.token()
     asked.request.add(sign_approval(keys, key, subject, id=id_, at=world.clock(), expires_s=quorum.expires_s))
     now = next(each for each in requests(world, base) if each.request.identity == asked.request.identity)
@@ -219,121 +214,6 @@ def approve(world: World, asked: Asked, person: str) -> Asked:
     return now
 
 
-def sign_off(world: World, operation: str, person: str) -> Doc:
-    """Sign an operation off that went on without approvals. ApprovalRefused, OperationConflict, KeyAbsent."""
-    found = next((each for each in broken(world) if each["operation"] == operation), None)
-    if found is None:
-        raise OperationConflict(f"no operation {operation} of {world.environment} went on without approvals")
-    allowed = _who_signs_off(world, found)
-    if person not in allowed:
-        raise ApprovalRefused(
-            f"{person} cannot sign operation {operation} off",
-            hint=f"It takes one of: {', '.join(allowed) or 'nobody'}.",
-        )
-    keys = _keys(world)
-    subject = _subject(world, str(found["kind"]), str(found["plan"]))
-    envelope = sign_off_word(
-        keys,
-        key_of(keys, person, "a sign-off"),
-        subject,
-        id=world.witness.token(),
-        at=world.clock(),
-        operation=operation,
-    )
-    world.witness.glass().sign_off(operation, envelope)
-    return next(each for each in broken(world) if each["operation"] == operation)
-
-
-def broken(world: World) -> list[Doc]:
-    """Operations that went on without approvals; `signed_off` (`by`, `at`) once somebody else has signed them off."""
-    glass = world.witness.glass()
-    return [
-        {**each, "signed_off": _signed_off(world, each, glass.signed_off(str(each["operation"])))}
-        for each in glass.broken()
-    ]
-
-
-def _signed_off(world: World, each: Doc, envelopes: Sequence[Doc]) -> Doc | None:
-    if world.keys is None:
-        return None
-    subject = _subject(world, str(each["kind"]), str(each["plan"]))
-    for envelope in envelopes:
-        try:
-            said = read_sign_off(world.keys.trust, envelope, f"sign-off of {each['operation']}")
-        except RecordCorrupt:
-            continue  # anybody may write there; what does not hold is nobody's word
-        if (
-            said.subject() == subject
-            and said.operation == each["operation"]
-            and said.person in _who_signs_off(world, each)
-        ):
-            return {"by": said.person, "at": said.at}
-    return None
-
-
-def _who_signs_off(world: World, each: Doc) -> list[str]:
-    quorum = world.quorums.get(str(each["kind"]))
-    people = quorum.of if quorum is not None else tuple(name for q in world.quorums.values() for name in q.of)
-    return sorted(set(people) - {str(each["by"])})
-
-
-def break_running(world: World, journal: Journal, given: Given) -> None:
-    """Go on with an operation that runs and lacks approvals. ConsentRequired, ApprovalRefused, KeyAbsent."""
-    plan = journal.plan() or {}
-    kind = str(plan.get("kind", "promote"))
-    quorum = world.quorums.get(kind)
-    if quorum is None or given.break_glass is None or _broken_for(journal, plan) is not None:
-        return
-    journal.write("break-glass", _break(world, quorum, plan, kind, given))
-
-
-def _break(world: World, quorum: Quorum, plan: Doc, kind: str, given: Given) -> Doc:
-    person = given.break_glass or ""
-    if not given.reason:
-        raise ConsentRequired("going on without approvals needs a reason", hint="Add: --reason '…'")
-    if person not in quorum.break_glass:
-        who = ", ".join(quorum.break_glass)
-        nobody = f"Nobody may: approvals.{kind}.break_glass of the environment file is empty."
-        raise ApprovalRefused(
-            f"{person} may not go on without approvals in {world.environment}",
-            hint=f"Who may: {who}, named by --break-glass." if who else nobody,
-        )
-    keys = _keys(world)
-    subject = _subject(world, kind, digest_of(plan))
-    key = key_of(keys, person, "for who breaks the glass")
-    return {"envelope": sign_break(keys, key, subject, id=world.witness.token(), at=world.clock(), reason=given.reason)}
-
-
-def _broken_for(journal: Journal, plan: Doc) -> Doc | None:
-    """The signed word of who broke the glass for an operation, wherever its journal has it."""
-    told = [dict(each.body) for each in journal.records() if each.kind == "break-glass"]
-    return plan.get("break_glass") or (told[0] if told else None)
-
-
-def _require_broken(world: World, quorum: Quorum | None, journal: Journal, plan: Doc, told: Doc) -> Doc | None:
-    """ApprovalRefused where the word does not hold. Notes it where `status` finds it; what was noted, to who did."""
-    where = f"break-glass of operation {journal.identity}"
-    kind = str(plan.get("kind", "promote"))
-    subject = _subject(world, kind, digest_of(plan))
-    try:
-        said = read_break(_keys(world).trust, told.get("envelope") or {}, where)
-    except RecordCorrupt as error:
-        raise ApprovalRefused(str(error), hint=_end_it(world, journal)) from error
-    if said.subject() != subject:
-        raise ApprovalRefused(f"{where}: it is for another plan or environment", hint=_end_it(world, journal))
-    if quorum is not None and said.person not in quorum.break_glass:
-        raise ApprovalRefused(f"{where}: {said.person} may not", hint=_end_it(world, journal))
-    body = {
-        "operation": journal.identity, "kind": kind, "target": plan.get("target"), "by": said.person,
-        "reason": said.reason, "at": said.at, "plan": subject.plan,
-    }  # fmt: skip
-    return body if world.witness.glass().note(body) else None
-
-
-def _end_it(world: World, journal: Journal) -> str:
-    return f"Somebody wrote it who may not; end operation {journal.identity}: drstack abort {world.environment} --reason '…'"
-
-
 def wait(world: World, missing: ApprovalsMissing) -> None:
     """Until the request has enough approvals, or its plan was overtaken."""
     while _current(world) == missing.base:
@@ -341,14 +221,6 @@ def wait(world: World, missing: ApprovalsMissing) -> None:
         if found is None or found.tally.enough:
             return
         world.sleep(POLL_S)
-
-
-def quorum_of(world: World, kind: str) -> Quorum:
-    """ApprovalRefused where the environment asks nobody."""
-    quorum = world.quorums.get(kind)
-    if quorum is None:
-        raise ApprovalRefused(f"nobody has to approve a {kind} of {world.environment}")
-    return quorum
 
 
 def _missing(world: World, found: Asked, running: str | None = None) -> ApprovalsMissing:
@@ -394,22 +266,6 @@ def _bare(plan: Doc) -> Doc:
     return {name: value for name, value in plan.items() if name not in beside}
 
 
-def _subject(world: World, kind: str, plan: str) -> Subject:
-    identity = world.witness.environment_id()
-    if identity is None:
-        raise WitnessUnsound(
-            f"the witness {world.witness.url} names no environment {world.environment}",
-            hint="docs/operations/witness.md",
-        )
-    return Subject(world.environment, identity, kind, plan)
-
-
 def _current(world: World) -> int:
     current = world.witness.current()
     return current.number if current is not None else 0
-
-
-def _keys(world: World) -> Keyring:
-    if world.keys is None:
-        raise KeyAbsent(f"approvals of {world.environment} are signed, and no keys are at hand")
-    return world.keys

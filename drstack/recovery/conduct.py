@@ -9,8 +9,9 @@ import math
 from typing import TYPE_CHECKING, Any, Literal
 
 from drstack.errors import ConsentRequired, EnvironmentUnknown, OperationConflict, PlanStale
-from drstack.recovery.approving import admit, break_running
+from drstack.recovery.approving import admit
 from drstack.recovery.facts import gather
+from drstack.recovery.glass import break_running
 from drstack.recovery.operation import abandon, begin, gives_way, join, maker, unfinished
 from drstack.recovery.own_steps import accept_unfenced, with_own
 from drstack.recovery.plan import plan_promotion, stranded

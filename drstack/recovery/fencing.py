@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from drstack.errors import EnvironmentUnknown, OperationConflict, WitnessUnreachable
-from drstack.recovery.approving import admit, break_running
+from drstack.recovery.approving import admit
 from drstack.recovery.conduct import look
+from drstack.recovery.glass import break_running
 from drstack.recovery.operation import begin, join, parse, unfinished
 from drstack.recovery.plan import Plan, with_broken_glass
 from drstack.recovery.run import Execution

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from drstack.errors import OperationConflict, WitnessUnreachable, WitnessUnsound
-from replicator.errors import RecordCorrupt, StoreError
+from drstack.errors import OperationConflict, WitnessUnsound
+from drstack.witness.guard import guarded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -96,12 +96,8 @@ class DrillLog:
         return stands
 
     def _guard(self, call: Callable[[], T]) -> T:
-        try:
+        with guarded(self._url):
             return call()
-        except RecordCorrupt as error:
-            raise WitnessUnsound(str(error), hint="Put the record back: docs/operations/witness.md") from error
-        except StoreError as error:
-            raise WitnessUnreachable(f"witness {self._url}: {error}") from error
 
 
 def _paired(records: tuple[Record, ...]) -> tuple[DrillRecord, ...]:

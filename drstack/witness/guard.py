@@ -11,6 +11,8 @@ from replicator.errors import RecordCorrupt, StoreError, TermRegressed
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
+PUT_BACK = "Put the record back: docs/operations/witness.md"
+
 
 @contextmanager
 def guarded(url: str) -> Generator[None]:
@@ -18,7 +20,7 @@ def guarded(url: str) -> Generator[None]:
     try:
         yield
     except (RecordCorrupt, TermRegressed) as error:
-        raise WitnessUnsound(str(error), hint="Put the record back: docs/operations/witness.md") from error
+        raise WitnessUnsound(str(error), hint=PUT_BACK) from error
     except StoreError as error:
         raise WitnessUnreachable(f"witness {url}: {error}") from error
 

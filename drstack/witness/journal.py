@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from drstack.errors import OperationConflict, OperationPaused, WitnessUnreachable, WitnessUnsound
+from drstack.errors import OperationConflict, OperationPaused, WitnessUnsound
 from drstack.witness.group import GroupLog
-from replicator.errors import RecordCorrupt, StoreError
+from drstack.witness.guard import guarded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -150,12 +150,8 @@ class Journal:
         return ended
 
     def _guard(self, call: Callable[[], T]) -> T:
-        try:
+        with guarded(self._url):
             return call()
-        except RecordCorrupt as error:
-            raise WitnessUnsound(str(error), hint="Put the record back: docs/operations/witness.md") from error
-        except StoreError as error:
-            raise WitnessUnreachable(f"witness {self._url}: {error}") from error
 
 
 def _outcomes(records: tuple[Record, ...]) -> dict[str, dict[str, Any]]:

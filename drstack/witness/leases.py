@@ -12,8 +12,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from drstack.errors import LeaseLost, OperationConflict, WitnessUnreachable, WitnessUnsound
-from replicator.errors import RecordCorrupt, StoreError, TermRegressed
+from drstack.errors import LeaseLost, OperationConflict
+from drstack.witness.guard import guarded
+from replicator.errors import RecordCorrupt
 from replicator.log.tail import TailLog
 
 if TYPE_CHECKING:
@@ -115,12 +116,8 @@ class LeaseLog:
         return self._guard(write)
 
     def _guard(self, call: Callable[[], T]) -> T:
-        try:
+        with guarded(self._url):
             return call()
-        except (RecordCorrupt, TermRegressed) as error:
-            raise WitnessUnsound(str(error), hint="Put the record back: docs/operations/witness.md") from error
-        except StoreError as error:
-            raise WitnessUnreachable(f"witness {self._url}: {error}") from error
 
 
 def _bars(last: Lease, site: str, term: int, over: Callable[[str], bool]) -> str | None:

@@ -16,6 +16,7 @@ from drstack.errors import WitnessUnreachable, WitnessUnsound
 from drstack.witness.assignment import Assignment
 from drstack.witness.drills import DrillLog
 from drstack.witness.glass import Glass
+from drstack.witness.guard import PUT_BACK, guarded
 from drstack.witness.journal import Journal
 from drstack.witness.leases import LeaseLog
 from drstack.witness.requests import Request
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
 
     from replicator.repository.repository import Repository
     from replicator.stores.store import ObjectStore
-
-_PUT_BACK = "Put the record back: docs/operations/witness.md"
-
 
 FORMAT = 1
 """Of a witness, in its `format.json`."""
@@ -92,7 +90,7 @@ class Witness:
         try:
             told = open_envelope(stored, where)
         except RecordCorrupt as error:
-            raise WitnessUnsound(str(error), hint=_PUT_BACK) from error
+            raise WitnessUnsound(str(error), hint=PUT_BACK) from error
         if told.get("format") != FORMAT:
             raise WitnessUnsound(
                 f"witness {self.url} is of format {told.get('format')}; this version knows {FORMAT}, and wrote nothing there",
@@ -101,7 +99,7 @@ class Witness:
         try:
             return str(told["environment_id"])
         except KeyError as error:
-            raise WitnessUnsound(f"witness {self.url}: {where} names no environment", hint=_PUT_BACK) from error
+            raise WitnessUnsound(f"witness {self.url}: {where} names no environment", hint=PUT_BACK) from error
 
     def found(self) -> str:
         """The environment's id, made now if the witness is empty."""
@@ -115,13 +113,8 @@ class Witness:
     def assignments(self) -> tuple[Assignment, ...]:
         """Every assignment, in order. WitnessUnreachable; WitnessUnsound if one cannot be read, or is of a newer format."""
         self._require_known()
-        try:
-            with self._lock:
-                records = self._assignments.read()
-        except RecordCorrupt as error:
-            raise WitnessUnsound(str(error), hint=_PUT_BACK) from error
-        except StoreError as error:
-            raise WitnessUnreachable(f"witness {self.url}: {error}") from error
+        with guarded(self.url), self._lock:
+            records = self._assignments.read()
         return tuple(_assignment(record.n, record.body) for record in records)
 
     def up_to(self, number: int) -> tuple[Assignment, ...]:
@@ -151,11 +144,8 @@ class Witness:
         def decide(records: tuple[Any, ...]) -> tuple[str, Mapping[str, Any]] | None:
             return ("assignment", body) if len(records) == assignment.number - 1 else None
 
-        try:
-            with self._lock:
-                self._assignments.append(decide)
-        except StoreError as error:
-            raise WitnessUnreachable(f"witness {self.url}: {error}") from error
+        with guarded(self.url), self._lock:
+            self._assignments.append(decide)
         every = self.assignments()
         if len(every) < assignment.number:
             raise WitnessUnsound(
@@ -205,13 +195,9 @@ class Witness:
         def decide(records: tuple[Any, ...]) -> tuple[str, Mapping[str, Any]] | None:
             return None if records and records[-1].body == descriptor else ("descriptor", descriptor)
 
-        try:
+        with guarded(self.url):
             log.append(decide)
             return len(log.read())
-        except RecordCorrupt as error:
-            raise WitnessUnsound(str(error), hint=_PUT_BACK) from error
-        except StoreError as error:
-            raise WitnessUnreachable(f"witness {self.url}: {error}") from error
 
     def descriptor(self, site: str) -> dict[str, Any] | None:
         """The last descriptor that a site published."""
@@ -220,12 +206,8 @@ class Witness:
 
     def described(self, site: str) -> Described | None:
         """The last descriptor that a site published, and when. WitnessUnreachable, WitnessUnsound."""
-        try:
+        with guarded(self.url):
             records = self._log(f"descriptors/{site}").read()
-        except RecordCorrupt as error:
-            raise WitnessUnsound(str(error), hint=_PUT_BACK) from error
-        except StoreError as error:
-            raise WitnessUnreachable(f"witness {self.url}: {error}") from error
         return Described(records[-1].body, records[-1].n, records[-1].at) if records else None
 
     def leases(self, workload: str) -> LeaseLog:
@@ -239,7 +221,7 @@ class Witness:
         try:
             return kept.last(repository, workload, here=here)
         except RecordCorrupt as error:
-            raise WitnessUnsound(str(error), hint="Put the record back: docs/operations/witness.md") from error
+            raise WitnessUnsound(str(error), hint=PUT_BACK) from error
         except StoreError as error:
             raise WitnessUnreachable(f"witness {self.url}: {error}") from error
 

@@ -22,7 +22,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from drstack.errors import ActuatorFailed
 from drstack.platforms.local.attempts import free_port
-from drstack.platforms.local.desired import DesiredJob, read_desired
+from drstack.platforms.local.desired import DesiredJob, read_desired, told_otherwise
 from drstack.platforms.local.folder import SiteFolder
 from drstack.platforms.local.jobs import read_definition
 from drstack.platforms.local.launch import attempt_id, device_of, gpus_present, plan_launch
@@ -84,17 +84,9 @@ class LocalStandby:
             yield
 
     def wanted(self) -> str | None:
-        try:
-            now = read_desired(self._folder)
-        except (ActuatorFailed, OSError) as error:
-            return str(error)
-        if now is None:
-            return f"site {self._site} has no worker pool"
-        if now.fenced is not None:
-            return f"site {self._site} is fenced: {now.fenced}"
-        if now != self._found:
-            return f"site {self._site} was told to run something else"
-        return None if idle_slots(now) else f"site {self._site} has no idle slot"
+        if (why := told_otherwise(self._folder, self._site, self._found)) is not None:
+            return why
+        return None if self._found and idle_slots(self._found) else f"site {self._site} has no idle slot"
 
     @contextlib.contextmanager
     def room(self, workload: str) -> Generator[LocalRoom]:

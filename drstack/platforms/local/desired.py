@@ -148,3 +148,16 @@ def change(folder: SiteFolder, decide: Callable[[Desired | None], Desired]) -> D
         if after != before:
             write_json(folder.desired, cast("Mapping[str, object]", asdict(after)))
         return after
+
+
+def told_otherwise(folder: SiteFolder, site: str, found: Desired | None) -> str | None:
+    """Why who took the site as it was (`found`) for idle has to leave it; None while nothing changed."""
+    try:
+        now = read_desired(folder)
+    except (ActuatorFailed, OSError) as error:
+        return str(error)
+    if now is None:
+        return f"site {site} has no worker pool"
+    if now.fenced is not None:
+        return f"site {site} is fenced: {now.fenced}"
+    return None if now == found else f"site {site} was told to run something else"

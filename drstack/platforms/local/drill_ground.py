@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from drstack.errors import ActuatorFailed, NotReady
+from drstack.errors import NotReady
 from drstack.platforms.local.apart import LocalStandby
-from drstack.platforms.local.desired import Desired, read_desired
+from drstack.platforms.local.desired import Desired, read_desired, told_otherwise
 from drstack.platforms.local.folder import socket_path
 from drstack.platforms.local.guests import end_drill, marks
 from drstack.platforms.local.processes import can_look
@@ -51,15 +51,7 @@ class LocalGround:
             yield
 
     def wanted(self) -> str | None:
-        try:
-            now = read_desired(self._folder)
-        except (ActuatorFailed, OSError) as error:
-            return str(error)
-        if now is None:
-            return f"site {self._site} has no worker pool"
-        if now.fenced is not None:
-            return f"site {self._site} is fenced: {now.fenced}"
-        return None if now == self._found else f"site {self._site} was told to run something else"
+        return told_otherwise(self._folder, self._site, self._found)
 
     def writable(self) -> tuple[Path, ...]:
         return (socket_path(self._folder, os.environ).parent, Path("/dev"))

@@ -11,6 +11,7 @@ import pytest
 
 from drstack.errors import ApprovalRefused, ApprovalsMissing, ConsentRequired, OperationConflict, WitnessUnsound
 from drstack.recovery import approving, conduct, control
+from drstack.recovery.asking import subject_of
 from drstack.recovery.conduct import plan_only, promote
 from drstack.recovery.plan import Given, digest_of
 from drstack.recovery.quorum import Quorum
@@ -176,7 +177,7 @@ def test_one_person_counts_once_however_often_and_with_however_many_keys(office)
 
 def say(office, asked, key, world, **changed) -> None:
     """An approval that was signed elsewhere, by a program of one's own."""
-    subject = approving._subject(world, asked.kind, asked.digest)
+    subject = subject_of(world, asked.kind, asked.digest)
     fields = {"id": "x" * 8, "at": world.clock(), "expires_s": 900.0, **changed}
     asked.request.add(sign_approval(world.keys, key, replace(subject, **fields.pop("subject", {})), **fields))
 

@@ -7,10 +7,13 @@ from dataclasses import replace
 import pytest
 
 from drstack.errors import ApprovalRefused, ApprovalsMissing, ConsentRequired, OperationConflict
-from drstack.recovery import approving, control
+from drstack.recovery import control
+from drstack.recovery.asking import subject_of
 from drstack.recovery.conduct import promote
+from drstack.recovery.glass import broken as signed_and_not
+from drstack.recovery.glass import sign_off
 from drstack.recovery.history import document, past_operations
-from drstack.recovery.plan import Given
+from drstack.recovery.plan import Given, digest_of
 from drstack.recovery.words import sign_break, sign_off_word
 from replicator.errors import KeyAbsent
 from replicator.repository.custody import revoke
@@ -29,7 +32,7 @@ def office(tmp_path):
 
 
 def broken(office) -> list[dict]:
-    return approving.broken(office.world())
+    return signed_and_not(office.world())
 
 
 def test_who_may_goes_on_without_and_it_is_recorded_everywhere(office):
@@ -69,16 +72,16 @@ def test_it_takes_a_reason_somebody_listed_and_their_key(office):
 def test_it_stays_until_another_person_who_is_asked_signs_it_off(office):
     promote(office.world("alice"), "west", GLASS)
     with pytest.raises(ApprovalRefused, match="alice cannot sign operation 1-1 off") as raised:
-        approving.sign_off(office.world("alice"), "1-1", "alice")
+        sign_off(office.world("alice"), "1-1", "alice")
     assert "bob, carol" in raised.value.hint
     with pytest.raises(ApprovalRefused, match="mallory cannot"):
-        approving.sign_off(office.world("mallory"), "1-1", "mallory")
+        sign_off(office.world("mallory"), "1-1", "mallory")
     with pytest.raises(OperationConflict, match="no operation 7-1"):
-        approving.sign_off(office.world("bob"), "7-1", "bob")
+        sign_off(office.world("bob"), "7-1", "bob")
     with pytest.raises(KeyAbsent):
-        approving.sign_off(office.world(), "1-1", "bob")
+        sign_off(office.world(), "1-1", "bob")
     assert broken(office)[0]["signed_off"] is None
-    assert approving.sign_off(office.world("bob"), "1-1", "bob")["signed_off"]["by"] == "bob"
+    assert sign_off(office.world("bob"), "1-1", "bob")["signed_off"]["by"] == "bob"
     assert broken(office)[0]["signed_off"]["by"] == "bob"
 
 
@@ -86,7 +89,7 @@ def test_a_sign_off_that_somebody_made_up_counts_for_nothing(office):
     promote(office.world("alice"), "west", GLASS)
     world = office.world("alice", "mallory", "bob")
     [told] = broken(office)
-    subject = approving._subject(world, "promote", told["plan"])
+    subject = subject_of(world, "promote", told["plan"])
     glass = world.witness.glass()
     fields = {"id": "x", "at": 1.0, "operation": "1-1"}
     for person in ("alice", "mallory"):
@@ -125,7 +128,7 @@ def test_a_word_for_another_plan_or_by_nobody_who_may_begins_nothing(office):
 
     def of(person, **changed):
         def made(journal):
-            subject = approving._subject(world, "promote", approving.digest_of(journal.plan()))
+            subject = subject_of(world, "promote", digest_of(journal.plan()))
             key = world.keys.trust.key(f"approver@{person}")
             return sign_break(world.keys, key, replace(subject, **changed), id="x", at=1.0, reason="r")
 
