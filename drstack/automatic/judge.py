@@ -2,7 +2,8 @@
 
 Invariant: nothing is promoted unless two declared observers, neither of them in the site that is lost, were both heard
 just now, both see the standby and not the site, agree on that for long enough, and saw its leases end; and nobody at all
-sees a sign of life of it. What only one of them has lost sight of is a partition (DESIGN, rule 8).
+sees a sign of life of it, or saw it less than that long ago and fell silent. What only one of them has lost sight of is a
+partition (DESIGN, rule 8).
 """
 
 from __future__ import annotations
@@ -160,7 +161,7 @@ def _site(site: str, mine: View, situation: Situation, policy: Policy) -> Verdic
 
 def _lost(site: str, names: tuple[str, ...], situation: Situation, policy: Policy) -> Verdict:
     fresh = [view for view in situation.views.values() if view.fresh and not view.busy]
-    why = _alive(site, names, fresh, situation, policy)
+    why = _seen(site, situation, policy) or _alive(site, names, fresh, situation, policy)
     if why is not None:
         return Verdict("wait", why, site)
     heard = [view for view in fresh if view.observer in policy.observers and view.at != site]
@@ -184,12 +185,23 @@ def _lost(site: str, names: tuple[str, ...], situation: Situation, policy: Polic
     return Verdict("promote", reason, site, names, lost_for_s=lost_for_s, evidence=agree)
 
 
+def _seen(site: str, situation: Situation, policy: Policy) -> str | None:
+    """Who saw the site last, if that was just now: one that fell silent since may see it still."""
+    for view in sorted(situation.views.values(), key=lambda each: each.observer):
+        seen = view.sight.sites.get(site)
+        if view.busy or seen is None or not seen.reachable:
+            continue
+        if view.fresh:
+            return f"{view.observer} sees {site}: a partition, not a death"
+        if view.age_s < policy.after_s:
+            return f"{view.observer} saw {site} {view.age_s:.0f} s ago, and has said nothing since"
+    return None
+
+
 def _alive(site: str, names: Sequence[str], fresh: Sequence[View], situation: Situation, policy: Policy) -> str | None:
-    """A sign of life of the site that anybody sees, whether its word counts or not."""
+    """Another sign of life of the site that anybody has, whether its word counts or not."""
     for view in sorted(fresh, key=lambda each: each.observer):
         seen = view.sight.sites.get(site)
-        if seen is not None and seen.reachable:
-            return f"{view.observer} sees {site}: a partition, not a death"
         if seen is not None and seen.serves:
             return f"{view.observer}: the router is answered by {site}"
         for name in names:

@@ -19,6 +19,7 @@ import pytest
 
 from drstack.platforms.local.supervisor import Supervisor
 from drstack.platforms.local.waiting import Deadline
+from drstack.provider.repositories import keys_at, open_with
 from tests.engine.local_project import ENVIRONMENT, SLEEPER, Project
 from tests.engine.test_encrypted_stacks import COUNTER
 from tests.engine.test_switchover import die_after
@@ -181,12 +182,25 @@ def loses_keys_and_stores(watched):
         folder.with_name("aside").rename(folder)
         watched.is_rid_of(id_)
 
-    Supervisor(east).stop("replicator")
-    log = east.store / "log" / "gpt"
-    gone = {slot: slot.read_bytes() for slot in sorted(log.iterdir())[-2:]}
+    replicators = [Supervisor(project.site(name)) for name in ("west", "east")]
+    for each in replicators:  # the writer's too, or it writes on where the log is cut off
+        each.stop("replicator")
+        assert each.ends("replicator", within_s=30)
+    cut_from = anchored_slot(project)
+    gone = {slot: slot.read_bytes() for slot in sorted((east.store / "log" / "gpt").iterdir())[cut_from - 1 :]}
     for slot in gone:
         slot.unlink()
     assert "replicator repair --repo" in watched.shows("rolled-back")["remedy"]
     for slot, body in gone.items():  # as a copy of the repository would give them back
         slot.write_bytes(body)
     watched.is_rid_of("rolled-back")
+    for each in replicators:
+        each.start("replicator")
+    watched.is_rid_of("replicator-down")
+
+
+def anchored_slot(project):
+    """How far the east's log was told to the witness; nobody can miss what comes after it."""
+    keys = keys_at(str(project.root / "keys" / "local"), "local")
+    east = open_with(project.site("east").store.as_uri(), keys, "east")
+    return project.witness.anchored(east, "gpt").anchor.slot

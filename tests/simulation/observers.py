@@ -236,7 +236,8 @@ class Automatic:
     def _begun(self, name: str) -> None:
         """What has to be true of the world when a promotion is begun."""
         east = self.sites["east"]
-        seen = {each for each in OBSERVERS if self._glance(each).sites["east"].reachable}
+        heard = {each for each, (at, _) in self.words.items() if self.now - at < POLICY.after_s}
+        seen = {each for each in heard if self._glance(each).sites["east"].reachable}
         if seen and east.alive:
             self.found.append(f"{name} promotes at {self.now}, and {', '.join(sorted(seen))} can see east")
         if self.lost_since is None or self.now - self.lost_since < POLICY.after_s - 2:
@@ -254,7 +255,8 @@ class Automatic:
     def _check(self) -> None:
         east = self.sites["east"]
         here = east.alive and self.now >= east.paused_until and any(
-            self.cut.get((name, "east"), -1) <= self.now for name in OBSERVERS
+            self.cut.get((name, "east"), -1) <= self.now and self.now - self.words.get(name, (self.now,))[0] < POLICY.after_s
+            for name in OBSERVERS
         )  # fmt: skip
         self.lost_since = None if here else self.lost_since if self.lost_since is not None else self.now
         if self.writer == "west" and east.alive and self.now < self.until - PAUSE and self.now >= east.paused_until:

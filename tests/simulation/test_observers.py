@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.simulation.observers import AUTOMATIC_BUGS, POLICY, TTL, run_automatic
+from tools.cases import only_seed
 
 
 @pytest.mark.faults("simulation", 500, 20_000)
@@ -30,8 +31,9 @@ def test_no_run_promotes_wrongly_and_a_death_is_answered(cases):
             assert not world.operations, f"DRSTACK_SEED={seed}: {kind}\n{story}"
         promoted += len(world.operations)
     cases.found(f"observers: {promoted} promotions, {answered} deaths answered, {restarted} trainers started again")
-    assert answered
-    assert restarted
+    if only_seed() is None:
+        assert answered
+        assert restarted
 
 
 @pytest.mark.parametrize("bug", AUTOMATIC_BUGS)

@@ -21,6 +21,8 @@ HOLDER = "holder"
 LEASH = "leash"
 CADDY = "caddy"
 SLOT_GRACE_S = 8
+LONGEST_STOP_S = 15
+"""Longer than a replicator takes to drain and to end its threads."""
 
 
 def slot_name(index: int) -> str:
@@ -68,7 +70,7 @@ def slots(folder: SiteFolder, count: int, python: str) -> str:
 
 def replicator(folder: SiteFolder, python: str) -> str:
     command = _tethered(python, (python, "-m", "replicator", "run", "--config", str(folder.replicator_config)))
-    return _program(folder, REPLICATOR, command, start_s=1, stop_s=10, autostart=False)
+    return _program(folder, REPLICATOR, command, start_s=1, stop_s=LONGEST_STOP_S, autostart=False)
 
 
 def prover(folder: SiteFolder, python: str) -> str:

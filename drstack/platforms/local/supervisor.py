@@ -116,11 +116,22 @@ class Supervisor:
         return {each["name"]: ProgramState(each["name"], each["statename"], int(each["pid"])) for each in every}
 
     def start(self, name: str) -> None:
+        """Start it, after its end where it is about to stop: until then supervisord takes it for one that runs."""
+        if not self.ends(name, within_s=programs.LONGEST_STOP_S + CALL_S):
+            raise self._failed(f"{name} is stopping, and does not end")
         self._call("startProcess", name, False, allow=(_ALREADY_STARTED,))
 
     def stop(self, name: str) -> None:
-        """Ask it to stop; it is killed after its grace."""
+        """Ask it to stop; it is killed after its grace. Returns at once."""
         self._call("stopProcess", name, False, allow=(_NOT_RUNNING, _BAD_NAME))
+
+    def ends(self, name: str, *, within_s: float) -> bool:
+        """Wait while it is stopping. Whether it is not, in the end."""
+        return Deadline(within_s).until(lambda: self._state(name) != "STOPPING")
+
+    def _state(self, name: str) -> str | None:
+        found = self.programs().get(name)
+        return None if found is None else found.state
 
     def pid(self) -> int:
         return cast("int", self._call("getPID"))

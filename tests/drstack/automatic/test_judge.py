@@ -50,6 +50,10 @@ WAITS = {
     "the other sits in the lost site": ((view("a"), view("b", at="east")), "only a has lost sight"),
     "the other is busy": ((view("a"), view("b", busy=True)), "only a has lost sight"),
     "a third sees it": ((view("a"), view("b"), view("c", sight(east=HERE))), "c sees east: a partition"),
+    "a third saw it and fell silent": (
+        (view("a"), view("b"), view("c", sight(east=HERE), age_s=59.0)),
+        "c saw east 59 s ago, and has said nothing since",
+    ),
     "an undeclared one sees it": ((view("a"), view("b"), view("z", sight(east=HERE))), "z sees east: a partition"),
     "one in the site sees it": ((view("a"), view("b"), view("c", sight(east=HERE), at="east")), "a partition"),
     "the standby is out of sight": ((view("a"), view("b", sight(west=LOST))), "b does not see west either"),
@@ -74,6 +78,10 @@ def test_it_waits_and_says_why(case):
     verdict = judge(situation(*views), POLICY)
     assert verdict.act == "wait"
     assert said in verdict.reason
+
+
+def test_what_a_third_saw_long_ago_holds_nothing_up():
+    assert judge(situation(view("a"), view("b"), view("c", sight(east=HERE), age_s=60.0)), POLICY).act == "promote"
 
 
 def test_a_standby_whose_repository_is_out_of_reach_is_no_standby():

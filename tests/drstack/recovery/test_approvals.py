@@ -19,9 +19,9 @@ from drstack.recovery.words import sign_approval
 from replicator.errors import KeyAbsent
 from replicator.log.records import canonical, parse_envelope
 from replicator.repository.custody import revoke
+from tests.drstack.recovery.killing import Killed
 from tests.drstack.recovery.people import BY, TWO, Office
 from tests.drstack.recovery.test_interruptions import dying_at
-from tests.drstack.recovery.test_promote import Killed
 from tests.drstack.recovery.world import Rig
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
 import time
 from dataclasses import replace
 
 import pytest
+from typer.testing import CliRunner
 
-from drstack.cli import promote as command
+from drstack import assembly
+from drstack.cli import approve
+from drstack.cli.main import make_app
 from drstack.errors import ConsentRequired, EnvironmentUnknown, PromotionRefused
 from drstack.recovery.conduct import plan_only, promote
 from drstack.recovery.history import document, past_operations
@@ -89,9 +91,18 @@ def test_a_reason_alone_consents_to_nothing(fleet):
     assert plan_only(fleet.world(), "west", replace(BY, reason="hurry")).consents == ()
 
 
-def test_yes_asks_nothing_and_gives_no_consent():
-    """It decides about the question at the terminal and reaches neither `Given` nor the plan."""
-    told = inspect.getsource(command.promote)
-    uses = [line.strip() for line in told.splitlines() if "yes" in line and "Option" not in line]
-    assert uses == ["if not yes and sys.stdin.isatty():"]
-    assert not [name for name in Given.__dataclass_fields__ if "yes" in name]
+def test_yes_asks_nothing_and_gives_no_consent(fleet, monkeypatch):
+    """The verb itself, on this fleet instead of what an environment file names."""
+    monkeypatch.setattr(assembly, "load", lambda _: None)
+    monkeypatch.setattr(assembly, "project_root", lambda: None)
+    monkeypatch.setattr(assembly, "local_root", lambda _: None)
+    monkeypatch.setattr(approve, "holding", lambda *_: None)
+    monkeypatch.setattr(assembly, "assemble", lambda *_, **__: fleet.world())
+    late = ["promote", "e", "--to", "west", "--yes", "--no-reconcile", "--failed-at", str(time.time() + 86400)]
+    refused = CliRunner().invoke(make_app(), late)
+    assert isinstance(refused.exception, PromotionRefused)
+    assert "--accept-data-loss" in f"{refused.exception} {refused.exception.hint}"
+    assert fleet.witness().current().number == 1
+    given = CliRunner().invoke(make_app(), [*late, "--accept-data-loss", "48h", "--reason", "it is gone"])
+    assert given.exit_code == 0, given.output
+    assert fleet.writers() == {"a": "west", "b": "west"}

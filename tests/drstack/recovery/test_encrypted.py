@@ -21,8 +21,7 @@ from replicator.errors import KeyAbsent, Sealed, SignatureRefused
 from replicator.log.authority import Authority
 from replicator.repository.readiness import note_restore
 from replicator.repository.restore import restore
-from replicator.stores.faults import FaultyStore
-from tests.drstack.recovery.test_promote import KillAfter, Killed
+from tests.drstack.recovery.killing import die_at, writes_of
 from tests.drstack.recovery.world import CUSTODY, SOAK, Rig
 from tests.drstack.spec.declared import LOCAL, parsed
 
@@ -144,20 +143,15 @@ def test_a_reader_refuses_what_a_writer_forced_into_a_term_that_does_not_list_it
 
 @pytest.mark.slow
 def test_killed_at_any_write_an_encrypted_promotion_comes_to_one_end(tmp_path):
-    counting = Rig(tmp_path / "counting", encrypted=True)
-    counting.save(10)
-    counter = KillAfter(10**9, before=True)
-    counting.wrap = lambda _, store: FaultyStore(store, counter)
-    promote(counting.world(), "west", BY)
-    count = 10**9 - counter.left
-    for n in range(0, count, 1 if SOAK else 4):
-        rig = Rig(tmp_path / f"{n}", encrypted=True)
+    def saved(name):
+        rig = Rig(tmp_path / name, encrypted=True)
         rig.save(10)
-        faults = KillAfter(n, before=False)
-        rig.wrap = lambda _, store, faults=faults: FaultyStore(store, faults)
-        with pytest.raises(Killed):
-            promote(rig.world(), "west", BY)
-        rig.wrap = lambda _, store: store
+        return rig, lambda: promote(rig.world(), "west", BY)
+
+    count = writes_of(*saved("undisturbed"))
+    for n in range(0, count, 1 if SOAK else 4):
+        rig, run = saved(f"{n}")
+        die_at(rig, n, run, count=count, before=False)
         assert promote(rig.world(), "west", BY)["workloads"][0]["step"] == 10
         assert rig.witness().current().workloads["gpt"].keys == listed(rig.keys.trust, "west")
 

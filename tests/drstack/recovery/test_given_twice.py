@@ -18,9 +18,8 @@ from replicator.repository.snapshot import take_snapshot
 from replicator.repository.verify import verify
 from replicator.retention.decide import retain
 from replicator.retention.policy import Policy
-from replicator.stores.faults import FaultyStore
+from tests.drstack.recovery.killing import die_at, writes_of
 from tests.drstack.recovery.test_interruptions import dying_at, find_again, lose
-from tests.drstack.recovery.test_promote import KillAfter, Killed
 from tests.drstack.recovery.world import NEED, Rig
 
 BY = Given(by="test")
@@ -195,21 +194,16 @@ def test_in_a_term_that_goes_on_the_second_is_refused_where_the_first_is(rig):
 
 @pytest.mark.slow
 def test_killed_at_any_write_and_run_again_the_same_ones_stand(tmp_path):
-    counting = Rig(tmp_path / "undisturbed")
-    forgotten(counting)
-    counter = KillAfter(10**9, before=True)
-    counting.wrap = lambda _, store: FaultyStore(store, counter)
-    promote(counting.world(), "west", BY)
-    count = 10**9 - counter.left
+    def made(name):
+        rig = Rig(tmp_path / name)
+        forgotten(rig)
+        return rig, lambda: promote(rig.world(), "west", BY)
+
+    count = writes_of(*made("undisturbed"))
     assert count > 20
     for n in range(count):
-        rig = Rig(tmp_path / f"{n}")
-        forgotten(rig)
-        faults = KillAfter(n, before=n % 2 == 0)
-        rig.wrap = lambda _, store, faults=faults: FaultyStore(store, faults)
-        with pytest.raises(Killed):
-            promote(rig.world(), "west", BY)
-        rig.wrap = lambda _, store: store
+        rig, run = made(f"{n}")
+        die_at(rig, n, run, count=count, before=n % 2 == 0)
         if n % 3 == 0:
             lose(rig, "east")
         end = promote(rig.world(), "west", BY)

@@ -17,7 +17,7 @@ from drstack.recovery.promote import Promotion
 from drstack.witness.assignment import Assignment
 from replicator.service.keeping import Keeping
 from replicator.stores.faults import FaultyStore
-from tests.drstack.recovery.test_promote import Killed
+from tests.drstack.recovery.killing import Killed
 from tests.drstack.recovery.world import Away, Rig
 
 BY = Given(by="test")

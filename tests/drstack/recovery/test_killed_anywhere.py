@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from contextlib import nullcontext, suppress
+from functools import partial
 
 import pytest
 
@@ -14,9 +15,8 @@ from drstack.errors import OperationConflict
 from drstack.recovery import control
 from drstack.recovery.conduct import promote
 from drstack.recovery.plan import Given
-from replicator.stores.faults import FaultyStore
 from tests.drstack.recovery.fleet import Fleet
-from tests.drstack.recovery.test_promote import KillAfter, Killed
+from tests.drstack.recovery.killing import DyingAt, Killed, die_at, with_faults, without_faults, writes_of
 from tests.drstack.recovery.test_switchover import Ticking, saves_as_it_stops
 
 BY = Given(by="test")
@@ -36,10 +36,10 @@ def fleet_at(folder, plan):
     fleet.save()
     saves_as_it_stops(fleet)
     if plan == "abort":
-        fleet.wrap = lambda store: FaultyStore(store, DyingAt("assignments/"))
+        with_faults(fleet, DyingAt("assignments/"))
         with pytest.raises(Killed):
             promote(fleet.world(), "west", BY, kind="switchover")
-        fleet.wrap = lambda store: store
+        without_faults(fleet)
     return fleet
 
 
@@ -49,44 +49,21 @@ def carry_out(plan, fleet):
         PLANS[plan](fleet)
 
 
-class DyingAt(KillAfter):
-    """Dies right before it writes a key with this in it."""
-
-    def __init__(self, part):
-        super().__init__(0, before=True)
-        self.part = part
-
-    def before(self, verb, key):
-        if verb == "create" and self.part in key:
-            raise Killed
-
-
 def quick(fleet):
     """A world in which waiting takes no time."""
     clock = Ticking()
     return fleet.world(clock=clock, sleep=clock.sleep)
 
 
-def writes_of(plan, folder):
-    fleet = fleet_at(folder, plan)
-    counter = KillAfter(10**9, before=True)
-    fleet.wrap = lambda store: FaultyStore(store, counter)
-    PLANS[plan](fleet)
-    return 10**9 - counter.left
-
-
 @pytest.mark.parametrize("before", [True, False])
 @pytest.mark.parametrize("plan", PLANS)
 def test_there_is_one_end(tmp_path, plan, before):
-    count = writes_of(plan, tmp_path / "undisturbed")
+    undisturbed = fleet_at(tmp_path / "undisturbed", plan)
+    count = writes_of(undisturbed, lambda: PLANS[plan](undisturbed))
     assert count > 10
     for n in range(0, count, STRIDE):
         fleet = fleet_at(tmp_path / f"{n}", plan)
-        faults = KillAfter(n, before=before)
-        fleet.wrap = lambda store, faults=faults: FaultyStore(store, faults)
-        with suppress(Killed):
-            carry_out(plan, fleet)
-        fleet.wrap = lambda store: store
+        die_at(fleet, n, partial(carry_out, plan, fleet), count=count, before=before)
         carry_out(plan, fleet)
         told = f"killed {'before' if before else 'after'} write {n} of {count}"
         assert fleet.writers() == WRITERS.get(plan, dict.fromkeys(NAMES, "west")), told

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from contextlib import suppress
 
 import pytest
 
@@ -12,6 +11,7 @@ from drstack.recovery.conduct import plan_only, promote
 from drstack.recovery.plan import PHASES, Given, Need
 from replicator.errors import Sealed
 from replicator.stores.faults import FaultyStore
+from tests.drstack.recovery.killing import die_at, writes_of
 from tests.drstack.recovery.world import NEED, Away, Rig
 
 BY = Given(by="test")
@@ -60,55 +60,18 @@ def test_a_second_promotion_finds_nothing_to_do(rig):
     assert len(rig.sites["west"].starts) == 1
 
 
-class Killed(BaseException):
-    """Stands for the death of the operator's process: nothing may catch it."""
-
-
-class KillAfter:
-    """Dies right after (or right before) the n-th write to any store of the world."""
-
-    def __init__(self, n: int, *, before: bool) -> None:
-        self.left, self.when = n, before
-
-    def before(self, verb: str, key: str) -> None:
-        if self.when and verb == "create":
-            self._count()
-
-    def after(self, verb: str, key: str) -> None:
-        if not self.when and verb == "create":
-            self._count()
-
-    def filter(self, key: str, body: bytes) -> bytes:
-        return body
-
-    def _count(self) -> None:
-        self.left -= 1
-        if self.left < 0:
-            raise Killed
-
-
-def writes_of_an_undisturbed_promotion(tmp_path) -> int:
-    rig = Rig(tmp_path / "undisturbed")
-    rig.save(10)
-    counter = KillAfter(10**9, before=True)
-    rig.wrap = lambda _, store: FaultyStore(store, counter)
-    promote(rig.world(), "west", BY)
-    return 10**9 - counter.left
-
-
 @pytest.mark.parametrize("before", [True, False])
 def test_killed_at_any_write_and_run_again_it_comes_to_the_same_single_end(tmp_path, before):
-    count = writes_of_an_undisturbed_promotion(tmp_path)
+    def saved(name):
+        rig = Rig(tmp_path / name)
+        rig.save(10)
+        return rig, lambda: promote(rig.world(), "west", BY)
+
+    count = writes_of(*saved("undisturbed"))
     assert count > 20
     for n in range(count):
-        rig = Rig(tmp_path / f"{before}-{n}")
-        rig.save(10)
-        faults = KillAfter(n, before=before)
-        rig.wrap = lambda _, store, faults=faults: FaultyStore(store, faults)
-        with suppress(Killed):
-            promote(rig.world(), "west", BY)
-        assert faults.left < 0 or n > count // 2, "steps side by side share writes, so that there may be a few less"
-        rig.wrap = lambda _, store: store
+        rig, run = saved(f"{n}")
+        die_at(rig, n, run, count=count, before=before)
         end = promote(rig.world(), "west", BY)
         assert end["result"] == "promoted"
         assert end["workloads"][0]["step"] == 10
@@ -143,11 +106,7 @@ def test_two_promotions_at_once_to_one_site_have_one_end(rig):
 
 def test_an_unfinished_promotion_to_another_site_is_in_the_way(rig):
     rig.save(10)
-    faults = KillAfter(1, before=False)
-    rig.wrap = lambda _, store: FaultyStore(store, faults)
-    with pytest.raises(Killed):
-        promote(rig.world(), "west", BY)
-    rig.wrap = lambda _, store: store
+    die_at(rig, 1, lambda: promote(rig.world(), "west", BY), count=9, before=False)
     with pytest.raises(OperationConflict, match="west"):
         promote(rig.world(), "east", BY)
 

@@ -19,8 +19,8 @@ from drstack.witness.assignment import Assignment, WorkloadAssignment
 from replicator.errors import StoreUnavailable
 from replicator.stores.faults import FaultyStore
 from tests.drstack.recovery import test_traffic
+from tests.drstack.recovery.killing import Killed
 from tests.drstack.recovery.test_interruptions import dying_at, lose
-from tests.drstack.recovery.test_promote import Killed
 from tests.drstack.recovery.test_traffic import RememberedRouter
 
 BY = Given(by="test")
