@@ -133,8 +133,9 @@ def abort(world: World, *, by: str, reason: str) -> Doc:
     for name in sorted(planned.keys() & facts.workloads.keys()):
         fact = facts.workloads[name]
         told["writers"][name] = fact.writer
-        opened = _opened_anew(world.witness, fact)
-        if fact.writer != planned[name]["writer"] or not (opened or fact.term == planned[name]["term"]):
+        moved_on = fact.term != planned[name]["term"]
+        opened = moved_on and _opened_anew(world.witness, fact)
+        if fact.writer != planned[name]["writer"] or (moved_on and not opened):
             continue  # the operation, or a later one, made its assignment: whoever writes now is left alone
         if not opened and (stranded(fact) or f"seal {name}" in begun):
             why = _open_anew(world, fact, by, f"abort of {journal.identity}: {reason}")

@@ -7,7 +7,8 @@ writer by a later assignment.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from drstack.errors import EnvironmentUnknown, OperationConflict, WitnessUnreachable
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from drstack.recovery.ports import SiteObservation
     from drstack.recovery.steps import Step
     from drstack.recovery.world import World
+    from drstack.witness.assignment import Assignment
     from drstack.witness.journal import Journal
     from drstack.witness.witness import Witness
 
@@ -34,8 +36,6 @@ Doc = dict[str, Any]
 RESULT = "fenced"
 ORDER = ("assumed", "lease-expired", "proven")
 _TRIES = 5
-_LOOK_BACK = 20
-"""Assignments below the newest among whose operations a fence is looked for."""
 
 
 def plan_fence(environment: str, facts: Facts, site: str, given: Given) -> Plan:
@@ -164,19 +164,46 @@ def standings(journal: Journal) -> list[Standing]:
 
 
 def unproven(witness: Witness) -> list[Standing]:
-    """Fences that are not proven, of the operation that made the newest assignment and of those planned on it."""
-    current = witness.current()
-    if current is None:
+    """Fences that are not proven, oldest first: of operations planned on the newest assignment, and of every one by which
+    a site lost work that it has not been given since. `workloads`: those that may still run there.
+    """  # noqa: D205
+    every = witness.assignments()
+    if not every:
         return []
-    journals = witness.journals(current.number)
-    if current.operation is not None:
-        journals = [witness.journal(*parse(current.operation)), *journals]
-    last = {each.site: each for journal in journals for each in standings(journal)}
-    writes = {site: {n for n, w in current.workloads.items() if w.writer == site} for site in last}
-    return [
-        each for site, each in last.items()
-        if each.grade != "proven" and (each.kind == "fence" or not writes[site] & set(each.workloads))
+    lost, current = _lost_by(every), every[-1]
+    found: list[Standing] = []
+    for identity in sorted(set(lost.values()), key=parse):
+        for each in standings(witness.journal(*parse(identity))):
+            doubtful = tuple(name for name in each.workloads if lost.get((each.site, name)) == identity)
+            found = _with(found, replace(each, workloads=doubtful))
+    for each in [each for journal in witness.journals(current.number) for each in standings(journal)]:
+        still = any(current.writer(name) == each.site for name in each.workloads)
+        if each.kind == "fence" or not still:
+            found = _with(found, each)
+    return [each for each in found if each.grade != "proven" and (each.workloads or each.kind == "fence")]
+
+
+def _lost_by(every: Sequence[Assignment]) -> dict[tuple[str, str], str]:
+    """By site and workload that it wrote before, and does not write now: the operation by which it lost it at last."""
+    lost: dict[tuple[str, str], str] = {}
+    for before, after in pairwise(every):
+        for name in before.workloads.keys() & after.workloads.keys():
+            if before.writer(name) != after.writer(name) and after.operation is not None:
+                lost[before.writer(name), name] = after.operation
+                lost.pop((after.writer(name), name), None)
+    return lost
+
+
+def _with(found: list[Standing], later: Standing) -> list[Standing]:
+    """A proof that is about all of a site ends every doubt of before; one about workloads, the doubt of those."""
+    if later.grade != "proven":
+        return [*found, later]
+    left = [
+        each if each.site != later.site
+        else replace(each, workloads=tuple(n for n in each.workloads if later.alone and n not in later.workloads))
+        for each in found
     ]  # fmt: skip
+    return [each for each in left if each.site != later.site or each.workloads]
 
 
 def judged(seen: SiteObservation, workloads: Sequence[str]) -> str | None:
@@ -207,18 +234,21 @@ def note_what_is_seen(world: World, sites: Mapping[str, SiteObservation]) -> lis
 def again(world: World, site: str) -> Doc:
     """Try once more to prove that what was stopped at `site` is stopped. The row that stands. OperationConflict."""
     _require_site(world, site)
-    found = next((each for each in unproven(world.witness) if each.site == site), None)
-    if found is None:
+    every = [each for each in unproven(world.witness) if each.site == site]
+    if not every:
         raise OperationConflict(
             f"no fence of {site} is left to prove",
             hint=f"drstack fence {world.environment} {site} --reason '…' is a new one.",
         )
-    whole = found.kind == "fence" and not found.alone
-    done = world.sites[site].fence(deadline_s=FENCE_S, only=None if whole else list(found.workloads))
-    if ORDER.index(done.grade) > ORDER.index(found.grade):
-        _note(world, found, done.grade, done.done, done.proof)
-        return {**found.document(), "grade": done.grade, "proof": done.proof, "improved": True}
-    return {**found.document(), "proof": done.proof, "improved": False}
+    whole = any(each.kind == "fence" and not each.alone for each in every)
+    only = None if whole else sorted({name for each in every for name in each.workloads})
+    done = world.sites[site].fence(deadline_s=FENCE_S, only=only)
+    better = [each for each in every if ORDER.index(done.grade) > ORDER.index(each.grade)]
+    for each in better:
+        _note(world, each, done.grade, done.done, done.proof)
+    last = every[-1]
+    grade = done.grade if last in better else last.grade
+    return {**last.document(), "grade": grade, "proof": done.proof, "improved": bool(better)}
 
 
 def _note(world: World, found: Standing, grade: str, done: str, proof: str) -> None:

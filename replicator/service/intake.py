@@ -83,6 +83,7 @@ class Intake:
     code: Path | None = None
     here: bool = False
     """A folder of the training program's repository; None: the watched folder lies in it, if anything does."""
+    _began: What | None = None
     _versions: WatchedVersions | None = None
     _others: set[str] = field(default_factory=set[str])
     _seen: dict[Path, tuple[str, float]] = field(default_factory=dict["Path", "tuple[str, float]"])
@@ -93,9 +94,13 @@ class Intake:
         self._history[commit] = tensors
         self._history = dict(sorted(self._history.items())[-_HISTORY:])
 
-    def look(self, term: int, held: Sequence[What]) -> list[Entry]:
-        """Pin and admit the newest that is new, or the next older one. `held`: all commits, of any term, that stand."""
+    def look(self, term: int, held: Sequence[What], began: CommitId | None = None) -> list[Entry]:
+        """Pin and admit the newest that is new, or the next older one. `held`: all commits, of any term, that stand.
+
+        `began`: what the term goes on from. What its writer had saved before that is behind the run, and gets no number.
+        """
         newest = max(held, key=lambda each: each.id(), default=None)
+        self._began = next((each for each in held if each.id() == began), None)
         candidates = find(self.folder) if self.folder.is_dir() else []
         self.torn = {c.path.name: c.why for c in candidates if not c.complete}
         ready = self._ready([c for c in candidates if c.complete], held)
@@ -154,8 +159,9 @@ class Intake:
         return [(heights[each.signature], each) for each in wanted]
 
     def _head(self, term: int, newest: What | None) -> tuple[int, float] | None:
-        """(step, time of save) of the newest of the term, numbered here or committed."""
-        known = [self.spool.newest(term), (newest.step, newest.saved_at) if newest and newest.term == term else None]
+        """(step, time of save) of the newest of the term, numbered here or committed, or of what the term goes on from."""
+        last = newest if newest is not None and newest.term == term else self._began
+        known = [self.spool.newest(term), (last.step, last.saved_at) if last is not None else None]
         return max((each for each in known if each is not None), key=lambda each: each[1], default=None)
 
     def _step(self, candidate: Candidate, newest: What | None) -> int:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from replicator.errors import ReplicatorError, RepositoryUnknown, StoreError
+from replicator.log.lineage import began_from
 from replicator.repository.ruling import newest_sound
 from replicator.service.objective import Save, Standing
 from replicator.service.sizes import size_of
@@ -76,7 +77,8 @@ class Workload:
             return
         self._number()
         self._prime(view)
-        if self.intake.look(self.term, [accepted.what for accepted in view.accepted.values()]):
+        opened, held = view.opened.get(self.term), [accepted.what for accepted in view.accepted.values()]
+        if self.intake.look(self.term, held, began_from(opened) if opened is not None else None):
             for event in self.wake:
                 event.set()
         self.spool.forget_delivered(

@@ -134,6 +134,19 @@ def test_an_abort_after_a_seal_opens_a_new_term_for_the_writer_that_was(fleet):
     assert fleet.sites["west"].starts == []
 
 
+def test_a_second_abort_in_a_row_opens_a_new_term_too(fleet):
+    """The term that it finds was made by an abort, but not by this one."""
+    for term in (1, 3):
+        with dying_at("assign"):
+            promote(fleet.world(), "west", BY)
+        abort(fleet)
+        for name, part in fleet.witness().current().workloads.items():
+            assert (part.writer, part.term > term) == ("east", True)
+            assert fleet.repository("east").log(name).view().writable, name
+            fleet.save(name, step=10 * part.term, term=part.term)
+        fleet.sites["east"].reached = {n: 10 * p.term for n, p in fleet.witness().current().workloads.items()}
+
+
 def test_an_abort_where_the_old_writer_is_gone_says_that_nobody_may_write(fleet):
     with dying_at("assign"):
         promote(fleet.world(), "west", BY)

@@ -193,6 +193,23 @@ def test_a_site_that_writes_again_is_not_stopped_by_an_old_fence(fleet):
         fencing.again(fleet.world(), "east")
 
 
+def test_an_assumed_fence_is_told_of_until_it_is_proven_however_many_assignments_follow(fleet):
+    promoted_away(fleet)
+    fleet.save(step=20, term=2)
+    only_a = Given(by="test", only=("a",))
+    promote(fleet.world(), "east", only_a)
+    assert [each.workloads for each in fencing.unproven(fleet.witness())] == [("b",)]
+    fleet.save("a", step=30, term=3)
+    promote(fleet.world(), "west", only_a)
+    assert [each.workloads for each in fencing.unproven(fleet.witness())] == [("b",)], (
+        "a was fenced, and that was proven"
+    )
+    told = fencing.again(fleet.world(), "east")
+    assert (told["operation"], told["grade"], told["improved"]) == ("1-1", "proven", True)
+    assert "b" not in fleet.sites["east"].started
+    assert fencing.unproven(fleet.witness()) == []
+
+
 def test_a_fence_that_was_left_out_by_consent_is_improved_too(fleet):
     promote(fleet.world(), "west", replace(BY, skip_fence=("east",)))
     assert [each.grade for each in fencing.unproven(fleet.witness())] == ["assumed"]

@@ -99,6 +99,22 @@ def test_a_run_that_went_back_goes_on_with_the_next_heights(tmp_path, intake):
     assert looked(watching, 3) == [(4, 120)]
 
 
+def test_what_its_writer_had_saved_before_a_term_began_is_not_its_newest(tmp_path, intake):
+    """It was passed over in the term that ended: numbered in the next, it would be newer than what that goes on from."""
+    for step in (10, 20, 30):
+        save(tmp_path, step, 1000 + step)
+    before = intake()
+    assert looked(before, 2)[0] == (3, 30)
+    held, began = [commit_of(max(before.spool.entries(), key=lambda each: each.push.step))], CommitId(1, 3)
+    delivered(before)
+    after = intake()
+    assert [after.look(2, held, began) for _ in range(3)] == [[], [], []]
+    assert "older than step 30" in after.passed_over["step-20"]
+    save(tmp_path, 40, 1040)
+    made = [each for _ in range(2) for each in after.look(2, held, began)]
+    assert [(each.push.height, each.push.step, each.push.parent) for each in made] == [(1, 40, began)]
+
+
 def test_what_was_restored_gets_no_height(tmp_path, intake):
     save(tmp_path, 10, 1010)
     before = intake()
