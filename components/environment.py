@@ -93,7 +93,9 @@ def _roles(site: str, args: EnvironmentArgs, after: pulumi.InvokeOutputOptions) 
         if found["stale"]:
             known = f"the newest open of its repository (term {int(found['number'])})"
             source = known if found["source"] == "repository" else "nothing: its role is not known"
-            pulumi.warn(f"The witness is away. What {site} is comes from {source}.")
+            pulumi.warn(
+                f"The witness is away, or knows less than the repositories. What {site} is comes from {source}."
+            )
         return dict(found["roles"])
 
     return answer.apply(told)

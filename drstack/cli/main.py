@@ -27,6 +27,7 @@ VERBS = (
     Verb("fence", "drstack.cli.fence:fence", _INCIDENT),
     Verb("approve", "drstack.cli.approve:approve", _INCIDENT),
     Verb("automatic", "drstack.cli.automatic:automatic", _INCIDENT),
+    Verb("witness", "drstack.cli.witness:app", _INCIDENT),
     Verb("restore", "replicator.cli.restore:restore", _INCIDENT),
     Verb("traffic", "drstack.cli.traffic:traffic", _INCIDENT),
     Verb("verify", "replicator.cli.verify:verify", _EVERYDAY),

@@ -139,6 +139,10 @@ def _standing(document: dict[str, Any], found: list[str]) -> str:
                 else "nothing"
             )
             lines.append(f"  {site:<10} {where}" if copy["reachable"] else f"  {site:<10} out of reach: {copy['why']}")
+            if copy["forked"]:
+                lines[-1] += (
+                    f"; opened for another in term {copy['term']}: the next promotion, to {each['writer']} too, ends that"
+                )
             if copy["rolled_back"]:
                 lines[-1] = f"  {site:<10} ROLLED BACK: {copy['rolled_back']}"
         lines += [f"  prover of {site}: {said}" for site, said in each["proof"]["provers"].items()]

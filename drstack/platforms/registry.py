@@ -19,6 +19,8 @@ from drstack.platforms.local.prover import held_prover
 from drstack.platforms.local.router.place import router_place
 from drstack.platforms.local.router.router import LocalRouter
 from drstack.platforms.local.site import LocalSite
+from drstack.spec.sites import LocalSite as DeclaredLocalSite
+from drstack.spec.sites import former_folder, leaves_folder_open
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from drstack.proving.prover import Prover, Settings
     from drstack.readiness.ports import Probe
     from drstack.recovery.ports import Router, Site
+    from drstack.spec.sites import Site as DeclaredSite
 
 
 def open_site(descriptor: Mapping[str, Any]) -> Site:
@@ -41,6 +44,17 @@ def open_site(descriptor: Mapping[str, Any]) -> Site:
         f"site {descriptor.get('site')!r}: no actuators for platform {platform!r}",
         hint="Use a drstack of the version that published the descriptor.",
     )
+
+
+def declared_repository(name: str, declared: DeclaredSite, root: Path) -> str | None:
+    """URL of a site's repository by the environment file alone; None where only its stack knows."""
+    if not isinstance(declared, DeclaredLocalSite):
+        return None
+    folder = root / str(declared.folder)
+    former = root / former_folder(name)
+    if leaves_folder_open(declared) and not folder.exists() and former.exists():
+        folder = former
+    return site_folder(folder.absolute()).store.as_uri()
 
 
 def open_probe(descriptor: Mapping[str, Any]) -> Probe | None:

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from drstack.witness.witness import Witness
     from replicator.crypto.keyring import Keyring
 
-_REPAIR = "docs/operations/witness.md tells how to put the witness back from the `open` entries of the repositories."
-_FOREIGN = f"If it is another environment's, give the site of this one a `folder` of its own. Else {_REPAIR}"
+_REPAIR = (
+    "Put the witness back from the copies in the repositories: drstack witness repair ENV --plan says what it lacks."
+)
+_FOREIGN = f"If it is another environment's, give the site of this one a `folder` of its own. Else: {_REPAIR}"
 
 
 @dataclass(frozen=True, slots=True)

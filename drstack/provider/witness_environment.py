@@ -68,7 +68,7 @@ class Environment(Kind[EnvironmentInputs]):
         if identity is None or current is None:
             raise WitnessUnsound(
                 f"witness {inputs.witness} knows no environment {inputs.environment}, which this stack founded there",
-                hint="docs/operations/witness.md tells how to put it back; nothing is founded a second time.",
+                hint=f"drstack witness repair {inputs.environment} puts it back; nothing is founded a second time.",
             )
         drift = [f"workload {name} has no assignment" for name in inputs.workloads if name not in current.workloads]
         return {**_as_given(inputs), "environmentId": identity, DRIFT: drift}

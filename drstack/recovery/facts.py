@@ -159,7 +159,8 @@ def gather(
     if current is None:
         raise EnvironmentUnknown(
             f"the witness {witness.url} knows no environment {witness.environment}",
-            hint=f"drstack up {witness.environment} declares it.",
+            hint=f"drstack up {witness.environment} declares it. Was it declared before: drstack witness repair "
+            f"{witness.environment} --plan.",
         )
     opened = _opened_by_operations(witness, current)
     behind = {name: lineage_of(witness.assignments(), name) for name in current.workloads}
@@ -206,7 +207,10 @@ def gather(
     newest = witness.current()
     if again and newest is not None and newest.number > current.number:
         return gather(witness, sites, repositories, workloads, again=False)
-    raise WitnessUnsound(f"the witness {witness.url} is behind: {ahead}", hint="See docs/operations/witness.md.")
+    raise WitnessUnsound(
+        f"the witness {witness.url} is behind: {ahead}",
+        hint=f"drstack witness repair {witness.environment} --plan says more.",
+    )
 
 
 def _near(repository: Repository) -> bool:
@@ -222,10 +226,14 @@ def _near(repository: Repository) -> bool:
 
 
 def _ahead(facts: Facts) -> str | None:
-    """What a repository knows that the witness does not: a later term, or a seal of a term never assigned (rule 11)."""
+    """What a repository knows that the witness does not: a later term, or a seal of a term never assigned (rule 11).
+
+    A term that the witness did assign, to others, is a fork: what counts there is what the witness says, and the next
+    promotion ends it.
+    """
     for workload in facts.workloads.values():
         for fact in workload.repositories.values():
-            if fact.term > workload.term:
+            if fact.term > facts.assignment.number:
                 return f"{fact.name} has opened term {fact.term} of {workload.name}; the newest assigned is {workload.term}"
             if fact.sealed > facts.assignment.number:
                 return f"{fact.name} is sealed up to {fact.sealed}; the newest assignment is {facts.assignment.number}"

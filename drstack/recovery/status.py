@@ -104,7 +104,7 @@ def _workload(each: WorkloadFact, facts: Facts, need: Need, back: tuple[str, str
                 "reachable": fact.reachable, "why": fact.why, "term": fact.term, "sealed": fact.sealed,
                 "newest_step": fact.newest[0].step if fact.newest else None,
                 "lag_s": facts.at - fact.newest[0].saved_at if fact.newest else None,
-                "rolled_back": fact.rolled_back, "anchor": _anchor(fact.anchored, facts.at),
+                "rolled_back": fact.rolled_back, "forked": fact.term > each.term, "anchor": _anchor(fact.anchored, facts.at),
             }
             for name, fact in each.repositories.items()
         },

@@ -56,7 +56,8 @@ class Consent(Frozen):
 class Assignment(Frozen):
     number: int = Field(ge=1)
     workloads: dict[str, WorkloadAssignment]
-    cause: Literal["create", "extend", "promote", "traffic", "keys"]
+    cause: Literal["create", "extend", "promote", "traffic", "keys", "repair"]
+    """`repair`: put back from the copies in the repositories, and the number burnt after them."""
     operation: str | None = None
     consents: tuple[Consent, ...] = ()
 

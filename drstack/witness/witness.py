@@ -101,12 +101,13 @@ class Witness:
         except KeyError as error:
             raise WitnessUnsound(f"witness {self.url}: {where} names no environment", hint=PUT_BACK) from error
 
-    def found(self) -> str:
-        """The environment's id, made now if the witness is empty."""
+    def found(self, identity: str | None = None) -> str:
+        """The environment's id, made now if the witness is empty: this one, or a new one."""
         known = self.environment_id()
         if known is not None:
             return known
-        body = {"format": FORMAT, "environment": self.environment, "environment_id": self._token(), "suite": "none"}
+        made = identity or self._token()
+        body = {"format": FORMAT, "environment": self.environment, "environment_id": made, "suite": "none"}
         outcome = claim(self._store, f"{self.environment}/format.json", seal_envelope(body))
         return self._id_in(outcome.found)
 

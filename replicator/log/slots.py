@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from replicator.stores.store import ObjectStore
 
 
+_FAR_S = 0.002
+
+
 def _anybody(payload: Mapping[str, Any]) -> Iterable[str] | None:
     del payload
     return None
@@ -32,7 +35,8 @@ class SlotLog:
 
     `clock` gives unix seconds for the reader's eye; `token` gives a random attempt id; `sleep` waits between tries;
     `notary` signs and judges; `among` says of a payload whose keys may sign it, None where its role is enough;
-    `at_once`: how many slots may be asked for side by side, once a few in a row were there.
+    `at_once`: how many slots may be asked for side by side, once a few in a row were there; one after another where a store
+    answers sooner than a thread begins.
     """
 
     def __init__(
@@ -66,10 +70,12 @@ class SlotLog:
         width, full = 1, True
         while full:
             n = len(self._known) + 1
+            began = time.perf_counter()
             found = self._found(n, width)
+            far = width > 1 or time.perf_counter() - began > _FAR_S
             for stored in found:
                 self._known.append(self._linked(stored, len(self._known) + 1))
-            full, width = len(found) == width, min(width * 2, self._at_once)
+            full, width = len(found) == width, min(width * 2, self._at_once) if far else 1
         return tuple(self._known)
 
     def _found(self, n: int, width: int) -> list[bytes]:

@@ -51,7 +51,7 @@ def _descriptor(situation: Situation, site: str, descriptor: Descriptor | None) 
     up = f"drstack up {situation.environment} --site {site}"
     if descriptor is None:
         yield finding(
-            "descriptor-absent", f"{site} has published nothing: what it has to turn is not known", up,
+            "descriptor-absent", f"{site} has published nothing: what it has to turn is not known", f"{up} --refresh",
             told(situation.witness, None), site=site, role="standby",
         )  # fmt: skip
         return

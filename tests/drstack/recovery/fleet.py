@@ -139,10 +139,10 @@ class Fleet:
         if self.on_disk and self.witness().assignments():
             return
         witness = self.witness()
-        witness.found()
+        identity = witness.found()
         for name in self.places:
             initialise(
-                self.stores[name], environment="e", witness="memory://", clock=time.time, token=random_token,
+                self.stores[name], environment=identity, witness="memory://", clock=time.time, token=random_token,
                 suite="none",
             )  # fmt: skip
         parts = {name: WorkloadAssignment(writer=self.places[0], term=1) for name in self.names}

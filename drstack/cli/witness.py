@@ -1,0 +1,169 @@
+"""`drstack witness …`: what the witness holds, and putting it back from the copies in the repositories."""
+
+from __future__ import annotations
+
+import json as json_
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from drstack.spec import Environment
+    from drstack.witness.assignment import Assignment
+    from drstack.witness.rebuild import Rebuilt
+    from drstack.witness.repair import Survey
+    from drstack.witness.witness import Witness
+    from replicator.repository.repository import Repository
+
+app = typer.Typer(help="The witness: who writes, and since when.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="The environment's name.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+_LOST = "journals, approvals, drills and leases are in no repository: what was lost of them stays lost"
+
+
+@app.command()
+def show(environment: Name, *, json: Json = False) -> None:
+    """Every assignment: who writes what, since when and why."""
+    from drstack.assembly import load, local_root, open_witness, project_root
+
+    witness = open_witness(load(environment), local_root(project_root()))
+    every = [_row(each) for each in witness.assignments()]
+    if json:
+        sys.stdout.write(json_.dumps({"environment": environment, "witness": witness.url, "assignments": every}) + "\n")
+        return
+    sys.stdout.write("".join(f"{_line(row)}\n" for row in every) or f"witness {witness.url} is empty\n")
+
+
+@app.command()
+def repair(
+    environment: Name,
+    *,
+    reason: Annotated[str | None, typer.Option("--reason", help="What became of it; recorded.")] = None,
+    repo: Annotated[
+        list[str] | None,
+        typer.Option("--repo", metavar="SITE=URL", help="Where a site's repository is, if the witness cannot tell."),
+    ] = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option("--without", metavar="SITE", help="Go on though this site's repository says nothing."),
+    ] = None,
+    believe: Annotated[
+        str | None, typer.Option("--believe", metavar="SITE", help="Whose word counts where two logs differ.")
+    ] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Say what would be written, and write nothing.")] = False,
+    json: Json = False,
+) -> None:
+    """Put back a witness that is empty or shorter than the repositories know. Run it again at any time."""
+    from drstack.assembly import load, local_root, open_witness, operator, project_root
+    from drstack.errors import ConsentRequired
+    from drstack.witness.repair import plan_repair, survey
+    from drstack.witness.repair import repair as write
+
+    declared, root = load(environment), local_root(project_root())
+    witness = open_witness(declared, root)
+    found = survey(_repositories(declared, root, witness, repo or ()), declared.workloads)
+    if not reason and not plan:
+        raise ConsentRequired(
+            "a witness is put back by hand, for a reason", hint=f"drstack witness repair {environment} --reason WHY"
+        )
+    planned = plan_repair(
+        witness, found, by=operator(), reason=reason or "planned", without=tuple(without or ()), believe=believe
+    )
+    number = witness_number(witness) if plan else write(witness, found, planned)
+    document = {"environment": environment, "witness": witness.url, "written": not plan and bool(planned.missing)}
+    document |= {"number": number, **_document(planned, found)}
+    sys.stdout.write(json_.dumps(document) + "\n" if json else _told(document, environment, plan=plan))
+
+
+def witness_number(witness: Witness) -> int:
+    """Of the newest assignment; 0 where there is none."""
+    current = witness.current() if witness.environment_id() is not None else None
+    return 0 if current is None else current.number
+
+
+def _repositories(
+    declared: Environment, root: Path, witness: Witness, given: tuple[str, ...] | list[str]
+) -> dict[str, Repository]:
+    """By site: as given, as its descriptor says, or where the environment file puts a local site."""
+    from drstack.assembly import OTHERS_S
+    from drstack.custody.ring import SEEN, open_keys
+    from replicator.repository.repository import Repository
+    from replicator.stores.url import open_store
+
+    keys = open_keys(declared, root)
+    memory = keys.folder / SEEN if keys else None
+    urls = _urls(declared, root, witness, given)
+    return {
+        name: Repository(name, open_store(url, limit_s=OTHERS_S), keys=keys, memory=memory)
+        for name, url in urls.items()
+    }
+
+
+def _urls(declared: Environment, root: Path, witness: Witness, given: tuple[str, ...] | list[str]) -> dict[str, str]:
+    from drstack.errors import EnvironmentUnknown
+    from drstack.platforms.registry import declared_repository
+
+    told: dict[str, str] = {}
+    for each in given:
+        site, _, url = each.partition("=")
+        told[site] = url
+    unknown = sorted(set(told) - set(declared.sites))
+    if unknown or not all(told.values()):
+        raise EnvironmentUnknown(
+            f"--repo {unknown[0] if unknown else next(name for name, url in told.items() if not url)}: no site, or no URL",
+            hint=f"--repo SITE=URL, with one of the sites {', '.join(declared.sites)}.",
+        )
+    found = dict(told)
+    for name, site in declared.sites.items():
+        described = witness.descriptor(name) if name not in found and witness.environment_id() is not None else None
+        url = str(described["repository"]) if described else declared_repository(name, site, root)
+        if name not in found and url is None:
+            raise EnvironmentUnknown(
+                f"site {name}: nothing says where its repository is", hint=f"--repo {name}=URL, as its stack says."
+            )
+        found.setdefault(name, url or "")
+    return found
+
+
+def _document(planned: Rebuilt, found: Survey) -> dict[str, Any]:
+    told: dict[int, list[str]] = {}
+    for number, repository in planned.told_by:
+        told.setdefault(number, []).append(repository)
+    rows = [{**_row(each), "told_by": told.get(each.number, [])} for each in planned.missing]
+    return {"missing": rows, "filled": list(planned.filled), "unread": dict(found.unread)}
+
+
+def _row(each: Assignment) -> dict[str, Any]:
+    return {
+        "number": each.number, "cause": each.cause, "operation": each.operation,
+        "writers": {name: part.writer for name, part in sorted(each.workloads.items())},
+        "terms": {name: part.term for name, part in sorted(each.workloads.items())},
+        "consents": [{"kind": c.kind, "value": c.value, "reason": c.reason, "by": c.by} for c in each.consents],
+    }  # fmt: skip
+
+
+def _line(row: dict[str, Any]) -> str:
+    writers = ", ".join(f"{name}: {site} (term {row['terms'][name]})" for name, site in row["writers"].items())
+    return f"{row['number']:>4}  {row['cause']:<8} {writers or 'nobody writes'}"
+
+
+def _told(document: dict[str, Any], environment: str, *, plan: bool) -> str:
+    if not document["missing"]:
+        return f"witness {document['witness']} has all that the repositories know (assignment {document['number']}).\n"
+    lines = [f"witness {document['witness']} {'lacks' if plan else 'lacked'}:"]
+    for row in document["missing"]:
+        copies = f"from {', '.join(row['told_by'])}" if row["told_by"] else "no copy: what stood before it"
+        last = row is document["missing"][-1]
+        lines.append(f"{_line(row)}  ({'burnt, for one that reached no repository' if last else copies})")
+    lines += [f"left out: {name}: {why}" for name, why in document["unread"].items()]
+    lines.append(_LOST + ".")
+    lines.append(
+        "Nothing was written: --plan."
+        if plan
+        else f"Written. Next: drstack up {environment} --refresh, which publishes the sites anew."
+    )
+    return "\n".join(lines) + "\n"
