@@ -40,14 +40,20 @@ class EnvironmentInputs(Inputs):
 class Environment(Kind[EnvironmentInputs]):
     token = "drstack:witness:Environment"  # noqa: S105 - a type token
     inputs = EnvironmentInputs
-    identity = ("witness", "environment")
+    identity = ("environment",)
     at_create = ("keys",)
     computed = ("environmentId",)
 
     def create(self, inputs: EnvironmentInputs) -> Created:
-        return Created(f"{inputs.witness}#{inputs.environment}", self.update(inputs))
+        return Created(f"{inputs.witness}#{inputs.environment}", self._found(inputs))
 
     def update(self, inputs: EnvironmentInputs) -> Mapping[str, object]:
+        """Also by another witness than before, once that one was given all that the old one had."""
+        if open_witness(inputs.witness, inputs.environment).environment_id() is None:
+            raise _forgotten(inputs)
+        return self._found(inputs)
+
+    def _found(self, inputs: EnvironmentInputs) -> Mapping[str, object]:
         witness = open_witness(inputs.witness, inputs.environment)
         keys = keys_at(inputs.keys, inputs.environment)
         declared = {
@@ -66,15 +72,19 @@ class Environment(Kind[EnvironmentInputs]):
         except WitnessUnreachable:
             return _as_given(inputs)
         if identity is None or current is None:
-            raise WitnessUnsound(
-                f"witness {inputs.witness} knows no environment {inputs.environment}, which this stack founded there",
-                hint=f"drstack witness repair {inputs.environment} puts it back; nothing is founded a second time.",
-            )
+            raise _forgotten(inputs)
         drift = [f"workload {name} has no assignment" for name in inputs.workloads if name not in current.workloads]
         return {**_as_given(inputs), "environmentId": identity, DRIFT: drift}
 
     def delete(self, inputs: EnvironmentInputs) -> None:
         """The witness never goes backwards (DESIGN, rule 11)."""
+
+
+def _forgotten(inputs: EnvironmentInputs) -> WitnessUnsound:
+    return WitnessUnsound(
+        f"witness {inputs.witness} knows no environment {inputs.environment}, which this stack founded",
+        hint=f"drstack witness repair {inputs.environment} puts it back; nothing is founded a second time.",
+    )
 
 
 def _as_given(inputs: EnvironmentInputs) -> dict[str, object]:

@@ -177,6 +177,7 @@ def _away(drstack: str, name: str, witness: str) -> list[Block]:
         Listing((
             "Can this machine reach it? Address, credentials, network path. Try from another place.",
             f"{unsound} Never remove one.",
+            ("Is it lost, empty or older than it was: ", Mono(f"{drstack} witness repair {name} --reason '…'"), " puts it back."),
             ("Once it answers, type the same command again. ", Mono(f"{drstack} status {name}"), " says whether it does."),
         )),
     ]  # fmt: skip

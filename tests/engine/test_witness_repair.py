@@ -8,7 +8,10 @@ import sys
 
 import pytest
 
+from drstack.platforms.local import teardown
 from drstack.platforms.local.waiting import Deadline
+from drstack.platforms.registry import open_site
+from drstack.provider.reach import open_witness
 from tests.engine.local_project import ENVIRONMENT, SLEEPER, Project
 from tests.engine.test_encrypted_stacks import COUNTER
 
@@ -87,3 +90,22 @@ def test_an_emptied_witness_is_put_back_while_the_site_writes_on(project):
     assert (end["result"], end["number"]) == ("promoted", 4)
     assert project.witness.current().writer("gpt") == "east"
     assert Deadline(60).until(lambda: project.open("east").observe(deadline_s=10).jobs["gpt"].running, 0.2)
+    moves_it_where_the_old_one_stays_away(project)
+
+
+def moves_it_where_the_old_one_stays_away(project):
+    """East writes, and is lost together with the witness."""
+    assert Deadline(120).until(lambda: stored_steps(project) > 0, 0.5)
+    (project.root / "witness").rename(project.root / "away")
+    teardown.end_processes(project.site("east"), deadline_s=10)
+    project.site("east").store.rename(project.root / "lost-store")
+    (project.root / "another").mkdir()
+    project.declare(DECLARED.replace("witness: file:witness", "witness: file:another"))
+    code, said = refused(project, "witness", "repair", "local", "--reason", "both are gone")
+    assert (code, "--without east" in said) == (25, True), said
+    project.drstack("witness", "repair", "local", "--without", "east", "--reason", "both are gone")
+    project.drstack("up", "local", "--site", "west", "--refresh", "--yes")
+    end = json.loads(project.drstack("promote", "local", "--to", "west", "--yes", "--json"))
+    assert (end["result"], end["workloads"][0]["step"] > 0) == ("promoted", True)
+    west = open_site(open_witness((project.root / "another").as_uri(), "local").descriptor("west"))
+    assert Deadline(60).until(lambda: west.observe(deadline_s=10).jobs["gpt"].running, 0.2)
