@@ -99,6 +99,22 @@ class BringUp:
             return f"pins stay in {repository.name}: {error}"
         return None
 
+    def make_way(self, workload: Doc) -> None:
+        """Before the target may write: its replicator would take what an earlier stay left there for the new run's own.
+
+        ActuatorFailed.
+        """
+        name, folder = workload["name"], self._site.checkpoints(workload["name"])
+        if self._start_asked(name):
+            return
+        self._site.stop_job(name, deadline_s=STOP_S)
+        chosen = CommitId(*workload["commit"])
+        found = self.world.repositories[workload["source"]].log(name).view().accepted.get(chosen)
+        try:
+            self._clear_the_way(name, folder, keep=None if found is None else folder / found.what.name)
+        except OSError as error:
+            raise ActuatorFailed(f"{self._site.name}: {folder} could not be cleared: {error}") from error
+
     def restore(self, workload: Doc) -> Doc:
         """Restore the recovery point to where the trainer looks, walking down a ladder.
 
@@ -195,7 +211,7 @@ class BringUp:
         self, workload: str, repository: Repository, *, chosen: CommitId, oldest: float
     ) -> list[tuple[Repository, Accepted, bool, bool]]:
         """The chosen checkpoint and those older than it, as this repository knows them: whether each counts, and is bad."""
-        if repository_fact(repository, workload, (), self.assignment).why is not None:
+        if repository_fact(repository, workload, (), self.assignment, beside=self.world.beside).why is not None:
             return []
         accepted = repository.log(workload).view().accepted
         found = [

@@ -35,7 +35,7 @@ _TRIES = 5
 def look(world: World) -> Facts:
     """Facts about every workload that the environment declares."""
     demanded = {name: need.demanded for name, need in world.needs.items()}
-    return gather(world.witness, world.sites, world.repositories, demanded)
+    return gather(world.witness, world.sites, world.repositories, demanded, one_by_one=world.one_by_one)
 
 
 def plan_only(world: World, target: str, given: Given, *, kind: Kind = "promote") -> Plan:

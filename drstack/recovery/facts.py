@@ -6,14 +6,13 @@ Gathering never changes anything, and a site or repository that cannot be seen i
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from drstack.errors import EnvironmentUnknown, WitnessUnsound
 from drstack.recovery.anchored import remedy, standing
-from drstack.recovery.beside import AT_ONCE, in_turn, side_by_side
+from drstack.recovery.beside import AT_ONCE, in_turn, side_by_side, threads
 from drstack.recovery.evidence import Evidence, seen, unknown
 from drstack.witness.assignment import lineage_of
 from replicator.errors import ReplicatorError, TermRegressed
@@ -150,8 +149,11 @@ def gather(
     workloads: Mapping[str, tuple[Level, ...]],
     *,
     again: bool = True,
+    one_by_one: bool = False,
 ) -> Facts:
     """Look at everything at once. `workloads` gives per workload the receipts that its class demands.
+
+    `one_by_one`: one after another, in the caller's thread.
 
     WitnessUnreachable, WitnessUnsound; EnvironmentUnknown where nothing was ever assigned.
     """
@@ -164,10 +166,13 @@ def gather(
         )
     opened = _opened_by_operations(witness, current)
     behind = {name: lineage_of(witness.assignments(), name) for name in current.workloads}
-    all_near = all(_near(each) for each in repositories.values())
+    all_near = one_by_one or all(_near(each) for each in repositories.values())
     at_once = _NEAR if all_near else AT_ONCE
     asked = len(repositories) * len(workloads)
-    with ThreadPoolExecutor(len(sites) + 1) as others, ThreadPoolExecutor(max(1, min(at_once, asked))) as pool:
+    with (
+        threads(len(sites) + 1, one_by_one=one_by_one) as others,
+        threads(max(1, min(at_once, asked)), one_by_one=one_by_one) as pool,
+    ):
         observed = {name: others.submit(site.observe, deadline_s=_OBSERVE_S) for name, site in sites.items()}
         judged = {
             name: {
@@ -206,7 +211,7 @@ def gather(
         return facts
     newest = witness.current()
     if again and newest is not None and newest.number > current.number:
-        return gather(witness, sites, repositories, workloads, again=False)
+        return gather(witness, sites, repositories, workloads, again=False, one_by_one=one_by_one)
     raise WitnessUnsound(
         f"the witness {witness.url} is behind: {ahead}",
         hint=f"drstack witness repair {witness.environment} --plan says more.",

@@ -97,7 +97,12 @@ class Promotion(Execution):
         return sealing.seal(self.world, self.plan, self._planned(step.subject), self.journal.identity)
 
     def _assign(self, _step: Step) -> Doc:
-        made = sealing.assign(self.world, self.plan, self._every_chosen(), self.journal.identity)
+        chosen = self._every_chosen()
+        made = sealing.assign(self.world, self.plan, chosen, self.journal.identity)
+        brings_up = BringUp(self.world, self.journal, self.plan, made)
+        for workload in chosen:
+            if not workload["reopen"]:
+                brings_up.make_way(workload)
         opens = sealing.open_all(self.world, made, self.plan)
         away = [name for name, how in opens.items() if how != "open"]
         detail = f"assignment {made.number}: {self.plan['target']} writes" + (

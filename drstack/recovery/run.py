@@ -76,7 +76,7 @@ class Execution:
                 waiting.clear()
             if not waiting and not running:
                 break
-            if len(waiting) == 1 and not running:
+            if self.world.one_by_one or (len(waiting) == 1 and not running):
                 self._try(waiting.popleft(), finished)
             else:
                 while waiting and running < _AT_ONCE:

@@ -138,7 +138,7 @@ def _choose(world: World, plan: Doc, workload: Doc, opening: Open, before: Assig
     asked = [
         partial(
             repository_fact, world.repositories[each], name, demanded, before, opening=opening, behind=behind,
-            witness=world.witness,
+            witness=world.witness, beside=world.beside,
         )
         for each in sealed
     ]  # fmt: skip

@@ -87,5 +87,7 @@ class World:
     """Worker slots of a site while it stands by; None where it is not counted in slots."""
     beside: Beside = side_by_side
     """How calls are made that wait for stores; the simulation makes them one after another."""
+    one_by_one: bool = False
+    """Whether steps and looks, too, are made one after another in the caller's thread, as the simulation does."""
     quorums: Mapping[str, Quorum] = field(default_factory=dict[str, "Quorum"])
     """By kind of operation, whose approvals it takes; none for a kind that is left out."""

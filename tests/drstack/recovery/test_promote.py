@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from drstack.errors import ConsentRequired, NotReady, OperationConflict, PlanStale, PromotionRefused, StepFailed
+from drstack.recovery import sealing
 from drstack.recovery.conduct import plan_only, promote
 from drstack.recovery.plan import PHASES, Given, Need
 from replicator.errors import Sealed
@@ -32,6 +33,19 @@ def test_the_standby_writes_and_resumes_the_newest_recovery_point(rig):
     assert rig.witness().current().workloads["gpt"].term == 2
     assert (rig.folder / "west" / "gpt" / "step-00000020" / "weights").read_bytes() == (20).to_bytes(8, "big") * 64
     assert rig.sites["west"].capacity == 5
+
+
+def test_what_an_earlier_stay_left_at_the_target_is_out_of_the_way_before_its_log_lets_it_write(rig, monkeypatch):
+    """Else its replicator would commit an old tail as the first checkpoint of the new term."""
+    rig.save(10)
+    folder = rig.sites["west"].checkpoints("gpt")
+    (folder / "step-00000099").mkdir(parents=True)
+    seen = []
+    opens = sealing.open_all
+    monkeypatch.setattr(sealing, "open_all", lambda *given: (seen.append(sorted(folder.iterdir())), opens(*given))[1])
+    promote(rig.world(), "west", BY)
+    assert seen == [[]]
+    assert list(folder.parent.glob("gpt.quarantine/*/step-00000099"))
 
 
 def test_the_old_writer_is_refused_in_every_repository(rig):
