@@ -6,15 +6,12 @@ import time
 from dataclasses import replace
 
 import pytest
-from typer.testing import CliRunner
 
-from drstack import assembly
-from drstack.cli import approve
-from drstack.cli.main import make_app
 from drstack.errors import ConsentRequired, EnvironmentUnknown, PromotionRefused
 from drstack.recovery.conduct import plan_only, promote
 from drstack.recovery.history import document, past_operations
 from drstack.recovery.plan import Given
+from tests.drstack.cli.typed import Typed
 from tests.drstack.recovery.fleet import Fleet
 
 BY = Given(by="test")
@@ -92,17 +89,12 @@ def test_a_reason_alone_consents_to_nothing(fleet):
 
 
 def test_yes_asks_nothing_and_gives_no_consent(fleet, monkeypatch):
-    """The verb itself, on this fleet instead of what an environment file names."""
-    monkeypatch.setattr(assembly, "load", lambda _: None)
-    monkeypatch.setattr(assembly, "project_root", lambda: None)
-    monkeypatch.setattr(assembly, "local_root", lambda _: None)
-    monkeypatch.setattr(approve, "holding", lambda *_: None)
-    monkeypatch.setattr(assembly, "assemble", lambda *_, **__: fleet.world())
+    typed = Typed(monkeypatch, lambda _: fleet.world())
     late = ["promote", "e", "--to", "west", "--yes", "--no-reconcile", "--failed-at", str(time.time() + 86400)]
-    refused = CliRunner().invoke(make_app(), late)
+    refused = typed(*late)
     assert isinstance(refused.exception, PromotionRefused)
     assert "--accept-data-loss" in f"{refused.exception} {refused.exception.hint}"
     assert fleet.witness().current().number == 1
-    given = CliRunner().invoke(make_app(), [*late, "--accept-data-loss", "48h", "--reason", "it is gone"])
+    given = typed(*late, "--accept-data-loss", "48h", "--reason", "it is gone")
     assert given.exit_code == 0, given.output
     assert fleet.writers() == {"a": "west", "b": "west"}
