@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from drstack.actions.declared import own_steps
 from drstack.actions.registry import LocalActions
 from drstack.automatic.policy import Policy
+from drstack.clock import Clock
 from drstack.custody.ring import SEEN, listed, open_keys
 from drstack.platforms.registry import open_router, open_site
 from drstack.reconcile.project import find_root, local_root
@@ -55,9 +56,9 @@ def project_root() -> Path:
     return find_root(Path.cwd())
 
 
-def open_witness(environment: Environment, root: Path) -> Witness:
+def open_witness(environment: Environment, root: Path, clock: Callable[[], float] | None = None) -> Witness:
     store = open_store(resolve_url(environment.witness, root), limit_s=WITNESS_S)
-    return Witness(store, environment.environment, clock=time.time, token=random_token)
+    return Witness(store, environment.environment, clock=clock or time.time, token=random_token)
 
 
 def assemble(
@@ -69,7 +70,8 @@ def assemble(
     Keys are the operator's, and those of the target, which may read what it restores; `holding` are folders of others.
     `keyless`: without any, to look at the witness alone. KeyAbsent, Untrusted.
     """
-    witness = open_witness(environment, root)
+    clock = Clock()
+    witness = open_witness(environment, root, clock)
     mine = witness.descriptor(target) if target is not None else None
     keys = None if keyless else open_keys(environment, root, also=(*holding, *_keys_of(mine)))
     sites: dict[str, Site] = {}
@@ -86,7 +88,7 @@ def assemble(
         repositories[name] = Repository(name, store, keys=keys, memory=keys.folder / SEEN if keys else None)
     return World(
         environment=environment.environment, witness=witness, sites=sites, repositories=repositories,
-        needs=needs(environment, target), clock=time.time, sleep=sleep, progress=progress, reconcile=reconcile,
+        needs=needs(environment, target), clock=clock, correct=clock.correct, sleep=sleep, progress=progress, reconcile=reconcile,
         router=router, serving=served(environment),
         keys=keys, keys_for=lambda site: listed(keys.trust, site) if keys is not None else (),
         standby=lambda site: _standby(environment, site), leases=leases(environment), by=operator(), spans=spans_from(os.environ),

@@ -28,7 +28,7 @@ def resurrect(folder: SiteFolder) -> None:
     desired = read_desired(folder)
     if desired is None:
         raise DemoFailed(f"{folder.path} has no desired state: it was no site")
-    settle(folder, desired.slots, deadline_s=30.0)
+    settle(folder, lambda: desired.slots, deadline_s=30.0)
 
 
 def await_step(site: Path, workload: str, step: int, *, deadline_s: float) -> int:

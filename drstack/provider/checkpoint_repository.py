@@ -1,11 +1,13 @@
 """drstack:local:CheckpointRepository: the site's store, brought up to the assignment that stands.
 
 Invariant: it is sealed and opened for the current terms before anything else at the site starts (DESIGN, rule 3), and
-only with the witness's word is a fence lifted; the store is never deleted from here.
+only with the witness's word is a fence lifted; the store is never deleted from here. What another site writes does not run
+here, and while a promotion takes the work from here nothing is started that it has stopped, or could not reach.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from drstack.errors import WitnessUnreachable, WitnessUnsound
@@ -19,6 +21,7 @@ from drstack.provider.repositories import keys_at, make_or_find, open_with, requ
 from drstack.provider.sites import Folder, Name, identify
 from drstack.recovery.admission import bring_up_to
 from drstack.recovery.anchored import require_whole
+from drstack.recovery.operation import takes_all, told, unfinished
 from replicator.errors import KeyAbsent, RepositoryUnknown, Untrusted
 from replicator.stores.local import LocalStore
 
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from drstack.witness.assignment import Assignment
+    from drstack.witness.witness import Witness
 
 
 class CheckpointRepositoryInputs(Inputs):
@@ -62,9 +66,10 @@ class CheckpointRepository(Kind[CheckpointRepositoryInputs]):
         for workload in inputs.workloads:
             require_whole(witness, repository, workload)
             bring_up_to(assignment, workload, repository)
-        if _fence(folder) is not None:
-            change(folder, lambda now: _taken_back(now or Desired(0), assignment, folder))
-        return self._outputs(inputs, [])
+        taking = _taking(witness, folder)
+        if folder.desired.exists():
+            change(folder, lambda now: _as_assigned(now or Desired(0), assignment, folder, taking))
+        return self._outputs(inputs, [] if taking is None else [taking])
 
     def read(self, inputs: CheckpointRepositoryInputs) -> Mapping[str, object] | None:
         folder = site_folder(inputs.folder)
@@ -83,8 +88,10 @@ class CheckpointRepository(Kind[CheckpointRepositoryInputs]):
             assignment, _ = _current(inputs)
         except WitnessUnreachable:
             return self._outputs(inputs, [])
-        fence = _fence(folder)
+        fence, taking = _fence(folder), _taking(open_witness(inputs.witness, inputs.environment), folder)
         drift = [] if fence is None else [f"the site is fenced: {fence}"]
+        drift += [f"{name} runs here, and {assignment.writer(name)} writes it" for name in _astray(folder, assignment)]
+        drift += [] if taking is None else [taking]
         for workload in inputs.workloads:
             term = repository.log(workload).view().term
             wanted = assignment.workloads[workload].term if workload in assignment.workloads else 0
@@ -105,11 +112,34 @@ def _fence(folder: SiteFolder) -> str | None:
     return None if desired is None else desired.fenced
 
 
-def _taken_back(now: Desired, assignment: Assignment, folder: SiteFolder) -> Desired:
-    """The witness was asked and the repository is up to it: what the site does not write stays stopped."""
+def _taking(witness: Witness, folder: SiteFolder) -> str | None:
+    """The promotion that takes the work from this site and has not ended, in words."""
+    record, running = read_record(folder), unfinished(witness)
+    if record is None or running is None or not takes_all(running, record.site):
+        return None
+    return f"{told(running)} takes its work elsewhere"
+
+
+def _as_assigned(now: Desired, assignment: Assignment, folder: SiteFolder, taking: str | None) -> Desired:
+    """The witness was asked and the repository is up to it: what the site does not write stays stopped, or is stopped."""
+    if taking is not None:
+        return replace(now.stopped(), fenced=now.fenced or taking)
     record = read_record(folder)
     roles = assignment.roles(record.site) if record is not None else {}
-    return now.taken_back({name for name, role in roles.items() if role == "writer"}, now.slots)
+    if now.fenced is not None:
+        return now.taken_back({name for name, role in roles.items() if role == "writer"}, now.slots)
+    for name in _astray(folder, assignment):
+        now = now.with_job(name, replace(now.jobs[name], running=False))
+    return now
+
+
+def _astray(folder: SiteFolder, assignment: Assignment) -> list[str]:
+    """What is to run here and is another site's to write: this one was away when that was decided."""
+    record, desired = read_record(folder), read_desired(folder)
+    if record is None or desired is None:
+        return []
+    trains = [name for name, job in sorted(desired.jobs.items()) if job.running and job.program.serving is None]
+    return [name for name in trains if name in assignment.workloads and assignment.writer(name) != record.site]
 
 
 def _current(inputs: CheckpointRepositoryInputs) -> tuple[Assignment, str]:

@@ -1,7 +1,7 @@
 """drstack:local:Job: what a workload runs at a site, and which Python runs it.
 
 Invariant: a changed definition counts from the next start; neither it nor `initiallyRunning` starts, stops or
-restarts what runs (DESIGN, rule 10).
+restarts what runs (DESIGN, rule 10), and nothing is begun that was promoted elsewhere since roles were read.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from drstack.platforms.local.desired import Desired, Program, Serving, change, r
 from drstack.platforms.local.folder import SiteFolder, site_folder
 from drstack.platforms.local.interpreter import of_site
 from drstack.provider.kind import DRIFT, Created, Failure, Inputs, Kind
+from drstack.provider.opens import written_elsewhere
 from drstack.provider.sites import Folder, Name, identify, present
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Job(Kind[JobInputs]):
         outputs = self.update(inputs)
         if inputs.initially_running and inputs.serves is not None:
             replicas.ensure(site_folder(inputs.folder), inputs.workload, deadline_s=START_S)
-        elif inputs.initially_running:
+        elif inputs.initially_running and not written_elsewhere(site_folder(inputs.folder), inputs.workload):
             jobs.begin(site_folder(inputs.folder), inputs.workload, deadline_s=START_S)
         return Created(identify(inputs.folder, f"job/{inputs.workload}"), outputs)
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from drstack.platforms.local.keys import site_keys
+from drstack.platforms.local.ownership import read_record
 from drstack.provider.repositories import open_with
 from replicator.errors import ReplicatorError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from drstack.platforms.local.folder import SiteFolder
     from replicator.crypto.keyring import Keyring
     from replicator.log.entries import Open
 
@@ -26,3 +29,21 @@ def newest_opens(url: str, workloads: Sequence[str], keys: Keyring | None) -> di
         if view.opened:
             found[workload] = view.opened[max(view.opened)]
     return found
+
+
+def written_elsewhere(folder: SiteFolder, workload: str) -> bool:
+    """Whether the site's own repository says that it writes this workload no more: another was opened, or its term sealed.
+
+    What a program was told before it began, roles say; this is asked right before something is started.
+    """
+    record = read_record(folder)
+    if record is None:
+        return False
+    try:
+        view = open_with(folder.store.as_uri(), site_keys(folder)).log(workload).view()
+    except ReplicatorError:
+        return False
+    if not view.opened:
+        return False
+    newest = max(view.opened)
+    return view.opened[newest].writer != record.site or view.sealed >= newest

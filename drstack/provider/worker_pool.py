@@ -17,7 +17,7 @@ from drstack.platforms.local.ownership import read_record
 from drstack.platforms.local.pool import Bounds, ensure_pool, pool_drift, remove_pool
 from drstack.platforms.local.supervisor import Supervisor
 from drstack.provider.kind import DRIFT, Created, Failure, Inputs, Kind
-from drstack.provider.opens import newest_opens
+from drstack.provider.opens import newest_opens, written_elsewhere
 from drstack.provider.sites import Folder, identify, present
 
 if TYPE_CHECKING:
@@ -79,4 +79,4 @@ def _writes(folder: SiteFolder) -> set[str]:
     if record is None or desired is None:
         return set()
     opens = newest_opens(folder.store.as_uri(), tuple(desired.jobs), site_keys(folder))
-    return {workload for workload, entry in opens.items() if entry.writer == record.site}
+    return {workload for workload in opens if not written_elsewhere(folder, workload)}

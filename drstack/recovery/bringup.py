@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from drstack.errors import ActuatorFailed, StepFailed
+from drstack.errors import ActuatorFailed, OperationConflict, StepFailed
 from drstack.recovery.facts import repository_fact
+from drstack.recovery.timekeeping import moment_here
 from drstack.recovery.traffic import Traffic
 from drstack.witness.assignment import lineage_of
 from replicator.errors import DestinationOccupied, ReplicatorError
@@ -41,6 +42,8 @@ Rung = tuple["Repository", "Accepted"]
 PROVE_STEPS = 3
 STOP_S = 120.0
 _POLL_S = 0.05
+_AWAY_S = 5.0
+"""A target that does not answer for this long has gone away, and is not waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,36 +235,60 @@ class BringUp:
     def have_capacity(self, *, timeout_s: float) -> Doc:
         """Bring the target to full capacity, with its replicator, and have its replicas begin. ActuatorFailed, StepFailed."""
         site, slots = self._site, int(self.plan["capacity"])
-        site.set_capacity(slots, deadline_s=timeout_s)
-        if not site.observe(deadline_s=5.0).replicator_running:
+        self._require_standing()
+        refused = self._turn(slots, timeout_s)
+        seen = site.observe(deadline_s=5.0)
+        if not seen.replicator_running:
             raise StepFailed(
                 f"{site.name} has its capacity but no replicator: what it trains would not be protected",
-                hint=f"drstack up {self.plan['environment']} --site {site.name} --refresh, then run the same command again.",
+                hint=self._mending(),
             )
-        told = [f"{slots} slots"]
+        have = slots if refused is None else seen.capacity
+        told = [
+            f"{slots} slots" if refused is None else f"{have} of {slots} slots, which is enough; the rest: {refused}"
+        ]
         if not self.plan["alone"]:
             try:
                 self._traffic().have_replicas(site.name)
             except ActuatorFailed as error:
                 told.append(f"replicas not yet: {error}")
-        return {"capacity": slots, "detail": "; ".join(told)}
+        return {"capacity": have, "asked": slots, "detail": "; ".join(told)}
+
+    def _turn(self, slots: int, timeout_s: float) -> str | None:
+        """Ask for all; why some were refused, where what is held is enough for the work. ActuatorFailed."""
+        try:
+            self._site.set_capacity(slots, deadline_s=timeout_s)
+        except ActuatorFailed as error:
+            seen = self._site.observe(deadline_s=5.0)
+            moving = {each["name"]: int(each["ranks"]) for each in self.plan["workloads"]}
+            there = sum(job.ranks for name, job in seen.jobs.items() if name not in moving)
+            if not seen.reachable or seen.capacity < sum(moving.values()) + there:
+                raise
+            return str(error)
+        return None
 
     def start(self, name: str, resume_step: int, *, timeout_s: float) -> Doc:
-        """Start it and wait for its first step. `at` is when it made it. ActuatorFailed, StepFailed."""
+        """Start it and wait for its first step. `at` is when it made it. ActuatorFailed, StepFailed.
+
+        Capacity that was had before is had again where the site went down meanwhile.
+        """
+        self._require_standing()
+        self._keep_capacity(timeout_s)
         self._site.start_job(name, token=self.journal.identity, resume_step=resume_step, deadline_s=timeout_s)
-        job = self._await(name, _has_begun, timeout_s, "a first step")
+        job, clock = self._await(name, _has_begun, timeout_s, "a first step")
         if job.resumed_step != resume_step:
             raise StepFailed(
                 f"{name} resumed from step {job.resumed_step}, not from {resume_step}",
                 hint="Look at the trainer's log; it must resume what was restored.",
             )
-        at = job.first_step_at or self.world.clock()
+        now = self.world.clock()
+        at = moment_here(job.first_step_at or now, clock, now)
         return {"first_step": job.first_step, "at": at, "detail": f"at step {job.first_step}"}
 
     def prove(self, name: str, first_step: int, *, timeout_s: float) -> Doc:
         """See it make steps past its recovery point, or end well before it could. StepFailed."""
         goal = first_step + PROVE_STEPS
-        job = self._await(name, partial(_has_reached, goal), timeout_s, f"step {goal}")
+        job, _ = self._await(name, partial(_has_reached, goal), timeout_s, f"step {goal}")
         return {"step_reached": job.step, "ended": not job.running, "detail": f"reached step {job.step}"}
 
     def answer(self) -> Doc:
@@ -273,17 +300,42 @@ class BringUp:
         told = [f"{name} by {', '.join(s for s, w in each.items() if w)}" for name, each in serving.items()]
         return {"serving": serving, "detail": "; ".join(told)}
 
+    def _require_standing(self) -> None:
+        """OperationConflict where somebody has ended the operation: a site that it would turn may be another's by now."""
+        ended = self.journal.ended()
+        if ended is not None:
+            raise OperationConflict(
+                f"operation {self.journal.identity} has ended: {ended['result']} ({ended.get('why', '')})"
+            )
+
+    def _keep_capacity(self, timeout_s: float) -> None:
+        outcome = self.journal.outcome(f"capacity {self._site.name}") or {}
+        slots = int(outcome.get("result", {}).get("capacity", 0))
+        seen = self._site.observe(deadline_s=5.0)
+        if seen.reachable and seen.capacity < slots:
+            self._turn(int(self.plan["capacity"]), timeout_s)
+
+    def _mending(self) -> str:
+        """The command that has the target whole again."""
+        return f"drstack up {self.plan['environment']} --site {self._site.name} --refresh, then run the same command again."
+
     def _await(
         self, workload: str, done: Callable[[JobObservation], bool], within_s: float, what: str
-    ) -> JobObservation:
-        ends = self.world.clock() + within_s
+    ) -> tuple[JobObservation, float | None]:
+        """The run once it is so, and its site's clock then."""
+        clock, site = self.world.clock, self._site.name
+        ends, away_since = clock() + within_s, None
         while True:
-            job = self._site.observe(deadline_s=5.0).jobs.get(workload)
+            seen = self._site.observe(deadline_s=5.0)
+            job = seen.jobs.get(workload)
             if job is not None and done(job):
-                return job
-            if self.world.clock() > ends:
+                return job, seen.clock
+            away_since = None if seen.reachable else away_since or clock()
+            if away_since is not None and clock() - away_since > _AWAY_S:
+                raise StepFailed(f"{workload} did not reach {what}: {site} went away: {seen.why}", hint=self._mending())
+            if clock() > ends:
                 why = f": {job.failure}" if job is not None and job.failure else ""
-                raise StepFailed(f"{workload} did not reach {what} at {self._site.name} within {within_s:g} s{why}")
+                raise StepFailed(f"{workload} did not reach {what} at {site} within {within_s:g} s{why}")
             self.world.sleep(_POLL_S)
 
 

@@ -1,15 +1,18 @@
 """From a wish ("west shall write") to its end: join what runs, find that it is done, or plan, begin and carry out.
 
-An operation that finds its facts overtaken ends as superseded; new facts are taken and new seals made.
+An operation that finds its facts overtaken ends as superseded; new facts are taken and new seals made. Invariant: nobody
+takes the work from a site that somebody else has promoted while he was deciding (`contention.py`).
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from drstack.errors import ConsentRequired, EnvironmentUnknown, OperationConflict, PlanStale
 from drstack.recovery.approving import admit
+from drstack.recovery.contention import require_unmoved
 from drstack.recovery.facts import gather
 from drstack.recovery.glass import break_running
 from drstack.recovery.operation import abandon, begin, gives_way, join, maker, unfinished
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from drstack.recovery.facts import Facts
     from drstack.recovery.plan import Given, Plan
     from drstack.recovery.world import World
+    from drstack.witness.assignment import Assignment
     from drstack.witness.journal import Journal
 
 Doc = dict[str, Any]
@@ -33,9 +37,11 @@ _TRIES = 5
 
 
 def look(world: World) -> Facts:
-    """Facts about every workload that the environment declares."""
+    """Facts about every workload that the environment declares. From then on the world's clock is the one taken for right."""
     demanded = {name: need.demanded for name, need in world.needs.items()}
-    return gather(world.witness, world.sites, world.repositories, demanded, one_by_one=world.one_by_one)
+    facts = gather(world.witness, world.sites, world.repositories, demanded, one_by_one=world.one_by_one)
+    world.correct(facts.time.offset_s)
+    return facts
 
 
 def plan_only(world: World, target: str, given: Given, *, kind: Kind = "promote") -> Plan:
@@ -46,7 +52,8 @@ def plan_only(world: World, target: str, given: Given, *, kind: Kind = "promote"
 
 def decide(world: World, facts: Facts, target: str, given: Given, *, kind: Kind = "promote") -> Plan:
     """The plan that these facts lead to. As the planners raise."""
-    return with_own(PLANNERS[kind](world.environment, facts, target, world.needs, given), world.own, given)
+    plan = with_own(PLANNERS[kind](world.environment, facts, target, world.needs, given), world.own, given)
+    return replace(plan, clocks=facts.time.told)
 
 
 def execution(world: World, journal: Journal) -> Promotion:
@@ -73,8 +80,10 @@ def promote(
     """
     _require_site(world, target)
     _require_keys(world, target)
-    why = ""
+    set_out, why = world.witness.current(), ""
     for _ in range(_TRIES):
+        if agreed is None:
+            require_unmoved(world, set_out, world.witness.current(), target, given.only)
         journal = _running(world, target, given, agreed, kind, joins=joins)
         if journal is not None and not joins:
             raise OperationConflict(f"operation {journal.identity} is under way")
@@ -83,7 +92,7 @@ def promote(
                 done = None if given.reopen else _done(world, target, given.only)
                 if done is not None:
                     return done
-                journal = _begin(world, target, given, agreed, kind, joins=joins)
+                journal = _begin(world, target, given, agreed, kind, set_out, joins=joins)
             end = execution(world, journal).finish()
             if _covers(journal, given.only):
                 return end
@@ -130,7 +139,9 @@ def _running(world: World, target: str, given: Given, agreed: Doc | None, kind: 
     return joined
 
 
-def _begin(world: World, target: str, given: Given, agreed: Doc | None, kind: Kind, *, joins: bool) -> Journal:
+def _begin(
+    world: World, target: str, given: Given, agreed: Doc | None, kind: Kind, set_out: Assignment | None, *, joins: bool
+) -> Journal:
     """The journal of the operation that was begun, or joined."""
     began_at = world.clock()
     for phase in ("detect", "facts"):
@@ -138,9 +149,13 @@ def _begin(world: World, target: str, given: Given, agreed: Doc | None, kind: Ki
     world.progress.end("detect", began_at - (given.failed_at or began_at), "")
     facts = look(world)
     facts_at = world.clock()
+    began_at += facts.time.offset_s
     away = [site.site for site in facts.sites.values() if not site.reachable]
-    world.progress.end("facts", facts_at - began_at, f"out of sight: {', '.join(away) or 'nothing'}")
+    told = "; ".join([f"out of sight: {', '.join(away) or 'nothing'}", *facts.time.told])
+    world.progress.end("facts", facts_at - began_at, told)
     world.progress.begin("plan")
+    if agreed is None:
+        require_unmoved(world, set_out, facts.assignment, target, given.only)
     plan = decide(world, facts, target, given, kind=kind)
     if agreed is not None:
         require_agreed(plan, agreed)

@@ -5,15 +5,16 @@ Gathering never changes anything, and a site or repository that cannot be seen i
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 from functools import partial
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from drstack.errors import EnvironmentUnknown, WitnessUnsound
 from drstack.recovery.anchored import remedy, standing
 from drstack.recovery.beside import AT_ONCE, in_turn, side_by_side, threads
 from drstack.recovery.evidence import Evidence, seen, unknown
+from drstack.recovery.timekeeping import IN_AGREEMENT, Timekeeping, judge_clocks
 from drstack.witness.assignment import lineage_of
 from replicator.errors import ReplicatorError, TermRegressed
 from replicator.log.covering import uncovered
@@ -129,12 +130,14 @@ class WorkloadFact:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """`at`: unix seconds at which gathering ended."""
+    """`at`: unix seconds at which gathering ended, by the clock that is taken for right."""
 
     at: float
     assignment: Assignment
     sites: Mapping[str, SiteObservation]
     workloads: Mapping[str, WorkloadFact]
+    time: Timekeeping = IN_AGREEMENT
+    """How this machine's clock stands to others."""
 
     def site_evidence(self, name: str) -> Evidence:
         """Of what was observed of a site."""
@@ -173,7 +176,7 @@ def gather(
         threads(len(sites) + 1, one_by_one=one_by_one) as others,
         threads(max(1, min(at_once, asked)), one_by_one=one_by_one) as pool,
     ):
-        observed = {name: others.submit(site.observe, deadline_s=_OBSERVE_S) for name, site in sites.items()}
+        observed = {name: others.submit(_observed, site, witness) for name, site in sites.items()}
         judged = {
             name: {
                 each: pool.submit(
@@ -192,10 +195,14 @@ def gather(
             for name in current.workloads
             if name in workloads
         }
-        seen_sites = {name: future.result() for name, future in observed.items()}
+        seen_sites = {name: future.result()[0] for name, future in observed.items()}
+        read_at = {name: future.result()[1] for name, future in observed.items()}
         heard = {name: {each: future.result() for each, future in found.items()} for name, found in judged.items()}
+    here, ahead = witness.now(), {n: s.clock - read_at[n] for n, s in seen_sites.items() if s.clock is not None}
+    time = judge_clocks(here, {name: here + seconds for name, seconds in ahead.items()}, _dated(heard))
     facts = Facts(
-        at=witness.now(),
+        at=here + time.offset_s,
+        time=time,
         assignment=current,
         sites=seen_sites,
         workloads={
@@ -218,16 +225,32 @@ def gather(
     )
 
 
+def _observed(site: Site, witness: Witness) -> tuple[SiteObservation, float]:
+    """What it looks like, and when that was, by this machine's clock."""
+    return site.observe(deadline_s=_OBSERVE_S), witness.now()
+
+
+def _dated(heard: Mapping[str, Mapping[str, RepositoryFact]]) -> list[float]:
+    """When checkpoints that are there were saved."""
+    return [
+        commit.saved_at
+        for found in heard.values()
+        for fact in found.values()
+        if fact.reachable
+        for commit in fact.newest
+    ]
+
+
 def _near(repository: Repository) -> bool:
     """Whether it is a folder that answers like one: a folder may as well be another machine's."""
     if not repository.store.url.startswith("file:"):
         return False
-    began = time.perf_counter()
+    began = perf_counter()
     try:
         repository.store.size("format.json")
     except ReplicatorError:
         return False
-    return time.perf_counter() - began < _NEAR_S
+    return perf_counter() - began < _NEAR_S
 
 
 def _ahead(facts: Facts) -> str | None:

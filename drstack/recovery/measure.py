@@ -19,7 +19,7 @@ def measure(journal: Journal, plan: Doc, workloads: list[Doc]) -> Doc:
     A phase ends with the last of its steps, and begins where the one before it ended; `detect` begins at the failure.
     Steps of several phases run side by side: one that ended before the phase before it took no time of its own.
     Where nobody knows when the writer failed, it counts as failed when the operation began, and its checkpoints up to
-    the seals count.
+    the seals count. Nothing took less than no time: operators who took turns, or sites, may have clocks that disagree.
     """
     failed_at = plan.get("failed_at") or plan["began_at"]
     outcomes, records = journal.outcomes(), journal.records()
@@ -41,7 +41,8 @@ def measure(journal: Journal, plan: Doc, workloads: list[Doc]) -> Doc:
         "steps": [_step(outcome) for outcome in outcomes.values()],
         "failed_at": failed_at,
         "first_step_at": max(firsts, default=None),
-        "rto_s": max(firsts) - failed_at if firsts else None,
+        "rto_s": max(0.0, max(firsts) - failed_at) if firsts else None,
+        "clocks": list(plan.get("clocks", ())),
         "workloads": [_workload(each, results, outcomes, plan) for each in workloads],
         "fences": list(_fences(results).values()),
         "failures": sum(record.kind == "failure" for record in records),
@@ -57,7 +58,7 @@ def _fences(results: dict[str, Doc]) -> dict[str, Doc]:
 
 
 def _step(outcome: Doc) -> Doc:
-    seconds = round(outcome["ended_at"] - outcome["began_at"], 6)
+    seconds = round(max(0.0, outcome["ended_at"] - outcome["began_at"]), 6)
     return {
         "id": outcome["step"],
         "began_at": outcome["began_at"],
@@ -74,7 +75,7 @@ def _workload(planned: Doc, results: dict[str, Doc], outcomes: dict[str, Doc], p
     return {
         "name": name, "step": restored["step"], "commit": restored["commit"],
         "rpo_s": round(max(0.0, failed_at - restored["saved_at"]), 6),
-        "rto_s": None if started_at is None else started_at - (plan.get("failed_at") or plan["began_at"]),
+        "rto_s": None if started_at is None else max(0.0, started_at - (plan.get("failed_at") or plan["began_at"])),
         "rpo_objective_s": planned["rpo_s"], "rto_objective_s": planned["rto_s"], "void": planned.get("void", []),
         "made_with": restored.get("made_with"),
     }  # fmt: skip

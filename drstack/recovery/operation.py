@@ -6,11 +6,14 @@ planned: before that one began, none was unfinished. One with another target is 
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from drstack.errors import OperationConflict
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from drstack.witness.journal import Journal
     from drstack.witness.witness import Witness
 
@@ -56,13 +59,22 @@ def begin(witness: Witness, plan: dict[str, Any]) -> tuple[Journal, bool]:
             return journal, True
 
 
+def told(journal: Journal) -> str:
+    """`operation 3-1 (promote to west, begun by ana at 03:12:09Z)`."""
+    records = journal.records()
+    plan: Mapping[str, Any] = records[0].body if records else {}
+    what = f"{plan.get('kind', 'promote')} to {plan.get('target')}"
+    at = f" at {datetime.fromtimestamp(records[0].at, UTC):%H:%M:%SZ}" if records else ""
+    return f"operation {journal.identity} ({what}, begun by {plan.get('by') or 'somebody'}{at})"
+
+
 def join(running: Journal, target: str, kind: str) -> Journal:
     """The running operation, if it has this target and is of this kind. OperationConflict otherwise."""
     plan = running.plan() or {}
     environment, theirs = plan.get("environment"), str(plan.get("kind", "promote"))
     if plan.get("target") != target or _family(theirs) != _family(kind):
         raise OperationConflict(
-            f"operation {running.identity} ({theirs} to {plan.get('target')}) has not ended",
+            f"{told(running)} has not ended",
             hint=f"Finish it: drstack resume {environment}; or end it: drstack abort {environment} --reason '…'; or, if what "
             f"it needs is lost: drstack promote {environment} --to {target} --abandon {running.identity} --reason '…'",
         )
@@ -73,6 +85,17 @@ def gives_way(running: Journal, target: str, kind: str) -> bool:
     """Whether it is a fence of another site, which need not end first: what promotes fences by itself."""
     plan = running.plan() or {}
     return plan.get("kind") == "fence" and kind != "fence" and plan.get("target") != target
+
+
+def takes_all(running: Journal, site: str) -> bool:
+    """Whether it is a promotion that takes from this site all that it writes, and that nobody told to leave it alone."""
+    plan = running.plan() or {}
+    left_alone = ["skip-fence", site] in [list(each) for each in plan.get("consents", ())]
+    return (
+        plan.get("kind", "promote") == "promote"
+        and site in plan.get("fence", ())
+        and not (left_alone or plan.get("alone"))
+    )
 
 
 def _family(kind: str) -> str:

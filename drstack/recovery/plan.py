@@ -1,7 +1,7 @@
 """What a promotion will do, decided from facts alone: refuse with a reason, or a plan with its consents and its hash.
 
 Nothing here touches anything. The plan's hash covers what an operator agrees to: from, to, term, recovery point, loss
-bound, steps and consents; not the time at which it was made.
+bound, steps and consents; not the time at which it was made, nor what clocks say.
 """
 
 from __future__ import annotations
@@ -144,6 +144,8 @@ class Plan:
     """The operator's, for the consents."""
     stops: tuple[str, ...] = ()
     """Of a fence: workloads that stand still afterwards."""
+    clocks: tuple[str, ...] = ()
+    """What clocks disagree about, and whose time counts; nothing where they agree."""
 
     def document(self) -> dict[str, Any]:
         """JSON of the plan, with its hash."""
@@ -160,7 +162,7 @@ _VARYING = ("loss_s", "why", "other")
 
 def digest_of(document: Mapping[str, Any]) -> str:
     """64 hex digits over what an operator agrees to in a plan's document, wherever that was kept."""
-    body = {each.name: document[each.name] for each in fields(Plan) if each.name in document}
+    body = {each.name: document[each.name] for each in fields(Plan) if each.name in document and each.name != "clocks"}
     said = [each.name for each in fields(WorkloadPlan) if each.name not in _VARYING]
     body["workloads"] = [{name: each[name] for name in said if name in each} for each in document["workloads"]]
     return digest(canonical(body))
@@ -173,7 +175,7 @@ def plan_promotion(environment: str, facts: Facts, target: str, needs: Mapping[s
     """
     moving = moving_of(facts, target, given)
     capacity = require_ready(facts, target, moving, needs, alone=bool(given.only))
-    plans = tuple(_plan_workload(each, target, needs[each.name], given, facts.at) for each in moving)
+    plans = tuple(_plan_workload(each, target, needs[each.name], given, facts) for each in moving)
     fence = tuple(sorted({each.writer for each in moving} - {target}))
     alone = bool(given.only)
     after = {name: need.after for name, need in needs.items()}
@@ -235,7 +237,7 @@ def require_ready(
     return max(slots, site.capacity if alone else site.capacity_bound)
 
 
-def _plan_workload(each: WorkloadFact, target: str, need: Need, given: Given, now: float) -> WorkloadPlan:
+def _plan_workload(each: WorkloadFact, target: str, need: Need, given: Given, facts: Facts) -> WorkloadPlan:
     home = each.repositories.get(target)
     if home is None or not home.reachable:
         why = home.why if home else "it has none"
@@ -253,7 +255,7 @@ def _plan_workload(each: WorkloadFact, target: str, need: Need, given: Given, no
             f"{each.name}: {', '.join(unknown)} may hold acknowledged checkpoints and cannot be sealed: unknown loss",
             hint="Bring it within reach, or add: --accept-data-loss unknown --reason '…'",
         )
-    failed_at = given.failed_at or now
+    failed_at = given.failed_at or facts.at
     newest = given.newest or each.writer == target  # a run that goes on by itself goes on from its newest
     wish = Wish(need.demanded, need.rpo_s, failed_at, target, newest, given.failed_proof)
     choice = choose(each, wish)
@@ -266,8 +268,13 @@ def _plan_workload(each: WorkloadFact, target: str, need: Need, given: Given, no
     if loss > allowed and each.writer != target:
         raise PromotionRefused(
             f"{each.name}: the newest recovery point is step {commit.step}, saved {loss:.1f} s before the failure; "
-            f"the objective is {need.rpo_s:g} s{_passed_over(tried)}",
-            hint=f"To go on all the same: --accept-data-loss {loss + 1:.0f}s --reason '…'"
+            f"the objective is {need.rpo_s:g} s{_passed_over(tried)}{_of_clocks(given, facts)}",
+            hint=(
+                "Set the clock that is wrong, or say when it failed: --failed-at SECONDS. "
+                if _of_clocks(given, facts)
+                else ""
+            )
+            + f"To go on all the same: --accept-data-loss {loss + 1:.0f}s --reason '…'"
             + ("; or take the one that failed: --accept-failed-proof --reason '…'" if tried else ""),
         )
     return WorkloadPlan(
@@ -280,6 +287,11 @@ def _plan_workload(each: WorkloadFact, target: str, need: Need, given: Given, no
         tuple(f"{commit} in {name}" for name, commit in sorted(contested(each.repositories, each.acknowledge, target))),
         choice.why + _passed_over(tried), _other(choice.other, failed_at), newest,
     )  # fmt: skip
+
+
+def _of_clocks(given: Given, facts: Facts) -> str:
+    """What clocks disagree about, where a loss was counted by one of them."""
+    return "".join(f"; {each}" for each in facts.time.told) if given.failed_at is None else ""
 
 
 def _nothing(each: WorkloadFact, need: Need, home: RepositoryFact, tried: CommitFact | None) -> DrstackError:

@@ -70,6 +70,8 @@ class SiteObservation:
     """Per workload what the site's prover last said, in one line; nothing where none runs."""
     verified: Verified | None = None
     """How its repository was last tried; None where nobody says."""
+    clock: float | None = None
+    """The site's own clock when it was looked at, unix seconds; None where nobody says."""
     shows_processes: bool = True
     """Whether ranks are counted by looking at processes; else that none is seen says nothing."""
 

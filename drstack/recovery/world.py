@@ -50,6 +50,10 @@ def _no_keys(site: str) -> tuple[str, ...]:
     return ()
 
 
+def _uncorrected(seconds: float) -> None:
+    del seconds
+
+
 def _no_size(site: str) -> int | None:
     del site
 
@@ -85,6 +89,8 @@ class World:
     """What carries them out; None where no command of users' may run."""
     standby: Callable[[str], int | None] = _no_size
     """Worker slots of a site while it stands by; None where it is not counted in slots."""
+    correct: Callable[[float], None] = _uncorrected
+    """Has `clock` run later by so many seconds, where it was found to be wrong."""
     beside: Beside = side_by_side
     """How calls are made that wait for stores; the simulation makes them one after another."""
     one_by_one: bool = False

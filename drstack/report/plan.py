@@ -16,7 +16,7 @@ _PLAIN = "#2f6690"
 
 def tree(plan: Doc) -> str:
     """What is lost and from where, then every step below the one that it waits for longest."""
-    lines = [_title(plan), *(f"  {line}" for line in _losses(plan))]
+    lines = [_title(plan), *(f"  {line}" for line in (*_losses(plan), *plan.get("clocks", ())))]
     if told := _consents(plan):
         lines.append(f"  consents: {told}")
     if total := _total(plan):
@@ -31,7 +31,7 @@ def tree(plan: Doc) -> str:
 def markdown(plan: Doc) -> str:
     """Sections for what is lost, what has to be consented to, and the steps with what undoes each."""
     lines = [f"# {_title(plan)}", "", f"Plan `{plan['hash']}`, made on assignment {plan['base']}.", ""]
-    lines += [f"- {line}" for line in _losses(plan)]
+    lines += [f"- {line}" for line in (*_losses(plan), *plan.get("clocks", ()))]
     if told := _consents(plan):
         lines.append(f"- consents: {told}")
     if total := _total(plan):

@@ -9,13 +9,17 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from drstack.errors import EngineFailed
 from drstack.platforms.local import processes, teardown
 from drstack.platforms.local.desired import Desired, read_desired
 from drstack.platforms.local.folder import SiteFolder, site_folder
+from drstack.platforms.local.waiting import Deadline
 from drstack.platforms.registry import open_site
 from drstack.provider.reach import open_witness
 from drstack.reconcile.engine import find_engine
@@ -24,9 +28,14 @@ from tools.notrun import not_run
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from drstack.recovery.ports import JobObservation
+    from drstack.witness.journal import Journal
+
 CHECKOUT = Path(__file__).parents[2]
 SLEEPER = CHECKOUT / "tests" / "drstack" / "platforms" / "local" / "sleeper.py"
+COUNTER = CHECKOUT / "tests" / "drstack" / "kit" / "counter.py"
 TIMEOUT_S = 180
+WAIT_S = 90
 ENVIRONMENT = f"""\
 environment: local
 strategy: active-passive
@@ -82,8 +91,46 @@ class Project:
     def open(self, name: str):
         return open_site(self.witness.descriptor(name))
 
+    def job(self, site: str, workload: str = "gpt") -> JobObservation:
+        return self.open(site).observe(deadline_s=10).jobs[workload]
+
+    def status(self) -> dict[str, Any]:
+        return json.loads(self.drstack("status", "local", "--json"))
+
+    def recovery_point(self, workload: str = "gpt") -> dict[str, Any] | None:
+        return self.status()["workloads"][workload]["recovery_point"]
+
+    def has_recovery_point(self, workload: str = "gpt") -> bool:
+        """Whether there is one, or comes to be."""
+        return Deadline(WAIT_S).until(lambda: self.recovery_point(workload) is not None, 0.5)
+
+    def makes_steps(self, site: str, above: int = 0, workload: str = "gpt") -> bool:
+        """Whether a run there makes steps past `above`, or comes to."""
+
+        def holds() -> bool:
+            seen = self.job(site, workload)
+            return seen.running and (seen.first_step or 0) > above
+
+        return Deadline(WAIT_S).until(holds, 0.2)
+
     def running(self, name: str) -> dict[int, str]:
         return {seen.pid: seen.command for seen in processes.of_site(self.site(name)) if seen.ours}
+
+    def kill(self, site: str) -> None:
+        """SIGKILL every process of a site, supervisord first."""
+        for _ in range(20):
+            running = self.running(site)
+            for pid in sorted(running, key=lambda each: "supervisord" not in running[each]):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            if not running:
+                return
+        pytest.fail(f"{site} does not die: {self.running(site)}")
+
+    def lose(self, site: str) -> None:
+        """Kill every process of a site and take its folder."""
+        self.kill(site)
+        shutil.rmtree(self.site(site).path)
 
     def pulumi(self, *arguments: str, succeeds: bool = True) -> str:
         """What the command printed; in a session of its own, ended after TIMEOUT_S."""
@@ -129,17 +176,44 @@ class Project:
 
     def drstack(self, *arguments: str) -> str:
         """What the command printed on stdout."""
-        done = subprocess.run(
-            [sys.executable, "-m", "drstack", *arguments], cwd=self.folder, env=self.environ(),
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=TIMEOUT_S, check=False,
+        return self.told(*arguments, exits=0)[0]
+
+    def told(self, *arguments: str, exits: int, operator: str | None = None) -> tuple[str, str]:
+        """What the command printed on stdout, and on stderr."""
+        with self.operator(*arguments, name=operator) as process:
+            out, err = process.communicate(timeout=TIMEOUT_S)
+        assert process.returncode == exits, f"{arguments} exited {process.returncode}:\n{out}\n{err}"
+        return out, err
+
+    @contextlib.contextmanager
+    def operator(self, *arguments: str, name: str | None = None, via: tuple[str, ...] = ("-m", "drstack")):
+        """The command as a process of its own, which does not outlive the block. `via`: the module that runs it."""
+        named = {} if name is None else {"DRSTACK_OPERATOR": name}
+        process = subprocess.Popen(
+            [sys.executable, *via, *arguments], cwd=self.folder, env=self.environ() | named, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
         )  # fmt: skip
-        assert done.returncode == 0, f"{arguments} exited {done.returncode}:\n{done.stdout}\n{done.stderr}"
-        return done.stdout
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.communicate(timeout=30)
+
+    def died_after(self, step: str, *arguments: str) -> Journal:
+        """The operation of an operator who was killed once that step had its outcome."""
+        base = len(self.witness.assignments())
+        with self.operator(*arguments) as process:
+            while not (found := self.witness.journals(base)) or found[-1].outcome(step) is None:
+                if process.poll() is not None:
+                    pytest.fail(f"it ended before {step}: {process.communicate(timeout=30)}")
+                time.sleep(0.02)
+        return found[-1]
 
     def close(self) -> None:
         os.close(self._leash)
-        for site in ("east", "west"):
-            teardown.end_processes(self.site(site), deadline_s=5)
+        for site in sorted(self.sites.iterdir()) if self.sites.is_dir() else ():
+            teardown.end_processes(site_folder(site), deadline_s=5)
 
     def environ(self) -> dict[str, str]:
         hidden = ("PULUMI_", "DRSTACK_", "VIRTUAL_ENV")

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,8 +15,7 @@ from contextlib import contextmanager
 import pytest
 
 from drstack.platforms.local.waiting import Deadline
-from tests.engine.local_project import ENVIRONMENT, SLEEPER, Project
-from tests.engine.test_encrypted_stacks import COUNTER
+from tests.engine.local_project import COUNTER, ENVIRONMENT, SLEEPER, Project
 from tools.notrun import not_run
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -40,31 +38,12 @@ def project(tmp_path):
         made.close()
 
 
-def job(project, site):
-    return project.open(site).observe(deadline_s=10).jobs["gpt"]
-
-
-def status(project):
-    return json.loads(project.drstack("status", "local", "--json"))
-
-
 def brought_up(project):
     for site in ("local.west", "local.east"):
         project.init(site)
         project.up(site)
-    assert Deadline(60).until(lambda: job(project, "east").running and (job(project, "east").step or 0) > 0, 0.2)
-    assert Deadline(60).until(lambda: status(project)["workloads"]["gpt"]["recovery_point"] is not None, 0.5)
-
-
-def lose(project, site):
-    """Kill every process of a site and take its folder."""
-    for _ in range(20):
-        running = project.running(site)
-        for pid in running:
-            os.kill(pid, signal.SIGKILL)
-        if not running:
-            break
-    shutil.rmtree(project.site(site).path)
+    assert project.makes_steps("east")
+    assert project.has_recovery_point()
 
 
 @contextmanager
@@ -108,13 +87,13 @@ def stood_alone(project):
 
 def started_again(project):
     """Its trainer alone is killed, and cannot begin anew beside its own checkpoints: observers start it from the newest."""
-    before, killed = job(project, "east"), ranks(project, "east")
+    before, killed = project.job("east"), ranks(project, "east")
     for pid in killed:
         os.kill(pid, signal.SIGKILL)
     assert Deadline(60).until(
-        lambda: set(ranks(project, "east")).isdisjoint(killed) and job(project, "east").running, 0.2
+        lambda: set(ranks(project, "east")).isdisjoint(killed) and project.job("east").running, 0.2
     )
-    assert Deadline(60).until(lambda: (job(project, "east").step or 0) > (before.step or 0), 0.2)
+    assert Deadline(60).until(lambda: (project.job("east").step or 0) > (before.step or 0), 0.2)
     assert len(project.witness.assignments()) == 1
     (repair, *_) = told(project)["repairs"]
     assert (repair["site"], repair["remedy"], repair["workload"]) == ("east", "restart", "gpt")
@@ -127,12 +106,12 @@ def stood_still(project):
     os.kill(holder, signal.SIGSTOP)
     try:
         assert Deadline(60).until(lambda: not ranks(project, "east"), 0.1)
-        stopped = job(project, "east").step
+        stopped = project.job("east").step
         time.sleep(2)
-        assert job(project, "east").step == stopped
+        assert project.job("east").step == stopped
     finally:
         os.kill(holder, signal.SIGCONT)
-    assert Deadline(60).until(lambda: (job(project, "east").step or 0) > stopped, 0.2)
+    assert Deadline(60).until(lambda: (project.job("east").step or 0) > stopped, 0.2)
 
 
 def test_sites_beside_two_observers(project):
@@ -144,7 +123,7 @@ def test_sites_beside_two_observers(project):
         assert Deadline(60).until(lambda: told(project)["sites"].get("east") == "seen", 0.5)
         started_again(project)
         stood_still(project)
-        lose(project, "east")
+        project.lose("east")
         assert Deadline(120).until(lambda: len(project.witness.assignments()) == 2, 0.5), (
             one.read_text() + other.read_text()
         )
@@ -155,7 +134,7 @@ def test_sites_beside_two_observers(project):
     assert (plan["consents"], end["result"], end["failures"]) == ([], "promoted", 0)
     assert [row["grade"] for row in end["fences"]] == ["lease-expired"]
     assert project.witness.current().writer("gpt") == "west"
-    assert Deadline(60).until(lambda: job(project, "west").running, 0.2)
+    assert Deadline(60).until(lambda: project.job("west").running, 0.2)
     assert not project.witness.journal(1, 2).records()
     acts = [json.loads(line)["act"] for log in (one, other) for line in log.read_text().splitlines() if line[0] == "{"]
     assert "promote" in acts

@@ -7,8 +7,6 @@ import hashlib
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
@@ -19,14 +17,12 @@ from drstack.provider.reach import open_witness
 from replicator.crypto.keyring import Keyring
 from replicator.repository.repository import Repository
 from replicator.stores.local import LocalStore
-from tests.engine.local_project import ENVIRONMENT, SLEEPER, Project
-from tests.engine.test_encrypted_stacks import COUNTER
+from tests.engine.local_project import COUNTER, ENVIRONMENT, SLEEPER, WAIT_S, Project
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(600)]
 DECLARED = ENVIRONMENT.replace(str(SLEEPER), str(COUNTER)).replace("rpo: 30s", "rpo: 1h") + (
     "replication: {encrypt_to: [recovery, escrow]}\n"
 )
-WAIT_S = 90
 
 
 @pytest.fixture(scope="module")
@@ -38,18 +34,10 @@ def project(tmp_path_factory):
         for site in ("local.west", "local.east"):
             made.init(site)
             made.up(site)
-        assert Deadline(WAIT_S).until(lambda: recovery_point(made) is not None, 0.5)
+        assert made.has_recovery_point()
         yield made
     finally:
         made.close()
-
-
-def recovery_point(project):
-    return json.loads(project.drstack("status", "local", "--json"))["workloads"]["gpt"]["recovery_point"]
-
-
-def job(project):
-    return project.open("east").observe(deadline_s=10).jobs["gpt"]
 
 
 def west_log(project):
@@ -74,16 +62,8 @@ def guests(project):
 @contextlib.contextmanager
 def drilling(project):
     """A drill that runs; whoever leaves the block ends its operator."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "drstack", "drill", "local", "--json"], cwd=project.folder, env=project.environ(),
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, text=True,
-    )  # fmt: skip
-    try:
+    with project.operator("drill", "local", "--json") as process:
         yield process
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.communicate(timeout=30)
 
 
 def until(process, holds, what):
@@ -142,7 +122,7 @@ def store(project, site):
 
 
 def test_a_full_drill_passes_and_changes_nothing_but_its_record_and_its_pins(project):
-    before, stored, seen = fingerprint(project), {s: store(project, s) for s in ("east", "west")}, job(project)
+    before, stored, seen = fingerprint(project), {s: store(project, s) for s in ("east", "west")}, project.job("east")
 
     told = json.loads(project.drstack("drill", "local", "--json"))
 
@@ -169,7 +149,7 @@ def test_a_full_drill_passes_and_changes_nothing_but_its_record_and_its_pins(pro
         assert {key: now.get(key) for key in then if key.startswith("log/")} == {
             k: v for k, v in then.items() if k.startswith("log/")
         }
-    after = job(project)
+    after = project.job("east")
     assert after.running
     assert after.generation == seen.generation
     assert after.step > seen.step
@@ -210,7 +190,7 @@ def test_an_operator_who_is_killed_leaves_nothing_that_runs_and_the_rest_is_remo
     view = west_log(project)
     assert not [name for name in view.pins if "drill" in name]
     assert fingerprint(project) == before
-    assert job(project).running
+    assert project.job("east").running
 
 
 def test_a_real_promotion_takes_what_a_drill_uses_though_all_of_the_drill_hangs(project):
@@ -230,6 +210,6 @@ def test_a_real_promotion_takes_what_a_drill_uses_though_all_of_the_drill_hangs(
     assert json.loads(out)["result"] == "gave way"
     assert folder(project) is None
     assert project.witness.current().writer("gpt") == "west"
-    west = project.open("west").observe(deadline_s=10).jobs["gpt"]
+    west = project.job("west")
     assert west.running
     assert west.resumed_step == end["workloads"][0]["step"]

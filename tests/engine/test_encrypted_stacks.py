@@ -17,10 +17,9 @@ from drstack.platforms.local import processes
 from drstack.platforms.local.waiting import Deadline
 from drstack.provider.repositories import open_with
 from replicator.crypto.keyring import Keyring
-from tests.engine.local_project import CHECKOUT, ENVIRONMENT, SLEEPER, TIMEOUT_S, Project
+from tests.engine.local_project import COUNTER, ENVIRONMENT, SLEEPER, TIMEOUT_S, Project
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(600)]
-COUNTER = CHECKOUT / "tests" / "drstack" / "kit" / "counter.py"
 TOLD = ENVIRONMENT.replace(str(SLEEPER), str(COUNTER)).replace("rpo: 30s", "rpo: 1h") + (
     "replication: {encrypt_to: [recovery, escrow], prove: {every: 1s, steps: 2, timeout: 60s}}\n"
 )

@@ -20,11 +20,10 @@ from drstack.kit.wheels import cache_folder
 from drstack.platforms.local import processes
 from drstack.platforms.local.waiting import Deadline
 from replicator.crypto.keyring import Keyring
-from tests.engine.local_project import CHECKOUT, Project
+from tests.engine.local_project import CHECKOUT, COUNTER, Project
 from tools.notrun import not_run
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(600)]
-COUNTER = CHECKOUT / "tests" / "drstack" / "kit" / "counter.py"
 ENVIRONMENT = """\
 environment: local
 strategy: active-passive

@@ -14,12 +14,11 @@ from drstack.platforms.local.waiting import Deadline
 from drstack.witness.assignment import Assignment
 from replicator.log.workload import WorkloadLog
 from replicator.stores.local import LocalStore
-from tests.engine.local_project import CHECKOUT, ENVIRONMENT, SLEEPER, Project
+from tests.engine.local_project import CHECKOUT, COUNTER, ENVIRONMENT, SLEEPER, Project
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
-COUNTER = CHECKOUT / "tests" / "drstack" / "kit" / "counter.py"
 PROVED = ENVIRONMENT.replace(str(SLEEPER), str(COUNTER)) + "replication: {prove: {every: 1s, steps: 2, timeout: 60s}}\n"
 
 

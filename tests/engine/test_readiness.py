@@ -20,9 +20,7 @@ import pytest
 from drstack.platforms.local.supervisor import Supervisor
 from drstack.platforms.local.waiting import Deadline
 from drstack.provider.repositories import keys_at, open_with
-from tests.engine.local_project import ENVIRONMENT, SLEEPER, Project
-from tests.engine.test_encrypted_stacks import COUNTER
-from tests.engine.test_switchover import die_after
+from tests.engine.local_project import COUNTER, ENVIRONMENT, SLEEPER, Project
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(900)]
 DECLARED = ENVIRONMENT.replace(f"{SLEEPER}]", f"{COUNTER}, --save-when-stopped]").replace("rpo: 30s", "rpo: 1h") + (
@@ -144,7 +142,7 @@ def practises(watched):
     watched.carry_out(watched.found()["never-timed"]["remedy"])
     watched.is_rid_of("capacity-unproved", "never-timed")
     assert re.search(r"back in [\d.]+ (± [\d.]+ )?s at west", project.drstack("status", "local"))
-    die_after(project, ["switchover", "local", "--to", "west", "--yes"], "capacity west")
+    project.died_after("capacity west", "switchover", "local", "--to", "west", "--yes")
     watched.shows("operation-unfinished")
     project.drstack("pause", "local", "--reason", "a look first")
     assert "a look first" in watched.shows("operation-paused")["what"]

@@ -98,11 +98,13 @@ class Desired:
                 return workload, job, job.slots.index(slot)
         return None
 
-    def free_slots(self, ranks: int, but: str) -> tuple[int, ...] | None:
-        """The lowest slots for `ranks` that no job other than `but` runs on; None where there are too few."""
+    def free_slots(self, ranks: int, but: str, prefer: Collection[int] = ()) -> tuple[int, ...] | None:
+        """The lowest slots for `ranks` that no job other than `but` runs on, first of those to `prefer`; None: too few."""
         taken = {slot for name, job in self.jobs.items() if job.running and name != but for slot in job.slots}
-        free = [slot for slot in range(self.slots) if slot not in taken]
-        return tuple(free[:ranks]) if len(free) >= ranks else None
+        free = sorted(
+            (slot for slot in range(self.slots) if slot not in taken), key=lambda slot: (slot not in prefer, slot)
+        )
+        return tuple(sorted(free[:ranks])) if len(free) >= ranks else None
 
 
 def read_desired(folder: SiteFolder) -> Desired | None:

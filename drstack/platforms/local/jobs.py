@@ -52,10 +52,18 @@ def read_definition(folder: SiteFolder, workload: str) -> JobDefinition | None:
 
 
 def begin(folder: SiteFolder, workload: str, *, deadline_s: float) -> None:
-    """Start a job that was never started here, from its newest checkpoint if it has one. ActuatorFailed."""
+    """Start a job that was never started here, from its newest checkpoint if it has one. ActuatorFailed.
+
+    At a site that was fenced since its caller looked nothing is started: whoever fenced it decides.
+    """
+
+    def begun(now: Desired | None) -> Desired:
+        if now is not None and now.fenced is not None:
+            return now
+        return _started(folder, now, workload, f"begin-{workload}", exact=False, resume_step=None)
+
     desired = read_desired(folder)
-    if desired is None or workload not in desired.jobs:
-        change(folder, lambda now: _started(folder, now, workload, f"begin-{workload}", exact=False, resume_step=None))
+    if (desired is None or workload not in desired.jobs) and change(folder, begun).fenced is None:
         await_ranks(folder, workload, deadline_s=deadline_s)
 
 
@@ -140,6 +148,16 @@ def ranks_running(folder: SiteFolder, workload: str, generation: int | None = No
     return sorted(found)
 
 
+def slots_that_run(folder: SiteFolder) -> set[int]:
+    """Slots whose process is there: of those that are wanted, some may not be had."""
+    found: set[int] = set()
+    for path in folder.run.glob("slot-*.json"):
+        pid = (read_json(path) or {}).get("pid")
+        if isinstance(pid, int) and runs_for(folder, pid):
+            found.add(int(path.stem.removeprefix("slot-")))
+    return found
+
+
 def await_ranks(folder: SiteFolder, workload: str, *, deadline_s: float) -> None:
     """Until every rank of the wanted generation was launched, or has ended well. ActuatorFailed."""
 
@@ -182,7 +200,7 @@ def _started(
         raise _no_job(folder, workload)
     if (before := now.jobs.get(workload)) is not None and before.token == token:
         return now
-    slots = now.free_slots(definition.ranks, workload)
+    slots = now.free_slots(definition.ranks, workload, prefer=slots_that_run(folder))
     if slots is None:
         raise ActuatorFailed(
             f"site {folder.path}: {workload} wants {definition.ranks} slots; {now.slots} run, and not enough are free",

@@ -19,7 +19,7 @@ from drstack.platforms.local.supervisor import Supervisor
 from drstack.platforms.local.waiting import Deadline
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from drstack.platforms.local.folder import SiteFolder
     from drstack.platforms.local.supervisor import ProgramState
@@ -58,8 +58,8 @@ def ensure_pool(folder: SiteFolder, bounds: Bounds, *, initial_slots: int | None
     write_programs(folder, bounds)
     supervisor.reread()
     down = not _running(supervisor.programs())
-    desired = change(folder, lambda now: _settled(now, bounds, initial_slots, writes, down=down))
-    settle(folder, 0 if desired.fenced is not None else desired.slots, deadline_s=READY_S)
+    change(folder, lambda now: _settled(now, bounds, initial_slots, writes, down=down))
+    settle(folder, lambda: wanted_slots(folder), deadline_s=READY_S)
 
 
 def write_programs(folder: SiteFolder, bounds: Bounds) -> None:
@@ -77,22 +77,54 @@ def _settled(
     return replace(now, slots=max(bounds.minimum, now.slots))
 
 
-def settle(folder: SiteFolder, slots: int, *, deadline_s: float) -> None:
-    """Start the slots below `slots`, stop the others, and wait until they are. ActuatorFailed."""
+def wanted_slots(folder: SiteFolder) -> int:
+    """What is wanted now, by whoever said so last."""
+    desired = read_desired(folder)
+    return 0 if desired is None or desired.fenced is not None else desired.slots
+
+
+def settle(folder: SiteFolder, wanted: Callable[[], int], *, deadline_s: float) -> None:
+    """Start the slots below what is `wanted`, stop the others, and wait until they are. ActuatorFailed.
+
+    One that cannot be had keeps no other from running. `wanted` is asked at every look: what somebody
+    else wants meanwhile counts, and nothing is turned back to what was wanted before.
+    """
     deadline = Deadline(deadline_s)
     supervisor = Supervisor(folder, timeout_s=deadline.left_s(10))
+    tried: dict[str, str] = {}
+    if not deadline.until(lambda: _turned(folder, supervisor, wanted(), tried), 0.1):
+        slots = wanted()
+        late = _unsettled(folder, supervisor, slots)
+        if late:
+            raise _late(folder, supervisor, slots, late, deadline_s, tried.get(late[0], ""))
+
+
+def _turned(folder: SiteFolder, supervisor: Supervisor, slots: int, tried: dict[str, str]) -> bool:
+    """Whether it is as wanted. Each slot is started once, and again where somebody stopped it meanwhile. `tried`: by
+    slot, why it could not be.
+    """  # noqa: D205
     for name, state in supervisor.programs().items():
         index = slot_index(name)
-        if index is not None and index < slots and not state.up:
-            supervisor.start(name)
+        if index is not None and index < slots and not state.up and (name not in tried or state.state == "STOPPED"):
+            try:
+                supervisor.start(name)
+                tried[name] = ""
+            except ActuatorFailed as error:
+                tried[name] = str(error)
         if index is not None and index >= slots and state.up:
             supervisor.stop(name)
-    if not deadline.until(lambda: not _unsettled(folder, supervisor, slots), 0.1):
-        late = _unsettled(folder, supervisor, slots)[0]
-        raise ActuatorFailed(
-            f"site {folder.path}: {late} is not as wanted after {deadline_s:.0f} s: {tail(folder.log(late))}",
-            hint=f"Read {folder.log(late)}.",
-        )
+    return not _unsettled(folder, supervisor, slots)
+
+
+def _late(
+    folder: SiteFolder, supervisor: Supervisor, slots: int, late: list[str], deadline_s: float, why: str
+) -> ActuatorFailed:
+    run = min(slots, running_slots(folder, supervisor.programs()))
+    return ActuatorFailed(
+        f"site {folder.path}: {run} of {slots} slots run and are held; {', '.join(late)} not as wanted after "
+        f"{deadline_s:.0f} s: {why or tail(folder.log(late[0]))}",
+        hint=f"Read {folder.log(late[0])}; what runs stays. Then the same command again.",
+    )
 
 
 def pool_drift(folder: SiteFolder) -> list[str]:
@@ -112,7 +144,7 @@ def pool_drift(folder: SiteFolder) -> list[str]:
 
 def remove_pool(folder: SiteFolder, *, deadline_s: float) -> None:
     """Stop all slots and forget them, values included."""
-    settle(folder, 0, deadline_s=deadline_s)
+    settle(folder, lambda: 0, deadline_s=deadline_s)
     (folder.programs / "pool.conf").unlink(missing_ok=True)
     Supervisor(folder).reread()
     for path in (folder.desired, folder.bounds):

@@ -20,7 +20,7 @@ from drstack.platforms.local.guests import end_guests
 from drstack.platforms.local.holding import start_holder
 from drstack.platforms.local.interpreter import gone
 from drstack.platforms.local.metrics import read_run
-from drstack.platforms.local.pool import read_bounds, running_slots, settle
+from drstack.platforms.local.pool import read_bounds, running_slots, settle, wanted_slots
 from drstack.platforms.local.processes import can_look
 from drstack.platforms.local.prover import read_status
 from drstack.platforms.local.renewal import RENEW_S, renew_programs
@@ -68,6 +68,7 @@ class LocalSite:
             jobs={name: self._job(name, desired.jobs.get(name)) for name in self._descriptor.workloads},
             proving=read_status(self._folder),
             verified=read_verified(self._folder.replicator_status),
+            clock=max((float(state.at) for state in states.values()), default=None),
             shows_processes=can_look(),
         )
 
@@ -122,7 +123,18 @@ class LocalSite:
             if self._folder.replicator_config.exists():
                 start_replicator(self._folder, deadline_s=deadline.left_s())
             start_holder(self._folder)
-            settle(self._folder, slots, deadline_s=deadline.left_s())
+            settle(self._folder, lambda: wanted_slots(self._folder), deadline_s=deadline.left_s())
+            self._require_still(slots)
+
+    def _require_still(self, slots: int) -> None:
+        """ActuatorFailed where somebody wanted it otherwise meanwhile."""
+        now = read_desired(self._folder) or Desired(0)
+        if now.fenced is not None or now.slots != slots:
+            why = f"is fenced: {now.fenced}" if now.fenced is not None else f"was told to run {now.slots}"
+            raise ActuatorFailed(
+                f"site {self.name}: {slots} slots were asked for; meanwhile it {why}",
+                hint="Look with drstack status ENV who wants what, then run the command again.",
+            )
 
     def checkpoints(self, workload: str) -> Path:
         known = self._descriptor.workloads.get(workload)

@@ -20,6 +20,7 @@ from drstack.platforms.local import processes, programs
 from drstack.platforms.local.atomic import locked, write_text
 from drstack.platforms.local.folder import SiteFolder, socket_path
 from drstack.platforms.local.interpreter import of_site
+from drstack.platforms.local.ownership import read_record
 from drstack.platforms.local.waiting import Deadline
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ class ProgramState:
     name: str
     state: str
     pid: int
+    at: int = 0
+    """The site's own clock when supervisord said so, unix seconds."""
 
     @property
     def up(self) -> bool:
@@ -113,7 +116,7 @@ class Supervisor:
 
     def programs(self) -> dict[str, ProgramState]:
         every = cast("list[dict[str, Any]]", self._call("getAllProcessInfo"))
-        return {each["name"]: ProgramState(each["name"], each["statename"], int(each["pid"])) for each in every}
+        return {each["name"]: _state(each) for each in every}
 
     def start(self, name: str) -> None:
         """Start it, after its end where it is about to stop: until then supervisord takes it for one that runs."""
@@ -155,8 +158,26 @@ class Supervisor:
             raise self._failed(f"supervisord does not answer: {error}") from error
 
     def _failed(self, what: str) -> ActuatorFailed:
-        log = self._folder.log("supervisord")
-        return ActuatorFailed(f"site {self._folder.path}: {what}", hint=f"Read {log}; drstack up ENV mends it.")
+        return ActuatorFailed(
+            f"site {self._folder.path}: {what}",
+            hint=f"{mending(self._folder)}, then the same command again; {self._folder.log('supervisord')} says why.",
+        )
+
+
+def mending(folder: SiteFolder) -> str:
+    """The command that starts the site's processes again."""
+    try:
+        record = read_record(folder)
+    except (ActuatorFailed, OSError):
+        record = None
+    if record is None:
+        return "drstack up ENV --refresh"
+    whole = record.owner.rpartition("/")[2] == record.environment
+    return f"drstack up {record.environment}{'' if whole else f' --site {record.site}'} --refresh"
+
+
+def _state(told: Mapping[str, Any]) -> ProgramState:
+    return ProgramState(told["name"], told["statename"], int(told["pid"]), int(told["now"]))
 
 
 class _OverSocket(xmlrpc.client.Transport):

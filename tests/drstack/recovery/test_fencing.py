@@ -122,7 +122,7 @@ def test_nobody_is_promoted_to_a_site_that_is_being_fenced(fleet):
     killed_in(fleet, "fence", "west")
     with pytest.raises(Killed):
         fencing.fence(fleet.world(), "west", BY)
-    with pytest.raises(OperationConflict, match=r"operation 1-1 \(fence to west\) has not ended"):
+    with pytest.raises(OperationConflict, match=r"operation 1-1 \(fence to west, begun by test at .*\) has not ended"):
         promote(fleet.world(), "west", Given(by="test"))
     with pytest.raises(OperationConflict, match="has not ended"):
         fencing.fence(fleet.world(), "east", BY)

@@ -202,7 +202,9 @@ def test_a_promotion_does_not_join_a_move_that_needs_what_is_lost_now(fleet):
     with dying_at("ship"):
         switch(fleet)
     fleet.sites["east"].reachable = False
-    with pytest.raises(OperationConflict, match=r"1-1 \(switchover to west\) has not ended") as raised:
+    with pytest.raises(
+        OperationConflict, match=r"1-1 \(switchover to west, begun by test at .*\) has not ended"
+    ) as raised:
         promote(fleet.world(), "west", BY)
     assert "--abandon 1-1" in raised.value.hint
     given = Given(by="test", abandon="1-1", reason="east died meanwhile")

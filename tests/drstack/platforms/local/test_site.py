@@ -3,11 +3,12 @@
 import os
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from drstack.errors import ActuatorFailed
-from drstack.platforms.local import jobs, processes, programs, supervisor, teardown
+from drstack.platforms.local import jobs, pool, processes, programs, supervisor, teardown
 from drstack.platforms.local.desired import Program, read_desired
 from drstack.platforms.local.waiting import Deadline
 
@@ -204,3 +205,55 @@ def test_a_fence_with_a_process_in_the_folder_is_not_proven(site, folder):
     finally:
         other.kill()
         other.wait(5)
+
+
+def test_who_settled_for_less_meanwhile_takes_nothing_back(site, folder):
+    """As an update does that read what was wanted before a promotion turned it."""
+    looks = []
+
+    def wanted():
+        if not looks:
+            site.set_capacity(3, deadline_s=20)
+        looks.append(1)
+        return 1 if len(looks) == 1 else pool.wanted_slots(folder)
+
+    pool.settle(folder, wanted, deadline_s=20)
+    assert site.observe(deadline_s=5).capacity == 3
+
+
+def test_capacity_that_is_refused_in_part_is_held_and_told(site, folder):
+    refused = folder.log("slot-2")
+    refused.mkdir()  # supervisord cannot start it
+    with pytest.raises(ActuatorFailed, match="2 of 3 slots run and are held; slot-2 not as wanted") as told:
+        site.set_capacity(3, deadline_s=4)
+    assert str(refused) in told.value.hint
+    assert site.observe(deadline_s=5).capacity == 2
+    site.start_job("gpt", token="t1", resume_step=None, deadline_s=20)
+    refused.rmdir()
+    site.set_capacity(3, deadline_s=20)
+    assert site.observe(deadline_s=5).capacity == 3
+    assert site.observe(deadline_s=5).jobs["gpt"].generation == 1
+
+
+def test_capacity_of_a_site_that_is_fenced_meanwhile_is_not_had(site, folder):
+    folder.log("slot-2").mkdir()
+    with ThreadPoolExecutor(1) as other:
+        asked = other.submit(site.set_capacity, 3, deadline_s=30)
+        assert Deadline(10).until(lambda: site.observe(deadline_s=5).capacity == 2, 0.05)
+        assert site.fence(deadline_s=20).grade == "proven"
+        with pytest.raises(ActuatorFailed, match="meanwhile it is fenced"):
+            asked.result(40)
+    assert site.observe(deadline_s=5).capacity == 0
+
+
+def test_nothing_is_begun_at_a_site_that_was_fenced(site, folder):
+    """As an update would that was told before the fence that this site writes."""
+    site.set_capacity(3, deadline_s=20)
+    site.fence(deadline_s=20)
+    jobs.begin(folder, "gpt", deadline_s=5)
+    assert read_desired(folder).fenced
+    assert "gpt" not in read_desired(folder).jobs
+
+
+def test_a_site_tells_its_time(site):
+    assert abs(site.observe(deadline_s=5).clock - time.time()) < 60
