@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from drstack.reconcile.update import Updated
+    from drstack.spec import Environment
 
 
 def up(
@@ -35,7 +37,7 @@ def up(
     make_keys(declared, local_root(project))
     engine = open_engine(declared, project, local_root(project), inherited=os.environ, say=_say)
     stacks = choose(declared, site, engine.resources())
-    prepare(engine, declared, stacks)
+    _tell_of_lost_state(declared, local_root(project), prepare(engine, declared, stacks))
     if not yes and sys.stdin.isatty():
         names = ", ".join(stack.name for stack in stacks)
         typer.confirm(
@@ -48,6 +50,23 @@ def up(
         _say(summary(done[-1].outcome.changes, done[-1].outcome.duration_s))
     if json:
         sys.stdout.write(json_.dumps({"environment": environment, "stacks": [_document(each) for each in done]}) + "\n")
+
+
+def _tell_of_lost_state(declared: Environment, root: Path, made: Sequence[str]) -> None:
+    """A stack that had to be made, of a site that was brought up before: its state was lost, or lies elsewhere."""
+    from drstack.assembly import open_witness
+    from drstack.errors import WitnessUnreachable
+
+    witness = open_witness(declared, root)
+    try:
+        known = [name for name in made if witness.descriptor(name.rpartition(".")[2]) is not None]
+    except WitnessUnreachable:
+        return  # the update itself tells
+    if known:
+        _say(
+            f"the state backend knew no stack {', '.join(known)}, and the witness knows their sites: what exists is taken up "
+            "as it is. If the state lies elsewhere, stop here and bring it back"
+        )
 
 
 def summary(changes: Mapping[str, int], duration_s: float) -> str:

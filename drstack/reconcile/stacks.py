@@ -84,7 +84,13 @@ def open_engine(
     if chosen.get(PASSPHRASE_FILE) == str(own) and make_passphrase(own):
         say(f"made {own}; state encrypted with it cannot be read without it")
     if (folder := state_folder(chosen["PULUMI_BACKEND_URL"])) is not None:
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise EngineFailed(
+                f"the state backend {folder} cannot be reached: {error.strerror}",
+                hint="Bring it back, or restore it from a copy; sites and promotions need it for nothing but updates.",
+            ) from error
     return Engine(project, local_root, chosen, say)
 
 

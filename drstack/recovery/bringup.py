@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from drstack.errors import ActuatorFailed, OperationConflict, StepFailed
 from drstack.recovery.facts import repository_fact
+from drstack.recovery.presence import Presence, mending
 from drstack.recovery.timekeeping import moment_here
 from drstack.recovery.traffic import Traffic
 from drstack.witness.assignment import lineage_of
@@ -42,8 +43,6 @@ Rung = tuple["Repository", "Accepted"]
 PROVE_STEPS = 3
 STOP_S = 120.0
 _POLL_S = 0.05
-_AWAY_S = 5.0
-"""A target that does not answer for this long has gone away, and is not waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +240,7 @@ class BringUp:
         if not seen.replicator_running:
             raise StepFailed(
                 f"{site.name} has its capacity but no replicator: what it trains would not be protected",
-                hint=self._mending(),
+                hint=mending(self.plan["environment"], site.name),
             )
         have = slots if refused is None else seen.capacity
         told = [
@@ -273,7 +272,7 @@ class BringUp:
         Capacity that was had before is had again where the site went down meanwhile.
         """
         self._require_standing()
-        self._keep_capacity(timeout_s)
+        self._keep_capacity(name, timeout_s)
         self._site.start_job(name, token=self.journal.identity, resume_step=resume_step, deadline_s=timeout_s)
         job, clock = self._await(name, _has_begun, timeout_s, "a first step")
         if job.resumed_step != resume_step:
@@ -308,31 +307,30 @@ class BringUp:
                 f"operation {self.journal.identity} has ended: {ended['result']} ({ended.get('why', '')})"
             )
 
-    def _keep_capacity(self, timeout_s: float) -> None:
+    def _keep_capacity(self, name: str, timeout_s: float) -> None:
         outcome = self.journal.outcome(f"capacity {self._site.name}") or {}
         slots = int(outcome.get("result", {}).get("capacity", 0))
         seen = self._site.observe(deadline_s=5.0)
-        if seen.reachable and seen.capacity < slots:
+        if not seen.reachable:
+            raise StepFailed(
+                f"{name} was not started: {self._site.name} went away: {seen.why}",
+                hint=mending(self.plan["environment"], self._site.name),
+            )
+        if seen.capacity < slots:
             self._turn(int(self.plan["capacity"]), timeout_s)
-
-    def _mending(self) -> str:
-        """The command that has the target whole again."""
-        return f"drstack up {self.plan['environment']} --site {self._site.name} --refresh, then run the same command again."
 
     def _await(
         self, workload: str, done: Callable[[JobObservation], bool], within_s: float, what: str
     ) -> tuple[JobObservation, float | None]:
         """The run once it is so, and its site's clock then."""
         clock, site = self.world.clock, self._site.name
-        ends, away_since = clock() + within_s, None
+        ends, presence = clock() + within_s, Presence(self.world, [site])
         while True:
             seen = self._site.observe(deadline_s=5.0)
             job = seen.jobs.get(workload)
             if job is not None and done(job):
                 return job, seen.clock
-            away_since = None if seen.reachable else away_since or clock()
-            if away_since is not None and clock() - away_since > _AWAY_S:
-                raise StepFailed(f"{workload} did not reach {what}: {site} went away: {seen.why}", hint=self._mending())
+            presence.heard(f"{workload} did not reach {what}", seen)
             if clock() > ends:
                 why = f": {job.failure}" if job is not None and job.failure else ""
                 raise StepFailed(f"{workload} did not reach {what} at {site} within {within_s:g} s{why}")

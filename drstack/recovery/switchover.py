@@ -15,6 +15,7 @@ from drstack.recovery.admission import bring_up_to
 from drstack.recovery.bringup import BringUp
 from drstack.recovery.measure import measure
 from drstack.recovery.plan import Plan, WorkloadPlan, moving_of, require_ready, stranded, with_broken_glass
+from drstack.recovery.presence import Presence
 from drstack.recovery.promote import Promotion
 from drstack.recovery.steps import switchover_steps
 from replicator.repository.ruling import is_suspect
@@ -145,7 +146,8 @@ class Switchover(Promotion):
         workload, last = self._planned(name), self._outcome(f"quiesce {name}")["last_step"]
         source, target = world.repositories[workload["writer"]], world.repositories[self.plan["target"]]
         began = world.clock()
-        newest = last_saved(world, source, name, last)
+        sending = Presence(world, [workload["writer"], self.plan["target"]], sends=True)
+        newest = last_saved(world, source, name, last, sending)
         if newest is None or (last is not None and newest.what.step < last):
             at = newest.what.step if newest is not None else "none"
             raise StepFailed(
@@ -162,6 +164,7 @@ class Switchover(Promotion):
         while not _holds(target, name, newest, world.needs[name]):
             if world.clock() - began > step.timeout_s:
                 raise StepFailed(f"{name}: its last checkpoint did not arrive at {target.name} in {step.timeout_s:g} s")
+            sending.require(f"{name}: its last checkpoint did not arrive at {target.name}")
             world.sleep(_POLL_S)
         return {
             "commit": [newest.what.term, newest.what.height], "detail": f"step {step_saved} is at {target.name}",
@@ -208,12 +211,19 @@ def newest_of(repository: Repository, workload: str) -> Accepted | None:
     return max(repository.log(workload).view().accepted.values(), key=lambda each: each.what.id(), default=None)
 
 
-def last_saved(world: World, repository: Repository, workload: str, last_step: int | None) -> Accepted | None:
-    """The newest checkpoint there, once it is of the step that the run stopped at, or none of it came for a while."""
+def last_saved(
+    world: World, repository: Repository, workload: str, last_step: int | None, sending: Presence | None = None
+) -> Accepted | None:
+    """The newest checkpoint there, once it is of the step that the run stopped at, or none of it came for a while.
+
+    StepFailed where a site that `sending` watches went away.
+    """
     newest, since = newest_of(repository, workload), world.clock()
     while last_step is not None and (newest is None or newest.what.step < last_step):
         if world.clock() - since > SAVE_S:
             break
+        if sending is not None:
+            sending.require(f"{workload}: the checkpoint of its last step did not come")
         world.sleep(_POLL_S)
         seen = newest_of(repository, workload)
         if seen is not None and (newest is None or seen.what.id() != newest.what.id()):

@@ -148,6 +148,21 @@ class Project:
         assert (process.returncode == 0) == succeeds, f"{' '.join(arguments)} exited {process.returncode}:\n{printed}"
         return printed
 
+    @contextlib.contextmanager
+    def updating(self, stack: str):
+        """A bare `pulumi up` as a process of its own."""
+        command = [str(self._engine.pulumi), "up", "-y", "--skip-preview", "-s", stack, "--non-interactive"]
+        process = subprocess.Popen(
+            command, cwd=self.folder, env=self.environ(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait(30)
+
     def init(self, stack: str) -> None:
         self.pulumi("stack", "init", stack, "--no-select")
 

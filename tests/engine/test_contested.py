@@ -16,14 +16,14 @@ import pytest
 from drstack.demo.sites import resurrect
 from drstack.platforms.local.waiting import Deadline
 from tests.engine.local_project import WAIT_S
-from tests.engine.trio import SITES, TRIO, Trio
+from tests.engine.sites import THREE, Sites
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
 def trio(tmp_path_factory):
-    made = Trio(tmp_path_factory.mktemp("contested"))
+    made = Sites(tmp_path_factory.mktemp("contested"), THREE)
     try:
         made.drstack("up", "local", "--yes")
         assert made.has_recovery_point()
@@ -112,7 +112,7 @@ def test_a_writer_that_comes_back_in_the_middle_writes_nothing_that_counts(trio)
     assert end["workloads"][0]["step"] == sealed["step"]
     assert [row["grade"] for row in end["fences"]] == ["assumed"]
     assert trio.job(target).resumed_step == sealed["step"]
-    for site in SITES:
+    for site in trio.names:
         newest = max(each.what.step for each in trio.log(site).in_order() if each.what.term < before + 1)
         assert newest <= sealed["step"], f"{site} has what {old} wrote after it was replaced"
     assert trio.job(old).ranks, "nobody could stop it"
@@ -155,9 +155,9 @@ def test_who_starts_a_lost_writer_by_hand_in_a_promotion_is_stood_down_afterward
 
 def test_neither_an_update_that_stands_still_nor_a_stale_one_undoes_a_promotion(trio):
     old, (target, other) = trio.writer(), trio.others()
-    states = {site: json.loads(trio.pulumi("stack", "export", "-s", f"local.{site}")) for site in SITES}
+    states = {site: json.loads(trio.pulumi("stack", "export", "-s", f"local.{site}")) for site in trio.names}
     assert trio.has_recovery_point()
-    trio.declare(TRIO.replace("every: 3s", "every: 4s"))
+    trio.declare(THREE.replace("every: 3s", "every: 4s"))
     locks = trio.root / "state" / ".pulumi" / "locks" / "organization" / "drstack" / f"local.{target}"
     with trio.operator("up", "local", "--site", target, "--yes") as updating:
         until(updating, lambda: list(locks.glob("*.json")), "the stack was locked")
@@ -170,7 +170,7 @@ def test_neither_an_update_that_stands_still_nor_a_stale_one_undoes_a_promotion(
     assert f"drstack up local --site {target}" in told
     trio.stands(target)
 
-    trio.declare(TRIO)
+    trio.declare(THREE)
     for site, state in states.items():
         file = trio.folder / "state.json"
         file.write_text(json.dumps(state))

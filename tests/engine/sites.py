@@ -1,4 +1,4 @@
-"""An environment of three local sites, one of which writes: who does now, who stands by, and what must always hold."""
+"""Local sites of one environment, one of which writes: who does now, who stands by, and what must always hold."""
 
 from __future__ import annotations
 
@@ -17,18 +17,15 @@ if TYPE_CHECKING:
 
     from replicator.model import CommitId
 
-SITES = ("east", "west", "north")
-TRIO = (
-    ENVIRONMENT.replace("rpo: 30s", "rpo: 20m")
-    .replace(f"{SLEEPER}]", f"{COUNTER}, --save-when-stopped]")
-    .replace("workloads:", "  north: {platform: local, slots: 3, capacity: 1}\nworkloads:")
-)
+TWO = ENVIRONMENT.replace("rpo: 30s", "rpo: 20m").replace(f"{SLEEPER}]", f"{COUNTER}, --save-when-stopped]")
+THREE = TWO.replace("workloads:", "  north: {platform: local, slots: 3, capacity: 1}\nworkloads:")
 
 
-class Trio(Project):
-    def __init__(self, folder: Path) -> None:
+class Sites(Project):
+    def __init__(self, folder: Path, declared: str) -> None:
         super().__init__(folder)
-        self.declare(TRIO)
+        self.declare(declared)
+        self.names = tuple(re.findall(r"^  (\w+): {platform", declared, re.MULTILINE))
         (self.root / "passphrase").write_text(self.environ()["PULUMI_CONFIG_PASSPHRASE"])
 
     def writer(self) -> str:
@@ -37,7 +34,7 @@ class Trio(Project):
         return current.writer("gpt")
 
     def others(self) -> list[str]:
-        return [site for site in SITES if site != self.writer()]
+        return [site for site in self.names if site != self.writer()]
 
     def up(self, *sites: str) -> None:
         """Each stands by, or writes, as the assignment says."""
@@ -75,12 +72,12 @@ class Trio(Project):
         assert self.makes_steps(site)
         part = current.workloads["gpt"]
         contents: dict[CommitId, str] = {}
-        for name in SITES:
+        for name in self.names:
             view = self.log(name)
             assert view.opened[max(view.opened)].writer == site, f"{name} says otherwise"
             assert view.term == part.term
             for commit, each in view.accepted.items():
                 assert contents.setdefault(commit, each.what.root) == each.what.root, f"{commit} in {name} is another"
         assert self.desired(site).slots == 3
-        running = [name for name in SITES if self.job(name).ranks]
+        running = [name for name in self.names if self.job(name).ranks]
         assert running == [site], running
