@@ -76,6 +76,7 @@ class BringUp:
                 "repository": repository.name, "commit": [commit.term, commit.height],
                 "detail": f"{commit} in {repository.name}",
             }  # fmt: skip
+        trouble = trouble or self._nothing_there(workload)
         raise StepFailed(f"{workload['name']}: nothing within the agreed loss can be pinned: {'; '.join(trouble)}")
 
     def _pin(self, workload: str, repository: Repository, accepted: Accepted) -> None:
@@ -146,6 +147,7 @@ class BringUp:
                 "commit": [what.term, what.height], "source": repository.name, "passed_over": passed_over,
                 "made_with": brief(what.versions) if what.versions else None, "detail": "; ".join(told),
             }  # fmt: skip
+        passed_over = passed_over or self._nothing_there(workload)
         raise StepFailed(
             f"{name}: no checkpoint within the agreed loss could be restored whole: {'; '.join(passed_over)}",
             hint="Repair a repository from its peer, then run the same command again.",
@@ -183,6 +185,17 @@ class BringUp:
     def _start_asked(self, workload: str) -> bool:
         step = f"start {workload}"
         return any(record.kind == "intent" and record.body["step"] == step for record in self.journal.records())
+
+    def _nothing_there(self, workload: Doc) -> list[str]:
+        """Per repository, why it has no rung of the ladder."""
+        name, chosen = workload["name"], CommitId(*workload["commit"])
+        facts = [
+            repository_fact(repository, name, (), self.assignment) for repository in self.world.repositories.values()
+        ]
+        return [
+            f"{each.name}: {each.why or each.rolled_back or f'neither {chosen} nor an older one stands there'}"
+            for each in facts
+        ]
 
     def _ladder(self, workload: Doc) -> list[Rung]:
         """What may be restored, best first: newest first, and the chosen source before other repositories.

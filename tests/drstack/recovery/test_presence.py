@@ -9,8 +9,12 @@ import pytest
 from drstack.errors import StepFailed
 from drstack.recovery.conduct import promote
 from drstack.recovery.plan import Given
+from replicator.repository.repository import Repository
+from replicator.stores.faults import FaultyStore
 from tests.drstack.recovery.fleet import Fleet
+from tests.drstack.recovery.test_interruptions import dying_at
 from tests.drstack.recovery.test_switchover import Ticking, saves_as_it_stops
+from tests.drstack.recovery.world import Away
 
 BY = Given(by="test")
 
@@ -67,4 +71,13 @@ def test_nothing_is_started_at_a_site_that_is_gone(fleet):
 def test_a_run_is_not_waited_for_at_a_site_that_is_gone(fleet):
     goes_away(fleet, "west", at="start")
     refused(fleet, "promote", "west")
+    assert promote(fleet.world(), "west", BY)["result"] == "promoted"
+
+
+def test_where_nothing_can_be_restored_each_repository_says_why(fleet):
+    with dying_at("pin"):
+        promote(fleet.world(), "west", BY)
+    away = {name: Repository(name, FaultyStore(fleet.stores[name], Away())) for name in fleet.places}
+    with pytest.raises(StepFailed, match=r"nothing within the agreed loss can be pinned: east: .*; west: .*black hole"):
+        promote(fleet.world(repositories=away), "west", BY)
     assert promote(fleet.world(), "west", BY)["result"] == "promoted"
