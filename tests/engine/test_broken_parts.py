@@ -104,7 +104,7 @@ def test_without_the_state_backend_a_promotion_ends_and_says_what_is_left(pair):
 def test_a_promotion_mends_what_a_killed_update_left_in_the_state(pair):
     (target,) = pair.others()
     assert pair.has_recovery_point()
-    pair.rewrite(f"local.{target}", with_a_pending_job)
+    pair.rewrite(f"local.{target}", with_a_pending_descriptor)
     locks = pair.root / "state" / ".pulumi" / "locks" / "organization" / "drstack" / f"local.{target}"
     with pair.updating(f"local.{target}") as update:
         assert Deadline(WAIT_S).until(lambda: list(locks.glob("*.json")), 0.01)
@@ -122,12 +122,13 @@ def test_a_promotion_mends_what_a_killed_update_left_in_the_state(pair):
     pair.stands(target)
 
 
-def with_a_pending_job(state):
-    """As an engine leaves it that was killed while it made a job."""
+def with_a_pending_descriptor(state):
+    """As an engine leaves it that was killed while it made the last resource."""
     told = json.loads(state)
-    job = next(each for each in told["deployment"]["resources"] if each["type"] == "drstack:local:Job")
-    told["deployment"]["resources"].remove(job)
-    left = {name: value for name, value in job.items() if name not in ("id", "outputs")}
+    resources = told["deployment"]["resources"]
+    made = next(each for each in resources if each["type"] == "drstack:witness:SiteDescriptor")
+    resources.remove(made)
+    left = {name: value for name, value in made.items() if name not in ("id", "outputs")}
     told["deployment"]["pending_operations"] = [{"resource": left, "type": "creating"}]
     return json.dumps(told)
 

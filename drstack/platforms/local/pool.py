@@ -6,6 +6,7 @@ in here; a bound below it is refused (DESIGN, rule 10).
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from drstack.platforms.local.supervisor import ProgramState
 
 READY_S = 30.0
+_PATIENCE_S = 10.0
+"""Where nothing but slots that do not start is missing for so long, no more is waited for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +95,16 @@ def settle(folder: SiteFolder, wanted: Callable[[], int], *, deadline_s: float) 
     deadline = Deadline(deadline_s)
     supervisor = Supervisor(folder, timeout_s=deadline.left_s(10))
     tried: dict[str, str] = {}
-    if not deadline.until(lambda: _turned(folder, supervisor, wanted(), tried), 0.1):
-        slots = wanted()
-        late = _unsettled(folder, supervisor, slots)
-        if late:
-            raise _late(folder, supervisor, slots, late, deadline_s, tried.get(late[0], ""))
+    patience = Deadline(_PATIENCE_S)
+    while not _turned(folder, supervisor, wanted(), tried) and not deadline.passed:
+        if not _refused(folder, supervisor, wanted()):
+            patience = Deadline(_PATIENCE_S)
+        if patience.passed:
+            break
+        time.sleep(0.1)
+    slots = wanted()
+    if late := _unsettled(folder, supervisor, slots):
+        raise _late(folder, supervisor, slots, late, tried.get(late[0], ""))
 
 
 def _turned(folder: SiteFolder, supervisor: Supervisor, slots: int, tried: dict[str, str]) -> bool:
@@ -116,13 +124,17 @@ def _turned(folder: SiteFolder, supervisor: Supervisor, slots: int, tried: dict[
     return not _unsettled(folder, supervisor, slots)
 
 
-def _late(
-    folder: SiteFolder, supervisor: Supervisor, slots: int, late: list[str], deadline_s: float, why: str
-) -> ActuatorFailed:
+def _refused(folder: SiteFolder, supervisor: Supervisor, slots: int) -> bool:
+    """Whether all that are missing end as soon as they are started, or cannot be started."""
+    states, late = supervisor.programs(), _unsettled(folder, supervisor, slots)
+    return bool(late) and all(name in states and states[name].state in ("BACKOFF", "FATAL") for name in late)
+
+
+def _late(folder: SiteFolder, supervisor: Supervisor, slots: int, late: list[str], why: str) -> ActuatorFailed:
     run = min(slots, running_slots(folder, supervisor.programs()))
     return ActuatorFailed(
-        f"site {folder.path}: {run} of {slots} slots run and are held; {', '.join(late)} not as wanted after "
-        f"{deadline_s:.0f} s: {why or tail(folder.log(late[0]))}",
+        f"site {folder.path}: {run} of {slots} slots run and are held; {', '.join(late)} not as wanted: "
+        f"{why or tail(folder.log(late[0]))}",
         hint=f"Read {folder.log(late[0])}; what runs stays. Then the same command again.",
     )
 

@@ -225,7 +225,7 @@ def test_capacity_that_is_refused_in_part_is_held_and_told(site, folder):
     refused = folder.log("slot-2")
     refused.mkdir()  # supervisord cannot start it
     with pytest.raises(ActuatorFailed, match="2 of 3 slots run and are held; slot-2 not as wanted") as told:
-        site.set_capacity(3, deadline_s=4)
+        site.set_capacity(3, deadline_s=600)
     assert str(refused) in told.value.hint
     assert site.observe(deadline_s=5).capacity == 2
     site.start_job("gpt", token="t1", resume_step=None, deadline_s=20)
