@@ -6,6 +6,7 @@ Real processes, the real engine, two local sites; each test begins where the one
 from __future__ import annotations
 
 import json
+import re
 import signal
 from pathlib import Path
 
@@ -138,10 +139,12 @@ def test_an_operator_whose_clock_is_off_by_an_hour_is_told_and_understates_nothi
     (target,) = pair.others()
     pair.up(target)
     assert pair.has_recovery_point()
+    if ahead_s > 0:
+        pair.kill(pair.writer())  # else both sites' clocks outvote the operator's
     with pair.operator(str(ahead_s), "promote", "local", "--to", target, "--plan", via=(SKEWED,)) as planning:
         planned, told = planning.communicate(timeout=WAIT_S)
-    apart = f"this machine's clock is 1 h 0 min {'ahead of' if ahead_s > 0 else 'behind'} {target}'s"
-    assert apart in planned + told
+    apart = rf"this machine's clock is (1 h 0 min|59 min \d+ s) {'ahead of' if ahead_s > 0 else 'behind'} {target}'s"
+    assert re.search(apart, planned + told)
     more = ()
     if ahead_s > 0:
         assert planning.returncode == 24, "one clock against one: the loss may be an hour"
@@ -152,7 +155,7 @@ def test_an_operator_whose_clock_is_off_by_an_hour_is_told_and_understates_nothi
         out, told = promoting.communicate(timeout=2 * WAIT_S)
     assert promoting.returncode == 0, told
     end = json.loads(out)
-    assert any(apart in each for each in end["clocks"])
+    assert any(re.match(apart, each) for each in end["clocks"])
     assert 0 <= end["workloads"][0]["rpo_s"] < HOUR / 2
     assert all(number >= 0 for number in numbers(end)), end
     assert pair.drstack("report", "local", "--json")
