@@ -102,21 +102,22 @@ class BringUp:
             return f"pins stay in {repository.name}: {error}"
         return None
 
-    def make_way(self, workload: Doc) -> None:
+    def make_way(self, workload: Doc) -> str | None:
         """Before the target may write: its replicator would take what an earlier stay left there for the new run's own.
 
-        ActuatorFailed.
+        Returns why it could not be done, which is left to `restore`: where nobody may write, that is worse.
         """
         name, folder = workload["name"], self._site.checkpoints(workload["name"])
         if self._start_asked(name):
-            return
-        self._site.stop_job(name, deadline_s=STOP_S)
+            return None
         chosen = CommitId(*workload["commit"])
         found = self.world.repositories[workload["source"]].log(name).view().accepted.get(chosen)
         try:
+            self._site.stop_job(name, deadline_s=STOP_S)
             self._clear_the_way(name, folder, keep=None if found is None else folder / found.what.name)
-        except OSError as error:
-            raise ActuatorFailed(f"{self._site.name}: {folder} could not be cleared: {error}") from error
+        except (ActuatorFailed, OSError) as error:
+            return f"{self._site.name}: {folder} is not cleared yet: {error}"
+        return None
 
     def restore(self, workload: Doc) -> Doc:
         """Restore the recovery point to where the trainer looks, walking down a ladder.

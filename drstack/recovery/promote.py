@@ -100,14 +100,13 @@ class Promotion(Execution):
         chosen = self._every_chosen()
         made = sealing.assign(self.world, self.plan, chosen, self.journal.identity)
         brings_up = BringUp(self.world, self.journal, self.plan, made)
-        for workload in chosen:
-            if not workload["reopen"]:
-                brings_up.make_way(workload)
+        troubles = [brings_up.make_way(workload) for workload in chosen if not workload["reopen"]]
         opens = sealing.open_all(self.world, made, self.plan)
         away = [name for name, how in opens.items() if how != "open"]
         detail = f"assignment {made.number}: {self.plan['target']} writes" + (
             f"; away: {', '.join(away)}" if away else ""
         )
+        detail += "".join(f"; {why}" for why in troubles if why is not None)
         return {"number": made.number, "opens": opens, "detail": detail}
 
     def _bring_up(self) -> BringUp:
