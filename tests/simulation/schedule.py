@@ -103,6 +103,8 @@ class Scheduler:
         self._programs: dict[str, Callable[[Actor], None]] = {}
         self._chooser = chooser
         self.budget = budget
+        self.after_each: Callable[[], None] = lambda: None
+        """Called whenever something has been done, before the next is chosen."""
         self._finished = threading.Event()
         self._ending = False
         self._cut_short = False
@@ -170,6 +172,7 @@ class Scheduler:
 
     def _hand_over(self, running: Actor | None) -> Actor | None:
         """Choose who goes next and wake it, unless it is the one that runs. None when nobody can."""
+        self.after_each()
         while True:
             options = self._options()
             if not options:

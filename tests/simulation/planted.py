@@ -1,0 +1,76 @@
+"""Design bugs that the simulation of operations has to find, each put in place of the code that is right."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+from drstack.recovery import control, sealing
+from drstack.recovery.switchover import Switchover
+from drstack.witness.journal import Journal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+    from drstack.recovery.steps import Step
+
+Doc = dict[str, Any]
+
+
+def _ship_without_waiting(self: Switchover, step: Step) -> Doc:
+    """Moves before the last checkpoint and its receipts have arrived."""
+    workload = self._planned(step.subject)
+    return {"commit": [0, 0], "detail": f"{workload['name']} will come"}
+
+
+def _seal_target_alone(world: Any, plan: Doc, workload: Doc, operation: str) -> Doc:
+    """Seals where the work goes, and not where it may have been acknowledged."""
+    return _SEAL(world, plan, {**workload, "seal": [plan["target"]]}, operation)
+
+
+def _opens_nothing(_world: Any, _fact: Any, _by: str, _reason: str) -> None:
+    """Gives a sealed workload back to its writer without a term in which that may write."""
+
+
+def _all_skippable(plan: Doc) -> list[Step]:
+    return [replace(step, skippable=True) for step in _STEPS(plan) or []]
+
+
+def _goes_on(_self: Journal, _records: object) -> None:
+    """Heeds neither an end nor a pause."""
+
+
+_SEAL, _STEPS = sealing.seal, control.steps_of
+
+
+@dataclass(frozen=True, slots=True)
+class Planted:
+    """`sign`: what the promise that it breaks says; `seed`: one that finds it; `wrong`: what is put in place of what."""
+
+    sign: str
+    seed: int
+    wrong: tuple[tuple[object, str, object], ...]
+
+
+PLANTED = {
+    "a switchover moves before the receipts": Planted(
+        "switchover: ", 40, ((Switchover, "_ship", _ship_without_waiting),)
+    ),
+    "seals only the target": Planted("unsealed, which acknowledges", 53, ((sealing, "seal", _seal_target_alone),)),
+    "an abort opens no new term": Planted("gave back", 18, ((control, "_open_anew", _opens_nothing),)),
+    "a seal may be left out": Planted("was left out", 11, ((control, "steps_of", _all_skippable),)),
+    "begun after the end, or while it is paused": Planted("rule 12: ", 9, ((Journal, "_require_running", _goes_on),)),
+}
+OPERATION_BUGS = tuple(PLANTED)
+
+
+@contextlib.contextmanager
+def planted(bug: str) -> Iterator[None]:
+    with contextlib.ExitStack() as stack:
+        for owner, name, wrong in PLANTED[bug].wrong if bug else ():
+            patch: AbstractContextManager[object] = mock.patch.object(owner, name, wrong)
+            stack.enter_context(patch)
+        yield
