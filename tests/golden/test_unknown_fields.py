@@ -20,6 +20,7 @@ from replicator.model import CommitId, Finding, Id, Participant, Point, Signatur
 from replicator.repository.anchors import Anchors
 from replicator.repository.manifest import Chunker, Encryption, File, Folder, Link, TensorEntry, decode, encode
 from replicator.repository.packs import manifest_key
+from replicator.repository.readiness import restored_by
 from replicator.repository.repository import Repository, random_token
 from replicator.repository.select import select
 from replicator.repository.ship import ship
@@ -247,3 +248,26 @@ def test_an_unknown_field_of_an_encrypted_objects_header_is_passed_over(tmp_path
         vault.read_header(vault.MANIFEST_MAGIC, stored[:8] + len(later).to_bytes(4, "big") + later)[0]["unheard"] == 1
     )
     assert start < len(stored)
+
+
+def test_facts_of_a_participant_hold_what_they_like_for_both_readers(golden):
+    facts = {"lsn": "0/1", "unheard": "of"}
+    body = bodies()["compact"]
+    appended(plain(golden), "compact", body)
+    said = SAID.model_copy(
+        update={"point": Point(made=True, paused_s=1.0, participants=(
+            Participant(name="db", kind="postgres", ok=True, told="dumped", facts=facts),
+        ))}
+    )  # fmt: skip
+    told = json.loads(canonical(to_record(Commit(term=2, what=said, where=PLACE))[1]))
+    appended(plain(golden), "commit", told)
+    assert plain(golden).log("gpt").view().slots == 12
+    assert len(SECOND.entries(SECOND.Repository(golden), "gpt")) == 12
+
+
+def test_an_unknown_field_of_a_restored_note_is_passed_over(tmp_path):
+    there = encrypted(copied("encrypted", tmp_path / "golden"))
+    newest = there.log("gpt").view().in_order()[-1]
+    body = {"workload": "gpt", "commit": {"term": 1, "height": 1}, "record": there.log("gpt").slot(newest.slot).digest}
+    appended(there, "restored", with_more(body, ()), "restores/operator")
+    assert "operator" in restored_by(there)

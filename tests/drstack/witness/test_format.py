@@ -49,3 +49,17 @@ def test_a_witness_of_this_format_is_found_and_assigned():
     known = witness(store).found()
     assert witness(store).environment_id() == known
     assert witness(store).assign(FIRST) == FIRST
+
+
+@pytest.mark.parametrize("path", [(), ("workloads", "gpt")])
+def test_an_assignment_with_a_field_that_this_version_does_not_know_blocks(path):
+    store = memory_store()
+    witness(store).found()
+    body = FIRST.model_dump(mode="json")
+    at = body
+    for each in path:
+        at = at[each]
+    at["unheard"] = 1
+    witness(store).log("assignments").append(lambda _: ("assignment", body))
+    with pytest.raises(WitnessUnsound, match="assignment 1: "):
+        witness(store).current()

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 
 import pytest
 import zstandard
+from blake3 import blake3
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from drstack.recovery.plan import digest_of
 from replicator.crypto import vault
+from replicator.crypto.keyfile import make_key, write_key
+from replicator.crypto.protection import Unlocking
+from replicator.crypto.sheet import to_lines
 from replicator.crypto.statements import pae
 from replicator.crypto.suites import suite_named
 from replicator.log.records import canonical, seal_envelope
 from replicator.log.slots import slot_key
 from replicator.repository.packs import manifest_key, pack_key
 from replicator.repository.ship import ship
-from tests.replicator.crypto.rig import Family
+from tests.replicator.crypto.rig import Family, NoKms
 from tests.replicator.log.builders import what
 from tests.replicator.repository.rig import checkpoint, push, repository
 
@@ -113,3 +120,47 @@ def test_a_wrapped_key_is_bound_to_these_words(family):
         "a492a26ace1637fd657d74e86ccb752f03e3955e397352763f5273aacff66fef"  # HKDF-SHA512, by another program
     )
     assert vault.PushKey.of(suite, b"k" * 32).id == "a91548eea5421f9ce4b891ff650b8319"
+
+
+def test_a_protected_seed_is_bound_to_these_lines(tmp_path):
+    """Opened by another hand than the product's: the passphrase stretched as its file says, these lines beside the seed."""
+    seed = bytes(range(32))
+    how = Unlocking(passphrase=lambda _: b"a passphrase", kms=lambda _: NoKms())
+    made, _ = make_key(
+        "ann", ("recipient",), scope="f", suite="drstack-hybrid-1", seed=seed, how=b"a passphrase", unlocking=how
+    )
+    told = json.loads(write_key(tmp_path, made).read_text())
+    kept = told["protection"]
+    stretched = hashlib.scrypt(
+        b"a passphrase",
+        salt=base64.b64decode(kept["salt"]),
+        n=kept["n"],
+        r=kept["r"],
+        p=kept["p"],
+        dklen=32,
+        maxmem=2**28,
+    )
+    lines = b"drstack-key=ann\ndrstack-scope=f\ndrstack-suite=drstack-hybrid-1"
+    opened = AESGCM(stretched).decrypt(base64.b64decode(kept["nonce"]), base64.b64decode(told["secret"]), lines)
+    assert opened == seed
+
+
+def test_a_recovery_sheet_holds_these_lines():
+    """Written by another program from the page: Crockford's base 32 of 8 bytes and 2 of BLAKE3."""
+    assert to_lines(bytes(range(32))) == (
+        "000G 40R4 0M30 FBVY", "104G M2RC 1M70 YAQZ", "208H 44RM 2MB1 EVDC", "30CH M6RW 3MF1 ZR6E",
+    )  # fmt: skip
+
+
+def test_a_plan_s_digest_is_of_these_bytes():
+    told = {
+        "environment": "e", "target": "west", "base": 1, "fence": ["east"], "capacity": 2, "consents": [["data-loss", "60"]],
+        "steps": [], "alone": False, "kind": "promote", "notices": [], "reason": "r", "stops": [], "hash": "left out",
+        "workloads": [{"name": "gpt", "step": 10, "loss_s": 1.5, "why": "the newest", "other": None}],
+    }  # fmt: skip
+    body = (
+        b'{"alone":false,"base":1,"capacity":2,"consents":[["data-loss","60"]],"environment":"e","fence":["east"],'
+        b'"kind":"promote","notices":[],"reason":"r","steps":[],"stops":[],"target":"west",'
+        b'"workloads":[{"name":"gpt","step":10}]}'
+    )
+    assert digest_of(told) == blake3(body).hexdigest()
