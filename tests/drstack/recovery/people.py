@@ -14,14 +14,25 @@ from drstack.recovery.plan import Given
 from drstack.recovery.quorum import Quorum
 from replicator.crypto.founding import Wanted
 from replicator.crypto.keyring import Keyring
+from replicator.crypto.statements import make_statement
 from tests.drstack.recovery.world import Rig
 
 if TYPE_CHECKING:
     from drstack.recovery.acting import Context
+    from drstack.recovery.quorum import Subject
     from drstack.recovery.world import World
 
 BY = Given(by="test")
 TWO = Quorum(("alice", "bob", "carol"), 2, 900.0, ("alice",))
+
+
+def in_anothers_name(keys: Keyring, signer: str, of: str, subject: Subject, **said: object) -> dict:
+    """A word of payload type `of` that names `said["person"]`, signed by a program of one's own with `signer`'s key."""
+    told = {
+        "environment": subject.environment, "environment_id": subject.environment_id, "kind": subject.kind,
+        "plan": subject.plan, "id": "x" * 8, "at": time.time(), **said,
+    }  # fmt: skip
+    return make_statement(keys, keys.trust.key(f"approver@{signer}"), of, told)
 
 
 class Telling:

@@ -15,12 +15,12 @@ from drstack.recovery.asking import subject_of
 from drstack.recovery.conduct import plan_only, promote
 from drstack.recovery.plan import Given, digest_of
 from drstack.recovery.quorum import Quorum
-from drstack.recovery.words import sign_approval
+from drstack.recovery.words import APPROVAL_TYPE, sign_approval
 from replicator.errors import KeyAbsent
 from replicator.log.records import canonical, parse_envelope
 from replicator.repository.custody import revoke
 from tests.drstack.recovery.killing import Killed
-from tests.drstack.recovery.people import BY, TWO, Office
+from tests.drstack.recovery.people import BY, TWO, Office, in_anothers_name
 from tests.drstack.recovery.test_interruptions import dying_at
 from tests.drstack.recovery.world import Rig
 
@@ -201,6 +201,21 @@ def test_who_is_not_asked_or_has_no_key_or_another_role_cannot_approve(office):
     assert any("mallory is not among alice, bob, carol" in why for why in told)
     assert any("signed as approver" in why for why in told)
     untouched(office)
+
+
+def test_nobody_approves_in_another_persons_name(office):
+    refused(office)
+    office.approve("bob")
+    asked = approving.requests(office.world(), 1)[-1]
+    world = office.world("bob")
+    subject = subject_of(world, asked.kind, asked.digest)
+    forged = {"person": "alice", "expires_at": time.time() + 900.0}
+    asked.request.add(in_anothers_name(world.keys, "bob", APPROVAL_TYPE, subject, **forged))
+    assert "has 1 of 2 approvals (bob)" in str(refused(office))
+    assert any("key approver@bob signed as alice" in why for why in whys(office))
+    untouched(office)
+    asked.request.add(in_anothers_name(office.world("alice").keys, "alice", APPROVAL_TYPE, subject, **forged))
+    assert promote(office.world(), "west", BY)["result"] == "promoted"
 
 
 def test_a_revoked_key_counts_no_more_and_another_of_the_same_person_does(office):

@@ -14,10 +14,10 @@ from drstack.recovery.glass import broken as signed_and_not
 from drstack.recovery.glass import sign_off
 from drstack.recovery.history import document, past_operations
 from drstack.recovery.plan import Given, digest_of
-from drstack.recovery.words import sign_break, sign_off_word
+from drstack.recovery.words import BREAK_GLASS_TYPE, SIGN_OFF_TYPE, sign_break, sign_off_word
 from replicator.errors import KeyAbsent
 from replicator.repository.custody import revoke
-from tests.drstack.recovery.people import BY, TWO, Office
+from tests.drstack.recovery.people import BY, TWO, Office, in_anothers_name
 from tests.drstack.recovery.test_interruptions import dying_at
 from tests.drstack.recovery.world import Rig
 
@@ -104,6 +104,16 @@ def test_a_sign_off_that_somebody_made_up_counts_for_nothing(office):
     assert broken(office)[0]["signed_off"] == {"by": "bob", "at": 1.0}
 
 
+def test_who_broke_the_glass_does_not_sign_it_off_in_another_persons_name(office):
+    promote(office.world("alice"), "west", GLASS)
+    world = office.world("alice", "bob")
+    subject = subject_of(world, "promote", broken(office)[0]["plan"])
+    for signer, by in (("alice", None), ("bob", "bob")):
+        word = in_anothers_name(world.keys, signer, SIGN_OFF_TYPE, subject, person="bob", operation="1-1")
+        world.witness.glass().sign_off("1-1", word)
+        assert (broken(office)[0]["signed_off"] or {"by": None})["by"] == by
+
+
 def test_killed_before_it_was_noted_whoever_resumes_notes_it_before_anything_is_done(office, monkeypatch):
     with monkeypatch.context() as patched, dying_at("fence"):
         patched.setattr("drstack.recovery.run.require_admitted", lambda *_: None)
@@ -134,7 +144,12 @@ def test_a_word_for_another_plan_or_by_nobody_who_may_begins_nothing(office):
 
         return made
 
+    def as_alice(journal):
+        subject = subject_of(world, "promote", digest_of(journal.plan()))
+        return in_anothers_name(world.keys, "bob", BREAK_GLASS_TYPE, subject, person="alice", reason="r")
+
     for made, why in (
+        (as_alice, "key approver@bob signed as alice"),
         (of("bob"), "bob may not"),
         (of("alice", plan="0" * 64), "another plan or environment"),
         (of("alice", environment_id="z"), "another plan or environment"),

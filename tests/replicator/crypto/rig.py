@@ -107,10 +107,10 @@ def committed(family, height: int = 1) -> None:
     family.all().log("gpt").commit(what(1, height), lambda _: where(), term=1)
 
 
-def forge(family, n: int, kind: str, body, *, by: str, previous=None, **binding) -> bytes:
+def forge(family, n: int, kind: str, body, *, by: str, previous=None, log: str = "log/gpt", **binding) -> bytes:
     """A record as the holder of `by` can make it, whatever the product would sign."""
     named = {"suite": DEFAULT, "environment": "family-1", "repository": family.id, **binding}
-    payload = canonical({**payload_of("log/gpt", n, previous, "a", kind, 1.0, body), **named})
+    payload = canonical({**payload_of(log, n, previous, "a", kind, 1.0, body), **named})
     signed = SIGNED.sign(ring(family.keys).seed(by), pae(PAYLOAD_TYPE, payload))
     return canonical(
         {

@@ -12,7 +12,7 @@ from replicator.crypto.notary import KeyNotary
 from replicator.crypto.suites import DEFAULT
 from replicator.crypto.trust import Revocation, read_trust, write_trust
 from replicator.errors import KeyAbsent, RecordCorrupt, SignatureRefused
-from replicator.log.entries import Commit, Compact, Drop, Open, Pin, Unpin, to_record
+from replicator.log.entries import Commit, Compact, Drop, Open, Pin, Seal, Unpin, Upgrade, to_record
 from replicator.log.records import canonical, seal_envelope
 from replicator.log.slots import SlotLog, slot_key
 from replicator.model import CommitId, Id
@@ -92,6 +92,12 @@ def test_a_key_that_the_trust_file_does_not_know_blocks_the_log(family, tmp_path
         ("writer", Compact(term=1, commit=Id(term=1, height=1), where=where())),
         ("promoter", Compact(term=1, commit=Id(term=1, height=1), where=where())),
         ("verifier", Drop(term=1, commits=(Id(term=1, height=1),), bytes_after=1.0, reason="")),
+        ("writer", Seal(term=1, reason="mine")),
+        ("keeper", Seal(term=1, reason="mine")),
+        ("verifier", Seal(term=1, reason="mine")),
+        ("operator", Seal(term=1, reason="mine")),
+        ("writer", Upgrade(term=1, reader=1, writer=1, release="1", reason="mine")),
+        ("verifier", Upgrade(term=1, reader=1, writer=1, release="1", reason="mine")),
         ("verifier", Open(term=2, writer="mallory")),
         ("operator", Open(term=2, writer="mallory")),
         ("writer", Open(term=2, writer="mallory")),
@@ -225,6 +231,20 @@ def test_a_receipt_is_a_verifiers(family):
         family.hand("writer").receipts.write("gpt", 2, "stored", "west", **said)
     family.hand("verifier").receipts.write("gpt", 2, "stored", "west", **said)
     assert family.hand().receipts.levels("gpt", 2, ("stored",)) == {"stored": True}
+
+
+@pytest.mark.parametrize("by", ["writer", "keeper", "promoter", "operator"])
+def test_a_receipt_that_no_verifier_signed_is_refused_whoever_wrote_it(family, by):
+    committed(family)
+    prefix = f"receipts/gpt/{2:020d}/proved/west"
+    said = {"ok": True, "reason": None, "record": family.all().log("gpt").slot(2).digest}
+    key = slot_key(prefix, 1)
+    family.store.create(key, forge(family, 1, "receipt", said, by=by, log=prefix))
+    with pytest.raises(SignatureRefused, match=f"key {by} is .*, and signed a receipt"):
+        family.hand().receipts.levels("gpt", 2, ("proved",))
+    family.store.delete(key)
+    family.store.create(key, forge(family, 1, "receipt", said, by="verifier", log=prefix))
+    assert family.hand().receipts.levels("gpt", 2, ("proved",)) == {"proved": True}
 
 
 def test_a_signed_record_that_belongs_to_another_slot_blocks(family):

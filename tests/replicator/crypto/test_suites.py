@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from replicator.crypto.suites import NONE, SUITES, rank, suite_named
+from replicator.crypto.suites import DEFAULT, NONE, SUITES, rank, suite_named
+from replicator.crypto.suites.hybrid1 import Hybrid1
 from replicator.crypto.suites.suite import Refused
+from replicator.crypto.trust import TrustedRepository, checked, read_trust, write_trust
 from replicator.errors import Untrusted
 
 ALICE, BOB = b"a" * 32, b"b" * 32
@@ -68,3 +70,26 @@ def test_no_suite_ranks_as_low_as_none(suite):
     assert rank(suite.name) > rank(NONE)
     with pytest.raises(Untrusted, match="unknown"):
         rank("drstack-hybrid-0")
+
+
+class Later(Hybrid1):
+    """What a later version may bring: another name, a higher rank."""
+
+    name = "drstack-hybrid-2"
+    rank = 20
+
+
+@pytest.mark.parametrize("demanded", ["of all", "of this repository"])
+def test_a_trust_file_that_demands_a_later_suite_refuses_this_one(family, monkeypatch, demanded):
+    monkeypatch.setitem(SUITES, Later.name, Later())
+    before = read_trust(family.keys)
+    listed = TrustedRepository(id=family.id, url="x", suite=Later.name)
+    assert before.admit(family.id, DEFAULT, "here") == DEFAULT
+    change = {"suite": Later.name} if demanded == "of all" else {"repositories": [listed.model_dump()]}
+    after = checked({**before.model_dump(), **change})
+    with pytest.raises(Untrusted, match=f"uses suite {DEFAULT}; the trust file demands {Later.name}"):
+        after.admit(family.id, DEFAULT, "here")
+    assert after.admit(family.id, Later.name, "here") == Later.name
+    write_trust(family.keys, after)
+    with pytest.raises(Untrusted, match="the trust file demands"):
+        family.hand("operator").log("gpt").view()

@@ -18,7 +18,7 @@ from replicator.repository.ship import ship
 from replicator.stores.cloud import memory_store
 from replicator.stores.url import make_folder, open_store
 from tests.replicator.cli.rig import Shell
-from tests.replicator.crypto.rig import Family
+from tests.replicator.crypto.rig import Family, forge
 from tests.replicator.repository.rig import checkpoint, push, repository
 
 
@@ -162,6 +162,19 @@ def test_a_forged_anchor_of_a_signed_repository_blocks_instead_of_being_believed
     witness.create(slot_key(prefix, 1), forged._store.get(slot_key(prefix, 1)))
     with pytest.raises(SignatureRefused):
         anchors(witness).last(there, "gpt")
+
+
+@pytest.mark.parametrize("by", ["writer", "promoter", "operator"])
+def test_an_anchor_that_a_key_of_another_role_signed_is_refused_when_it_is_read(tmp_path, by):
+    family, witness = Family(tmp_path), memory_store()
+    prefix = f"prod/heads/west/gpt/{family.id}"
+    said = Anchor(slot=99, digest="0" * 64, term=1, height=98).model_dump(mode="json")
+    witness.create(slot_key(prefix, 1), forge(family, 1, "anchor", said, by=by, log=prefix))
+    with pytest.raises(SignatureRefused, match=f"key {by} is .*, and signed a anchor"):
+        anchors(witness).last(family.hand(), "gpt")
+    witness.delete(slot_key(prefix, 1))
+    witness.create(slot_key(prefix, 1), forge(family, 1, "anchor", said, by="keeper", log=prefix))
+    assert anchors(witness).last(family.hand(), "gpt").anchor.slot == 99
 
 
 def test_an_anchor_of_another_repository_of_the_family_is_none_of_this_one(tmp_path):

@@ -287,11 +287,27 @@ def test_encrypted_a_keeper_with_a_recipients_key_encodes_anew_and_the_writers_s
 @pytest.mark.parametrize("names", [("keeper",), ("keeper", "writer", "verifier", "promoter")])
 def test_encrypted_a_keeper_without_a_recipients_key_cannot_and_is_told_what_it_takes(tmp_path, names):
     family = Family(tmp_path / "family")
-    grow(family.hand("writer"), tmp_path, [1, 2])
+    grow(family.hand("writer"), tmp_path, range(1, 5))
+    drop(family.hand("keeper"), 1, 2)
+    there = everything(family.store)
     keeper = family.hand(*names)
     with pytest.raises(KeyAbsent, match="compaction reads what it encodes anew") as told:
         run(keeper)
     assert "recipient" in str(told.value.hint)
+    reader = family.hand("operator")
+    view = reader.log("gpt").view()
+    plan = plan_compaction(
+        view, usage_of(reader, view), CompactionPolicy(min_live=0.01, spare=1), full=[CommitId(1, 3)]
+    )
+    assert plan.rewrites
+    with pytest.raises(KeyAbsent, match="private key of no recipient"):
+        compact(keeper, "gpt", plan, view, grace_s=GRACE_S)
+    assert everything(family.store) == there
+
+
+def everything(store) -> dict[str, bytes]:
+    folders = ("log", "parts", "packs", "manifests", "keys", "receipts")
+    return {key: store.get(key) for folder in folders for key in store.list(folder)}
 
 
 def test_encrypted_a_recipient_without_the_keepers_key_writes_nothing(tmp_path):

@@ -12,10 +12,11 @@ from replicator.crypto.trust import TrustedRepository
 from replicator.errors import DataCorrupt, KeyAbsent, SignatureRefused, StoreUnavailable, TermRegressed, Untrusted
 from replicator.log.entries import Drop
 from replicator.log.slots import slot_key
-from replicator.model import Id
+from replicator.model import LEVELS, Id
 from replicator.repository.custody import create_key, revoke, rewrap
 from replicator.repository.establish import establish, open_at
 from replicator.repository.format import initialise
+from replicator.repository.packs import pack_key
 from replicator.repository.readiness import _log, note_restore, restored_by
 from replicator.repository.repository import Repository
 from replicator.repository.restore import restore
@@ -66,6 +67,18 @@ def test_a_standby_that_reads_and_keeps_cannot_forge_a_checkpoint(family, shippe
     keeping.verify_new(threading.Event())
     keeping.let_go()
     assert standby.receipts.levels("gpt", shipped.slot, ("stored", "decoded")) == {"stored": True, "decoded": True}
+
+
+def test_a_verifiers_key_alone_vouches_for_what_nobody_checked(family, shipped, tmp_path):
+    """What docs/security.md says does not hold: a receipt is worth what its verifier is."""
+    for pack in shipped.where.packs:
+        family.store.delete(pack_key(pack.digest))
+    record = family.hand().log("gpt").slot(shipped.slot).digest
+    for level in LEVELS:
+        family.hand("verifier").receipts.write("gpt", shipped.slot, level, "west", record=record, ok=True)
+    assert all(family.hand().receipts.levels("gpt", shipped.slot, LEVELS).values())
+    with pytest.raises(DataCorrupt):
+        restore(family.hand("operator"), shipped, tmp_path / "back")
 
 
 def test_a_keeper_without_a_recipients_key_drops_and_removes_by_the_log_alone(family, tmp_path):
