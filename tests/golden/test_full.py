@@ -1,4 +1,7 @@
-"""The repository that has all that the page has: both readers restore it as it was, and say the same of it."""
+"""The repository with every kind of entry and every field marked as later: both readers restore it, and say the same of it.
+
+Its witness has one assignment and anchors, and no other log.
+"""
 
 from __future__ import annotations
 
@@ -171,7 +174,13 @@ ELSEWHERE = {"approver", "fence", "lift"}
 """A role of keys, and kinds of records of the witness: no repository holds them."""
 
 
-def test_every_field_that_the_page_marks_as_later_is_in_it(golden):
+def test_every_kind_of_entry_is_in_it_and_of_a_witness_an_assignment_and_anchors_only(golden):
+    section = PAGE.read_text().split("### Entries of `log/<workload>`")[1].split("\n### ")[0]
+    assert set(re.findall(r"^\| `([a-z]+)`", section, re.MULTILINE)) == {kind for kind, _ in SAID_BY}
+    assert {path.name for path in (golden / "witness" / "full").iterdir()} == {"format.json", "assignments", "heads"}
+
+
+def test_every_field_of_a_repository_that_the_page_marks_as_later_is_in_it(golden):
     there = encrypted(golden)
     page = PAGE.read_text()
     named = set(re.findall(r"`([a-z_]+)` †", page)) - {"upgrade", *ELSEWHERE}

@@ -34,6 +34,7 @@ def test_a_newer_witness_is_neither_read_nor_written(release):
         with pytest.raises(WitnessUnsound, match="of format 2; this version knows 1") as raised:
             act()
         assert (release or "newer") in raised.value.hint
+        assert raised.value.exit_code == 23
     assert list(store.list("e")) == ["e/format.json"]
 
 

@@ -206,6 +206,7 @@ def test_a_repository_of_another_format_is_refused_and_nothing_is_made_there(tol
         initialise(store, environment=None, witness=None, clock=lambda: 0.0, token=random_token)
     assert everything(store) == []
     assert isinstance(raised.value, RepositoryUnknown)
+    assert raised.value.exit_code == 41
 
 
 @pytest.mark.parametrize("change", [{"format": 2}, {"deltas": []}])

@@ -8,9 +8,10 @@ import pytest
 
 from replicator.errors import NothingToRestore
 from replicator.log.entries import Open
-from replicator.model import CommitId, Finding
+from replicator.model import LEVELS, CommitId, Finding
 from replicator.repository.select import parse, select
 from replicator.repository.ship import ship
+from replicator.repository.survey import choose, survey
 from tests.replicator.repository.rig import checkpoint, push, repository
 
 NOW = 1_800_000_000.0
@@ -76,3 +77,29 @@ def test_newest_not_after_a_step_or_a_time_is_by_term_and_height_and_never_suspe
     for nothing in ("step:<=9", "10m ago", "pin:other"):
         with pytest.raises(NothingToRestore):
             select(there, "gpt", nothing)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_the_newest_is_passed_over_once_a_verifiers_last_word_about_it_is_a_failed_one(tmp_path, level):
+    west, east = repository(), repository(name="east")
+    first, second = (checkpoint(tmp_path / str(step), step, seed=step) for step in (10, 20))
+    for there in (west, east):
+        older = ship(push(1, 10, attempt="1"), first, there)
+        newest = ship(push(2, 20, attempt="2", salt=b"t" * 16), second, there)
+
+    def says(there, ok):
+        record = there.log("gpt").slot(newest.slot).digest
+        there.receipts.write("gpt", newest.slot, level, "west", record=record, ok=ok, reason=None if ok else "torn")
+
+    def chosen():
+        [copies] = choose(survey([west, east], "gpt"), parse("latest", now=NOW), best_only=True)
+        return copies[0][1].what.step
+
+    assert (select(west, "gpt", "latest").what.step, chosen()) == (20, 20)
+    says(west, ok=False)
+    assert select(west, "gpt", "latest") == older
+    assert (select(west, "gpt", "1.2").what.step, chosen()) == (20, 20)  # by its id; and east has it whole
+    says(east, ok=False)
+    assert chosen() == 10
+    says(west, ok=True)
+    assert (select(west, "gpt", "latest").what.step, chosen()) == (20, 20)
