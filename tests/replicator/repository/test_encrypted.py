@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import base64
 import json
+from typing import ClassVar
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from replicator.crypto import vault
 from replicator.errors import DataCorrupt, KeyAbsent, RepositoryUnknown, StoreError, Untrusted
 from replicator.log.records import canonical, digest
 from replicator.model import CommitId
-from replicator.repository.manifest import encode
+from replicator.repository.manifest import decode, encode
 from replicator.repository.packs import pack_key
 from replicator.repository.pinning import pinned
 from replicator.repository.repository import Repository
 from replicator.repository.restore import restore
+from replicator.repository.scrub import Place, scrub
 from replicator.repository.select import select
 from replicator.repository.ship import ship
 from replicator.repository.snapshot import take_snapshot
@@ -39,15 +43,23 @@ def shipped(family, tmp_path):
     return ship(push(1, 10), checkpoint(tmp_path / "step-10", 10), writer)
 
 
-class MayOnlyCreate:
-    """A store that refuses reads of packs, manifests and keys, and sizes."""
+class Rights:
+    """A store whose credentials have what docs/security.md recommends for a writer, and nothing more."""
+
+    ALLOWED: ClassVar = {
+        "create": ("log/", "parts/", "format.json", "packs/", "manifests/", "keys/"),
+        "get": ("log/", "parts/", "format.json", "receipts/"),
+        "size": ("log/", "parts/", "format.json", "receipts/"),
+        "list": ("receipts/",),
+        "delete": (),
+    }
 
     def __init__(self):
-        self.refused = 0
+        self.refused: list[tuple[str, str]] = []
 
     def before(self, verb, key):
-        if verb in ("get", "size") and key.startswith(("packs/", "manifests/", "keys/")):
-            self.refused += 1
+        if not (f"{key}/" if verb == "list" else key).startswith(self.ALLOWED[verb]):
+            self.refused.append((verb, key.split("/")[0]))
             raise StoreError(f"{key}: 403 AccessDenied")
 
     def after(self, verb, key):
@@ -57,8 +69,35 @@ class MayOnlyCreate:
         return body
 
 
+def test_the_rights_that_are_recommended_for_a_writer_are_enough(family, tmp_path):
+    def ships(height, memory, rank=None, **more):
+        folder = tmp_path / f"step-{height}"
+        if rank is None:
+            snapshot = checkpoint(folder, height)
+        else:
+            folder.mkdir(exist_ok=True)
+            (folder / f"rank-{rank}").write_bytes(bytes([rank]) * 100_000)
+            snapshot = take_snapshot(folder, [f"rank-{rank}"])
+            more |= {"rank": rank, "world": 2}
+        writer = family.hand("writer", store=FaultyStore(family.store, rights), memory=memory)
+        return ship(push(height, height, attempt=f"a{height}", salt=bytes([height]) * 16, **more), snapshot, writer)
+
+    rights = Rights()
+    ships(1, "kept")
+    second = ships(2, "kept")
+    assert second.where.base.key() == CommitId(1, 1)
+    assert ships(3, "kept", rank=0) is None
+    third = ships(3, "kept", rank=1)
+    assert third is not None
+    assert rights.refused == []
+    reader = family.hand("operator")
+    for height, accepted in ((2, second), (3, third)):
+        restore(reader, accepted, tmp_path / f"back-{height}")
+        assert contents(tmp_path / f"back-{height}") == contents(tmp_path / f"step-{height}")
+
+
 def test_a_writer_that_may_only_create_and_remembers_nothing_sends_a_keyframe(family, shipped, tmp_path):
-    rights = MayOnlyCreate()
+    rights = Rights()
     writer = family.hand("writer", store=FaultyStore(family.store, rights))
     done = ship(push(2, 20, attempt="a2"), checkpoint(tmp_path / "step-20", 20), writer)
     assert rights.refused
@@ -91,7 +130,7 @@ def test_the_store_sees_nothing_of_the_contents(family, tmp_path):
     folder.mkdir()
     (folder / "model.secretname").write_bytes(b"THE SECRET WEIGHTS " * 20_000)
     snapshot = take_snapshot(folder, ["model.secretname"])
-    ship(push(1, 10), snapshot, family.hand("writer"))
+    done = ship(push(1, 10), snapshot, family.hand("writer"))
     everything = b"".join(family.store.get(key) for folder in EVERYTHING for key in objects(family.store, folder))
     block = snapshot.files[0].blocks[0].digest
     for told in (
@@ -104,6 +143,18 @@ def test_the_store_sees_nothing_of_the_contents(family, tmp_path):
         assert told not in everything
     for name in ("writer", "operator", "escrow"):
         assert ring(family.keys).seed(name) not in everything
+    reader = family.hand("operator")
+    manifest = reader.manifest(done.where.manifest)
+    kept, suite = manifest.encryption, reader.cipher._suite
+    secret = reader.cipher.secret(kept.key)
+    salt = bytes.fromhex(kept.packs[0].salt)
+    assert salt.hex().encode() in everything, "what is in the clear is found so"
+    told = [bytes.fromhex(each.digest) for each in manifest.blocks]
+    told += [bytes.fromhex(kept.block_key), secret, vault.pack_key(suite, secret, salt)]
+    assert len(told) > 3
+    for each in told:
+        for spelt in (each, each.hex().encode(), base64.b64encode(each).rstrip(b"="), base64.urlsafe_b64encode(each)):
+            assert spelt not in everything
 
 
 def test_every_object_is_named_by_what_is_stored_and_every_pack_has_a_key_of_its_own(family, tmp_path):
@@ -196,16 +247,92 @@ def test_ranks_push_with_the_writers_key_alone_and_the_last_commits_all(family, 
     }
 
 
+def test_what_a_writers_key_reads_of_several_ranks_pushes_is_names_shapes_and_statistics_and_no_contents(
+    family, tmp_path
+):
+    for rank in range(2):
+        (tmp_path / "both").mkdir(exist_ok=True)
+        values = np.full((3, 50), rank + 0.5, np.float32)
+        save_file({f"secret.layer.{rank}": values}, tmp_path / "both" / f"secret-{rank}.safetensors")
+    for rank in range(2):
+        snapshot = take_snapshot(tmp_path / "both", [f"secret-{rank}.safetensors"])
+        done = ship(push(1, 10, rank=rank, world=2), snapshot, family.hand("writer"))
+    thief = family.hand("writer")
+    told = []
+    for key in objects(family.store, "parts"):
+        record = family.store.get(key)
+        body = thief.notary.open(record, key, kind="part").payload
+        assert b"secret" not in record
+        assert b"secret" not in base64.b64decode(body["sealed"])
+        told.append(decode(thief.cipher.from_peer(body["sealed"], key), key))
+        for others in (("promoter",), ("keeper", "verifier")):
+            with pytest.raises(KeyAbsent, match="role writer"):
+                family.hand(*others).cipher.from_peer(body["sealed"], key)
+    tensors = {each.name: each for manifest in told for each in manifest.tensors}
+    assert {file.path for manifest in told for file in manifest.files} == {
+        f"secret-{rank}.safetensors" for rank in (0, 1)
+    }
+    assert {name: (each.shape, each.sum_squares) for name, each in tensors.items()} == {
+        "secret.layer.0": ((3, 50), 150 * 0.25),
+        "secret.layer.1": ((3, 50), 150 * 2.25),
+    }
+    with pytest.raises(KeyAbsent, match="private key of no recipient"):
+        restore(thief, done, tmp_path / "back")
+    for manifest in told:
+        for block in manifest.blocks:
+            stored = thief.store.get_range(
+                pack_key(manifest.packs[block.pack].digest), block.offset, block.stored_bytes
+            )
+            with pytest.raises(KeyAbsent):
+                thief.cipher.open_block(manifest, block, stored)
+    assert not (tmp_path / "back").exists()
+
+
+def bent(body: bytes, at: int, bits: int = 1) -> bytes:
+    return body[:at] + bytes([body[at] ^ bits]) + body[at + 1 :]
+
+
+def spread(start: int, end: int, count: int) -> list[int]:
+    """About so many places from the first to the last, both among them."""
+    return sorted({*range(start, end, max(1, (end - start) // count)), end - 1})
+
+
 def test_every_changed_byte_of_a_pack_or_manifest_is_found(family, shipped, tmp_path):
-    reader = family.hand("operator")
+    """Places all over the manifest, its header too, and over the blocks of every pack."""
     for key in [*objects(family.store, "packs"), *objects(family.store, "manifests")]:
         body = family.store.get(key)
-        start = vault.read_header(vault.PACK_MAGIC if key.startswith("packs") else vault.MANIFEST_MAGIC, body)[1]
-        for at in (start, (start + len(body)) // 2, len(body) - 1):
-            bent = body[:at] + bytes([body[at] ^ 1]) + body[at + 1 :]
-            with altered(family.store, key, bent), pytest.raises(DataCorrupt):
+        start = vault.read_header(vault.PACK_MAGIC, body)[1] if key.startswith("packs") else 0
+        for at in spread(start, len(body), 40):
+            reader = family.hand("operator")
+            with altered(family.store, key, bent(body, at)), pytest.raises(DataCorrupt):
                 restore(reader, shipped, tmp_path / "back")
             assert not (tmp_path / "back").exists()
+
+
+def test_every_changed_byte_of_a_wrapped_key_is_found(family, shipped, tmp_path):
+    """The last bit of the point too, which X25519 itself passes over."""
+    (key,) = shipped.where.keys
+    name = vault.key_object(key, "operator")
+    body = family.store.get(name)
+    for at in [*spread(0, len(body), 20), 1088 + 31]:
+        for bits in (0x01, 0x80):
+            with altered(family.store, name, bent(body, at, bits)), pytest.raises(DataCorrupt, match="not wrapped to"):
+                restore(family.hand("operator"), shipped, tmp_path / "back")
+            assert not (tmp_path / "back").exists()
+
+
+def test_a_changed_byte_of_a_packs_header_which_no_restore_reads_is_found_by_a_scrub(family, shipped, tmp_path):
+    reader, verifier = family.hand("operator"), family.hand("verifier")
+    for key in objects(family.store, "packs"):
+        body = family.store.get(key)
+        start = vault.read_header(vault.PACK_MAGIC, body)[1]
+        assert start == min(each.offset for each in reader.manifest(shipped.where.manifest).blocks)
+        for at in spread(0, start, 10):
+            with altered(family.store, key, bent(body, at)):
+                assert list(scrub(verifier, Place(), "west").place.damaged) == [key]
+                assert verifier.receipts.damaged("gpt", shipped.slot)
+    restore(reader, shipped, tmp_path / "back")
+    assert contents(tmp_path / "back") == contents(tmp_path / "step-10")
 
 
 def test_blocks_do_not_change_places(family, shipped, tmp_path):
