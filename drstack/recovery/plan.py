@@ -216,8 +216,10 @@ def _moves(each: WorkloadFact, target: str, *, reopen: bool) -> bool:
 
 
 def stranded(each: WorkloadFact) -> bool:
-    """Whether a log is sealed at the term that is assigned: its writer can never commit again in this term."""
-    return any(fact.reachable and fact.sealed >= each.term for fact in each.repositories.values())
+    """Whether a log is sealed at the term that is assigned, or the writer's own never opened it: it commits nothing so."""
+    own = each.repositories.get(each.writer)
+    unopened = own is not None and own.reachable and own.slots > 0 and own.term < each.term
+    return unopened or any(fact.reachable and fact.sealed >= each.term for fact in each.repositories.values())
 
 
 def require_ready(

@@ -15,6 +15,7 @@ from drstack.recovery.operation import begin, unfinished
 from drstack.recovery.plan import Given, plan_promotion
 from drstack.recovery.promote import Promotion
 from drstack.witness.assignment import Assignment
+from replicator.model import Id
 from replicator.service.keeping import Keeping
 from replicator.stores.faults import FaultyStore
 from tests.drstack.recovery.killing import Killed
@@ -157,6 +158,22 @@ def test_promoting_the_writer_of_a_sealed_log_opens_it_anew_and_leaves_its_run_a
     assert view.opened[view.term].writer == "east"
     rig.save(20, term=3)
     assert promote(rig.world(), "east", BY)["already"] is True
+
+
+def test_promoting_the_writer_of_a_term_that_no_log_was_opened_for_opens_one(rig):
+    """The assignment was made, every log was out of reach of its opens, and the operation was given up."""
+    rig.save(10)
+    first = rig.witness().current()
+    part = first.workloads["gpt"].model_copy(
+        update={"writer": "west", "term": 2, "head": Id(term=1, height=1), "heads": {"1": 1}}
+    )
+    rig.witness().assign(Assignment(number=2, workloads={"gpt": part}, cause="promote"))
+    end = promote(rig.world(), "west", BY)
+    assert (end["number"], end.get("already")) == (3, None)
+    for name in ("east", "west"):
+        view = rig.repository(name).log("gpt").view()
+        assert (view.term, view.writable) == (3, True)
+    assert promote(rig.world(), "west", BY)["already"]
 
 
 def test_a_plan_that_was_overtaken_fences_nobody(rig):
