@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from replicator.cli.options import Ignore, Json, Keys, Repos, reasons, say
+from replicator.cli.options import Ignore, Json, Keys, Repos, reasons, say, warn_if_plain
 
 if TYPE_CHECKING:
     from replicator.consistency.system import System
@@ -34,6 +34,7 @@ def push(
     from replicator.admission import DEFAULT
     from replicator.crypto.keyring import find_keyring
     from replicator.errors import PointNotMade
+    from replicator.repository.establish import open_at
     from replicator.service.once import push_once
 
     systems: list[System] = []
@@ -42,8 +43,11 @@ def push(
 
         systems = read_point(point)
     policy = replace(DEFAULT, off=frozenset(reasons(ignore)))
+    ring = find_keyring(keys)
+    for url in repo:
+        warn_if_plain(open_at(url, ring))
     results = push_once(
-        path, repo, workload=workload, step=step, writer=writer, policy=policy, keys=find_keyring(keys), systems=systems
+        path, repo, workload=workload, step=step, writer=writer, policy=policy, keys=ring, systems=systems
     )
     lines = [
         f"{r['url']}: {r['commit']} (step {r['step']}), {r['shipped_bytes']:,} of {r['size_bytes']:,} bytes sent"

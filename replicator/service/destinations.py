@@ -43,6 +43,8 @@ def open_or_make(
             raise
         suite = establish(url, keys).suites.crypto
         tell(f"{repository.store.url}: there was no repository; made one" + ("" if keys is None else f" ({suite})"))
+    if repository.format().suites.crypto == "none":
+        tell(f"warning: {repository.store.url} is NOT encrypted and NOT signed (crypto: none)")
     return repository
 
 

@@ -7,6 +7,9 @@ import sys
 
 import pytest
 
+from drstack.cli import status
+from drstack.custody.readiness import PLAIN
+
 pytestmark = pytest.mark.slow
 
 
@@ -60,6 +63,11 @@ def test_an_environment_without_keys_is_said_to_be_plain_wherever_it_is_worked_o
     refused = shell("keys", "make", "bare", code=20)
     assert "names no recipients" in refused.stderr
     assert "NOT encrypted" in refused.stderr
+
+
+def test_the_status_of_an_environment_without_keys_says_that_it_is_plain():
+    [line] = status._protection({"environment": "bare", "protection": PLAIN.document()})
+    assert line.startswith("WARNING: environment bare is NOT encrypted and NOT signed (crypto: none)")
 
 
 def test_keys_that_are_not_at_hand_are_named_with_the_remedy(shell):

@@ -67,6 +67,14 @@ def test_a_passphrase_opens_the_recipients_keys_and_another_does_not(tmp_path):
         ring(folder, b"correct house").seed("operator")
 
 
+def test_each_guess_of_a_passphrase_costs_64_mib(tmp_path):
+    folder = founded(tmp_path / "k", how=b"correct horse")
+    for name in ("operator", "escrow"):
+        told = json.loads((folder / f"{name}.key").read_text())["protection"]
+        assert told["kind"] == "scrypt"
+        assert 128 * told["n"] * told["r"] == 64 * 1024 * 1024
+
+
 def test_a_seed_under_another_keys_name_is_refused(tmp_path):
     folder = founded(tmp_path / "k", how=b"secret")
     operator, escrow = (json.loads((folder / f"{name}.key").read_text()) for name in ("operator", "escrow"))

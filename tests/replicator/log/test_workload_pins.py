@@ -89,8 +89,9 @@ def test_a_log_shorter_or_of_a_lower_term_than_was_seen_is_refused(log: Workload
     for seen in ({"term": 2}, {"term": 1, "slots": 2}):
         reader = log_on(store)
         reader.remember(**seen)
-        with pytest.raises(TermRegressed):
+        with pytest.raises(TermRegressed) as raised:
             reader.view()
+        assert raised.value.exit_code == 50
         with pytest.raises(TermRegressed):
             reader.append(lambda _: seal(1))
     sealed = log_on(store)

@@ -196,6 +196,21 @@ def test_a_writer_that_lost_its_memory_ships_a_keyframe(family, tmp_path):
     assert contents(tmp_path / "back") == contents(tmp_path / "b")
 
 
+def test_a_writer_remembers_its_last_16_pushes_and_no_older_one(family, tmp_path):
+    writer = family.hand("writer", memory="kept")
+    shipped = [
+        ship(
+            push(n, 10 * n, attempt=f"a{n}", salt=bytes([n]) * 16),
+            checkpoint(tmp_path / str(n), 10 * n, size=1000, seed=n),
+            writer,
+        )
+        for n in range(1, 18)
+    ]
+    there = {path.name for path in (family.folder / "kept").rglob("*") if len(path.name) == 64}
+    assert there == {each.where.manifest.digest for each in shipped[1:]}
+    assert len(there) == 16
+
+
 def test_damaged_memory_is_no_memory(family, tmp_path):
     ship(push(1, 10), checkpoint(tmp_path / "a", 10), family.hand("writer", memory="kept"))
     (remembered,) = [path for path in (family.folder / "kept").rglob("*") if path.is_file() and path.suffix == ""]

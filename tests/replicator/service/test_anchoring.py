@@ -58,6 +58,15 @@ def test_a_head_is_anchored_when_it_moved_far_or_long_enough_ago_or_in_the_end(b
     assert due == (now > before and (last or since_s >= 60 or now - before >= 16))
 
 
+def test_a_log_is_anchored_each_minute_and_each_16_entries_unless_told_otherwise():
+    asked = Anchor(url="file:///witness", environment="prod")
+    assert (asked.every_s, asked.every_slots) == (60, 16)
+    every = {"every_s": asked.every_s, "every_slots": asked.every_slots, "last": False}
+    assert not is_due(kept(1), kept(16), since_s=59, **every)
+    assert is_due(kept(1), kept(17), since_s=0, **every)
+    assert is_due(kept(1), kept(2), since_s=60, **every)
+
+
 def test_the_first_head_and_that_of_a_new_term_are_anchored_at_once():
     assert is_due(None, kept(1), since_s=0, every_s=60, every_slots=16, last=False)
     assert is_due(kept(3), kept(5, term=2), since_s=0, every_s=60, every_slots=16, last=False)

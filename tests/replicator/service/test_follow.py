@@ -58,7 +58,8 @@ def test_it_makes_the_repository_names_the_workload_and_writes_nothing_into_the_
         builders.archive(tmp_path / "gpt" / "outputs" / f"model_{step}.pt")
     told = once(tmp_path / "gpt" / "outputs", url)
     assert told[0] == f"{url}: there was no repository; made one"
-    assert told[1].endswith("torch.save checkpoints, workload gpt")
+    assert told[1] == f"warning: {url} is NOT encrypted and NOT signed (crypto: none)"
+    assert told[2].endswith("torch.save checkpoints, workload gpt")
     assert steps(url, "gpt") == [10, 20]
     assert sorted(path.name for path in (tmp_path / "gpt" / "outputs").iterdir()) == ["model_10.pt", "model_20.pt"]
 
