@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 import stat
 
 import pytest
 
+from replicator.cli.options import protection_of
 from replicator.crypto.founding import found, sheet_of
 from replicator.crypto.keyfile import read_key
-from replicator.crypto.keyring import Keyring, find_keyring
+from replicator.crypto.keyring import Keyring, find_keyring, from_machine
 from replicator.crypto.sheet import as_html, as_text, from_lines, to_lines
 from replicator.crypto.suites import DEFAULT, suite_named
 from replicator.crypto.trust import Revocation, TrustedRepository, checked, read_trust
@@ -65,6 +67,22 @@ def test_a_passphrase_opens_the_recipients_keys_and_another_does_not(tmp_path):
     assert ring(folder, b"correct horse").seed("operator") != ring(folder).seed("writer")
     with pytest.raises(KeyLocked, match="not its passphrase"):
         ring(folder, b"correct house").seed("operator")
+
+
+def test_a_passphrase_comes_from_a_file_that_is_named_and_is_no_argument_itself(tmp_path, monkeypatch):
+    file = tmp_path / "passphrase"
+    file.write_bytes(b"correct horse\r\nanother line")
+    assert protection_of(f"passphrase-file:{file}") == b"correct horse"
+    for wrong in ("passphrase-file:", "passphrase:correct horse", "correct horse"):
+        with pytest.raises(KeyLocked, match="is not known"):
+            protection_of(wrong)
+    monkeypatch.setenv("DRSTACK_PASSPHRASE_FILE", str(file))
+    assert from_machine().passphrase("operator") == b"correct horse"
+    monkeypatch.delenv("DRSTACK_PASSPHRASE_FILE")
+    monkeypatch.setenv("DRSTACK_PASSPHRASE", "correct horse")
+    monkeypatch.setattr("sys.stdin", io.StringIO("correct horse\n"))
+    with pytest.raises(KeyLocked, match="is under a passphrase"):
+        from_machine().passphrase("operator")
 
 
 def test_each_guess_of_a_passphrase_costs_64_mib(tmp_path):
