@@ -46,15 +46,18 @@ def begin(witness: Witness, plan: dict[str, Any]) -> tuple[Journal, bool]:
     """Take the next operation slot of the plan's assignment, or join whoever took it for the same target.
 
     Returns the journal, and whether it is of this very plan. OperationConflict if an operation with another target runs.
+    The slot is chosen before it is looked whether one runs: one that is begun in between has taken it, or is seen.
     """
+    base, target, kind = int(plan["base"]), str(plan["target"]), str(plan.get("kind", "promote"))
     while True:
-        running, target, kind = unfinished(witness), str(plan["target"]), str(plan.get("kind", "promote"))
+        free = len(witness.journals(base)) + 1
+        running = unfinished(witness)
         if running is not None and gives_way(running, target, kind):
             running.end({"result": "superseded", "why": f"a {kind} to {target} goes before it"})
             continue
         if running is not None:
             return join(running, target, kind), False
-        journal = witness.journal(int(plan["base"]), len(witness.journals(int(plan["base"]))) + 1)
+        journal = witness.journal(base, free)
         if journal.begin(plan):
             return journal, True
 

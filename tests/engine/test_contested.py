@@ -137,14 +137,14 @@ def test_an_update_that_was_begun_in_a_promotion_starts_nothing_that_it_stopped(
     trio.stands(target)
 
 
-def test_who_starts_a_lost_writer_by_hand_in_a_promotion_is_stood_down_afterwards(trio):
+def test_who_starts_a_lost_writer_by_hand_in_a_promotion_is_stood_down_afterwards(trio, monkeypatch):
     old, (target, _) = trio.writer(), trio.others()
     assert trio.has_recovery_point()
     desired = trio.site(old).desired.read_bytes()
     trio.kill(old)
     trio.died_after("assign", "promote", "local", "--to", target, "--yes", "--no-reconcile")
     trio.site(old).desired.write_bytes(desired)  # as a room without power keeps it, out of a fence's reach
-    os.environ["DRSTACK_LEASH"] = trio.environ()["DRSTACK_LEASH"]
+    monkeypatch.setenv("DRSTACK_LEASH", trio.environ()["DRSTACK_LEASH"])
     resurrect(trio.site(old))
     assert trio.writes_no_more(old)
     assert json.loads(trio.drstack("resume", "local", "--json", "--no-reconcile"))["result"] == "promoted"

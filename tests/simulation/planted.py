@@ -57,12 +57,12 @@ class Planted:
 
 PLANTED = {
     "a switchover moves before the receipts": Planted(
-        "switchover: ", 40, ((Switchover, "_ship", _ship_without_waiting),)
+        "switchover: ", 11, ((Switchover, "_ship", _ship_without_waiting),)
     ),
     "seals only the target": Planted("unsealed, which acknowledges", 53, ((sealing, "seal", _seal_target_alone),)),
-    "an abort opens no new term": Planted("gave back", 18, ((control, "_open_anew", _opens_nothing),)),
-    "a seal may be left out": Planted("was left out", 11, ((control, "steps_of", _all_skippable),)),
-    "begun after the end, or while it is paused": Planted("rule 12: ", 9, ((Journal, "_require_running", _goes_on),)),
+    "an abort opens no new term": Planted("gave back", 70, ((control, "_open_anew", _opens_nothing),)),
+    "a seal may be left out": Planted("was left out", 119, ((control, "steps_of", _all_skippable),)),
+    "begun after the end, or while it is paused": Planted("rule 12: ", 11, ((Journal, "_require_running", _goes_on),)),
 }
 OPERATION_BUGS = tuple(PLANTED)
 

@@ -45,9 +45,9 @@ def test_operations_keep_the_promises_under_every_seed(cases: Cases) -> None:
 
 @pytest.mark.parametrize("bug", OPERATION_BUGS)
 def test_a_planted_bug_is_found_within_the_seeds(bug: str) -> None:
-    """CI looks at the seed that found it last; at length they are searched."""
+    """The seed that found it last comes first: another change to what runs may have moved it."""
     sign, seed = PLANTED[bug].sign, PLANTED[bug].seed
-    for each in range(WHOLE) if at_length() else (seed,):
+    for each in dict.fromkeys((seed, *range(WHOLE if at_length() else 130))):
         outcome = run_operations(each, bug)
         if any(sign in found for found in outcome.found):
             assert run_operations(each, bug).told() == outcome.told()
