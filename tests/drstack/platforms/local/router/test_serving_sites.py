@@ -145,7 +145,7 @@ def test_with_two_active_sites_the_death_of_one_loses_no_request_of_a_client_tha
 
     # A killed supervisord restarts nothing by itself; as after a power cut, the site's own files say what runs.
     Supervisor(rig.sites["west"]).ensure(fifo=rig._fifo)
-    pool.settle(rig.sites["west"], 1, deadline_s=PATIENCE_S)
+    pool.settle(rig.sites["west"], lambda: 1, deadline_s=PATIENCE_S)
     rig.until(lambda: set(sites_that_answer(rig.url)) == {"east", "west"})
 
     # A fence stops the replicas too; taken back, the site serves again.
