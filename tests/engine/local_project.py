@@ -118,14 +118,15 @@ class Project:
 
     def kill(self, site: str) -> None:
         """SIGKILL every process of a site, supervisord first."""
-        for _ in range(20):
+
+        def dead() -> bool:
             running = self.running(site)
             for pid in sorted(running, key=lambda each: "supervisord" not in running[each]):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-            if not running:
-                return
-        pytest.fail(f"{site} does not die: {self.running(site)}")
+            return not running
+
+        assert Deadline(WAIT_S).until(dead, 0.05), f"{site} does not die: {self.running(site)}"
 
     def lose(self, site: str) -> None:
         """Kill every process of a site and take its folder."""

@@ -44,8 +44,14 @@ def load(step):
     return counted
 
 
+def newest_of_its_own():
+    """What a start after a rank has failed goes on from, as trainers do."""
+    again = START["attempt"].rpartition(".")[2] != "0"
+    return max((int(each.name[5:]) for each in CHECKPOINTS.glob("step-*")), default=0) if again else 0
+
+
 def main():
-    step = int(os.environ.get("DRSTACK_RESUME_STEP") or 0)
+    step = int(os.environ.get("DRSTACK_RESUME_STEP") or 0) or newest_of_its_own()
     replay = os.environ.get("DRSTACK_REPLAY_STEPS")
     if step:
         step = START["resumed_step"] = load(step)
