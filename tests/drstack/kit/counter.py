@@ -1,8 +1,8 @@
 """A training run without torch: counts, saves what it counted as safetensors, and resumes only from what it saved.
 
 With `--save-when-stopped` it also saves the step at which it is asked to stop; `--slowly`, it makes ten steps a second, and
-saves every fifteenth. It can be proved: its loss follows from what
-it counted, its checkpoints carry the losses, and it replays.
+saves every fifteenth; `--anew`, it begins anew after a rank has failed, which it cannot beside its own checkpoints. It can
+be proved: its loss follows from what it counted, its checkpoints carry the losses, and it replays.
 """
 
 import json
@@ -46,7 +46,7 @@ def load(step):
 
 def newest_of_its_own():
     """What a start after a rank has failed goes on from, as trainers do."""
-    again = START["attempt"].rpartition(".")[2] != "0"
+    again = START["attempt"].rpartition(".")[2] != "0" and "--anew" not in sys.argv
     return max((int(each.name[5:]) for each in CHECKPOINTS.glob("step-*")), default=0) if again else 0
 
 

@@ -66,7 +66,7 @@ def test_one_that_takes_no_writes_can_be_looked_at_and_nothing_is_touched(fleet)
     assert set(look(world).workloads) == {"a", "b"}
 
 
-@pytest.mark.parametrize("after", range(1, 30, 4))
+@pytest.mark.parametrize("after", range(1, 26, 4))  # it makes 27 to 29 of them
 def test_one_that_takes_no_writes_any_more_in_the_middle_is_taken_up_where_it_was(fleet, after):
     """A full disk at any record of the operation; then there is room again, and another operator resumes."""
     with pytest.raises(WitnessUnreachable, match="access denied"):
