@@ -24,7 +24,8 @@ leases: {ttl: 9s, renew: 1s, pause: 2s, drift: 100ms}
 promotion: {automatic: true, observers: [a, b], after: 4s, looks: 3}
 """
 DECLARED = (
-    ENVIRONMENT.replace("rpo: 30s", "rpo: 20m").replace(f"{SLEEPER}]", f"{COUNTER}, --save-when-stopped, --anew]") + AUTOMATIC
+    ENVIRONMENT.replace("rpo: 30s", "rpo: 20m").replace(f"{SLEEPER}]", f"{COUNTER}, --save-when-stopped, --anew]")
+    + AUTOMATIC
 )
 
 
