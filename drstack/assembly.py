@@ -16,7 +16,8 @@ from drstack.actions.registry import LocalActions
 from drstack.automatic.policy import Policy
 from drstack.clock import Clock
 from drstack.custody.ring import SEEN, listed, open_keys
-from drstack.platforms.registry import open_router, open_site
+from drstack.errors import EnvironmentUnknown
+from drstack.platforms.registry import declared_repository, open_router, open_site
 from drstack.reconcile.project import find_root, local_root
 from drstack.recovery.absent import AbsentSite
 from drstack.recovery.leases import LeasePolicy
@@ -32,7 +33,17 @@ from drstack.witness.witness import Witness
 from replicator.repository.repository import Repository, random_token
 from replicator.stores.url import open_store
 
-__all__ = ["assemble", "load", "local_root", "needs", "open_witness", "operator", "project_root", "served"]
+__all__ = [
+    "assemble",
+    "load",
+    "local_root",
+    "needs",
+    "open_witness",
+    "operator",
+    "project_root",
+    "repositories_told",
+    "served",
+]
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -95,6 +106,43 @@ def assemble(
         own=own_steps(environment.steps), actions=LocalActions(project_root),
         quorums=quorums(environment),
     )  # fmt: skip
+
+
+def repositories_told(
+    environment: Environment, root: Path, witness: Witness, told: Sequence[str] = ()
+) -> dict[str, Repository]:
+    """Every site's repository without its stack: where `told` (SITE=URL) puts it, its descriptor, or the environment file.
+
+    EnvironmentUnknown where none of them does, or `told` names no site. WitnessUnreachable, KeyAbsent, Untrusted.
+    """
+    keys = open_keys(environment, root)
+    memory = keys.folder / SEEN if keys else None
+    return {
+        name: Repository(name, open_store(url, limit_s=OTHERS_S), keys=keys, memory=memory)
+        for name, url in _urls(environment, root, witness, told).items()
+    }
+
+
+def _urls(environment: Environment, root: Path, witness: Witness, told: Sequence[str]) -> dict[str, str]:
+    given: dict[str, str] = {}
+    for each in told:
+        site, _, url = each.partition("=")
+        if site not in environment.sites or not url:
+            raise EnvironmentUnknown(
+                f"--repo {site}: no site, or no URL",
+                hint=f"--repo SITE=URL, with one of the sites {', '.join(environment.sites)}.",
+            )
+        given[site] = url
+    found: dict[str, str] = {}
+    for name, site in environment.sites.items():
+        described = witness.descriptor(name) if name not in given else None
+        url = str(described["repository"]) if described else given.get(name) or declared_repository(name, site, root)
+        if url is None:
+            raise EnvironmentUnknown(
+                f"site {name}: nothing says where its repository is", hint=f"--repo {name}=URL, as its stack says."
+            )
+        found[name] = url
+    return found
 
 
 def leases(environment: Environment) -> LeasePolicy | None:

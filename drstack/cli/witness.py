@@ -9,14 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from drstack.spec import Environment
     from drstack.witness.assignment import Assignment
     from drstack.witness.rebuild import Rebuilt
     from drstack.witness.repair import Survey
-    from drstack.witness.witness import Witness
-    from replicator.repository.repository import Repository
 
 app = typer.Typer(help="The witness: who writes, and since when.", no_args_is_help=True)
 
@@ -58,14 +53,14 @@ def repair(
     json: Json = False,
 ) -> None:
     """Put back a witness that is empty or shorter than the repositories know. Run it again at any time."""
-    from drstack.assembly import load, local_root, open_witness, operator, project_root
+    from drstack.assembly import load, local_root, open_witness, operator, project_root, repositories_told
     from drstack.errors import ConsentRequired
     from drstack.witness.repair import plan_repair, survey
     from drstack.witness.repair import repair as write
 
     declared, root = load(environment), local_root(project_root())
     witness = open_witness(declared, root)
-    found = survey(_repositories(declared, root, witness, repo or ()), declared.workloads)
+    found = survey(repositories_told(declared, root, witness, repo or ()), declared.workloads)
     if not reason and not plan:
         raise ConsentRequired(
             "a witness is put back by hand, for a reason", hint=f"drstack witness repair {environment} --reason WHY"
@@ -73,60 +68,12 @@ def repair(
     planned = plan_repair(
         witness, found, by=operator(), reason=reason or "planned", without=tuple(without or ()), believe=believe
     )
-    number = witness_number(witness) if plan else write(witness, found, planned)
+    if not plan:
+        write(witness, found, planned)
+    newest = witness.current()
     document = {"environment": environment, "witness": witness.url, "written": not plan and bool(planned.missing)}
-    document |= {"number": number, **_document(planned, found)}
+    document |= {"number": newest.number if newest is not None else 0, **_document(planned, found)}
     sys.stdout.write(json_.dumps(document) + "\n" if json else _told(document, environment, plan=plan))
-
-
-def witness_number(witness: Witness) -> int:
-    """Of the newest assignment; 0 where there is none."""
-    current = witness.current() if witness.environment_id() is not None else None
-    return 0 if current is None else current.number
-
-
-def _repositories(
-    declared: Environment, root: Path, witness: Witness, given: tuple[str, ...] | list[str]
-) -> dict[str, Repository]:
-    """By site: as given, as its descriptor says, or where the environment file puts a local site."""
-    from drstack.assembly import OTHERS_S
-    from drstack.custody.ring import SEEN, open_keys
-    from replicator.repository.repository import Repository
-    from replicator.stores.url import open_store
-
-    keys = open_keys(declared, root)
-    memory = keys.folder / SEEN if keys else None
-    urls = _urls(declared, root, witness, given)
-    return {
-        name: Repository(name, open_store(url, limit_s=OTHERS_S), keys=keys, memory=memory)
-        for name, url in urls.items()
-    }
-
-
-def _urls(declared: Environment, root: Path, witness: Witness, given: tuple[str, ...] | list[str]) -> dict[str, str]:
-    from drstack.errors import EnvironmentUnknown
-    from drstack.platforms.registry import declared_repository
-
-    told: dict[str, str] = {}
-    for each in given:
-        site, _, url = each.partition("=")
-        told[site] = url
-    unknown = sorted(set(told) - set(declared.sites))
-    if unknown or not all(told.values()):
-        raise EnvironmentUnknown(
-            f"--repo {unknown[0] if unknown else next(name for name, url in told.items() if not url)}: no site, or no URL",
-            hint=f"--repo SITE=URL, with one of the sites {', '.join(declared.sites)}.",
-        )
-    found = dict(told)
-    for name, site in declared.sites.items():
-        described = witness.descriptor(name) if name not in found and witness.environment_id() is not None else None
-        url = str(described["repository"]) if described else declared_repository(name, site, root)
-        if name not in found and url is None:
-            raise EnvironmentUnknown(
-                f"site {name}: nothing says where its repository is", hint=f"--repo {name}=URL, as its stack says."
-            )
-        found.setdefault(name, url or "")
-    return found
 
 
 def _document(planned: Rebuilt, found: Survey) -> dict[str, Any]:

@@ -32,7 +32,10 @@ class Survey:
 
 
 def survey(repositories: Mapping[str, Repository], workloads: Collection[str]) -> Survey:
-    """Ask every repository; one that is away, rolled back or unreadable is named. WitnessUnsound for two environments'."""
+    """Ask every repository; one that is away or unreadable is named. WitnessUnsound for two environments'.
+
+    One that was rolled back is named too where this machine's memory, which it has with its keys, has seen more of it.
+    """
     words: list[LogWord] = []
     unread: dict[str, str] = {}
     identities: dict[str, str] = {}
@@ -93,12 +96,11 @@ def plan_repair(
             f"witness {witness.url} is of environment {known_id}, and the repositories are of {found.environment}",
             hint="Check the `witness:` URL of the environment file.",
         )
-    known = witness.assignments() if known_id is not None else ()
-    return rebuild(known, told, by=by, reason=reason, believe=believe)
+    return rebuild(witness.assignments(), told, by=by, reason=reason, believe=believe)
 
 
-def repair(witness: Witness, found: Survey, planned: Rebuilt) -> int:
-    """Write what is missing. Returns the newest number. WitnessUnsound where somebody else wrote something else meanwhile."""
+def repair(witness: Witness, found: Survey, planned: Rebuilt) -> None:
+    """Write what is missing. WitnessUnsound where somebody else wrote something else meanwhile."""
     witness.found(found.environment)
     for each in planned.missing:
         stands = witness.assign(each)
@@ -107,5 +109,3 @@ def repair(witness: Witness, found: Survey, planned: Rebuilt) -> int:
                 f"assignment {each.number} was made by somebody else meanwhile, and is another",
                 hint="Run drstack witness repair again: it looks anew.",
             )
-    current = witness.current()
-    return current.number if current is not None else 0

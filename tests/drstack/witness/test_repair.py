@@ -186,8 +186,11 @@ def test_it_is_taken_up_where_it_was_killed_and_two_at_once_make_one(fleet):
     first, second = fleet.witness(), fleet.witness()
     repair(first, found, type(planned)(planned.missing[:2], planned.furthest))
     again = plan_repair(second, found, by="bob", reason="gone too")
-    assert repair(second, found, again) == repair(first, found, planned) == 5
-    same_parts(before, fleet.witness().assignments())
+    repair(second, found, again)
+    repair(first, found, planned)
+    after = fleet.witness().assignments()
+    assert len(after) == 5
+    same_parts(before, after)
 
 
 def test_it_is_the_environment_that_it_was(fleet):
@@ -195,6 +198,20 @@ def test_it_is_the_environment_that_it_was(fleet):
     empty(fleet)
     repaired(fleet)
     assert fleet.witness().environment_id() == identity
+
+
+def test_one_that_lost_only_who_it_is_gets_that_back_and_no_assignment(fleet):
+    before, identity = fleet.witness().assignments(), fleet.witness().environment_id()
+    fleet.stores["witness"].delete("e/format.json")
+    assert repaired(fleet).missing == ()
+    assert fleet.witness().assignments() == before
+    assert fleet.witness().environment_id() == identity
+
+
+def test_an_empty_one_holds_nothing_and_says_so_without_an_error(fleet):
+    empty(fleet)
+    witness = fleet.witness()
+    assert (witness.assignments(), witness.current(), witness.descriptor("east")) == ((), None, None)
 
 
 def test_another_environment_s_witness_or_repository_is_refused(fleet):
