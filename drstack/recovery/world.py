@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from drstack.recovery.beside import side_by_side
+from drstack.recovery.beside import in_turn, side_by_side
 from drstack.recovery.tracing import NoSpans
 
 if TYPE_CHECKING:
@@ -91,9 +91,12 @@ class World:
     """Worker slots of a site while it stands by; None where it is not counted in slots."""
     correct: Callable[[float], None] = _uncorrected
     """Has `clock` run later by so many seconds, where it was found to be wrong."""
-    beside: Beside = side_by_side
-    """How calls are made that wait for stores; the simulation makes them one after another."""
     one_by_one: bool = False
-    """Whether steps and looks, too, are made one after another in the caller's thread, as the simulation does."""
+    """Whether steps, looks and calls to stores are made one after another in the caller's thread, as the simulation does."""
     quorums: Mapping[str, Quorum] = field(default_factory=dict[str, "Quorum"])
     """By kind of operation, whose approvals it takes; none for a kind that is left out."""
+
+    @property
+    def beside(self) -> Beside:
+        """How calls are made that wait for stores."""
+        return in_turn if self.one_by_one else side_by_side

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from drstack.errors import ActuatorFailed
 from drstack.recovery.acting import Checked, OwnStep, Said
 from drstack.recovery.admission import bring_up_to
-from drstack.recovery.beside import in_turn
 from drstack.recovery.plan import Need
 from drstack.recovery.ports import Fence, JobObservation, SiteObservation
 from drstack.recovery.world import World
@@ -185,7 +184,7 @@ class Ground:
             environment=ENVIRONMENT, sites={name: SimSite(self, name, actor) for name in self.sites},
             witness=self.witness(actor), repositories={name: self.repository(actor, name) for name in self.sites},
             needs=needs, clock=self._clock(actor), sleep=self._sleep(actor), progress=Quiet(), by=who, own=self.own,
-            actions=Purchases(self, actor), standby=lambda _: 1, beside=in_turn, one_by_one=True,
+            actions=Purchases(self, actor), standby=lambda _: 1, one_by_one=True,
         )  # fmt: skip
 
     def _clock(self, actor: Actor | None):

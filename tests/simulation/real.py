@@ -6,7 +6,7 @@ Only what decides is driven (`drstack.recovery.sealing`): actuators, restores an
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from drstack.errors import OperationConflict, StepFailed, WitnessUnreachable
 from drstack.recovery import sealing
@@ -21,18 +21,12 @@ from replicator.repository.repository import Repository
 from tests.simulation.world import FIRST_WRITER, WITNESS, WORKLOAD, Assignment, World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from replicator.log.entries import Open
     from tests.simulation.schedule import Actor
 
-T = TypeVar("T")
 ENVIRONMENT = "env"
-
-
-def one_after_another(calls: Sequence[Callable[[], T]]) -> list[T]:
-    """Each actor is one thread, which the schedule lets go on."""
-    return [call() for call in calls]
 
 
 NEED = Need(rpo_s=1e9, rto_s=1e9, demanded=(), ranks=1)
@@ -119,7 +113,7 @@ def _promote_once(
     }  # fmt: skip
     ports: Any = Ports(
         environment=ENVIRONMENT, witness=witness, sites={}, repositories=repositories, needs={WORKLOAD: NEED}, clock=lambda: 0.0,
-        sleep=lambda _: None, progress=None, beside=one_after_another,  # type: ignore[arg-type]
+        sleep=lambda _: None, progress=None, one_by_one=True,  # type: ignore[arg-type]
     )  # fmt: skip
     sealed = {each["name"]: sealing.seal(ports, plan, each, operation) for each in plan["workloads"]}
     made = sealing.assign(ports, plan, sealing.chosen(plan, sealed), operation)
