@@ -183,7 +183,7 @@ def loses_keys_and_stores(watched):
     replicators = [Supervisor(project.site(name)) for name in ("west", "east")]
     for each in replicators:  # the writer's too, or it writes on where the log is cut off
         each.stop("replicator")
-        assert each.ends("replicator", within_s=30)
+        assert each.stopped("replicator", within_s=30)
     cut_from = anchored_slot(project)
     gone = {slot: slot.read_bytes() for slot in sorted((east.store / "log" / "gpt").iterdir())[cut_from - 1 :]}
     for slot in gone:

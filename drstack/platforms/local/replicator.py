@@ -70,12 +70,7 @@ def start_replicator(folder: SiteFolder, *, deadline_s: float) -> None:
 def stop_replicator(folder: SiteFolder, *, deadline_s: float) -> None:
     supervisor = Supervisor(folder)
     supervisor.stop(programs.REPLICATOR)
-
-    def stopped() -> bool:
-        state = supervisor.programs().get(programs.REPLICATOR)
-        return state is None or not state.pid
-
-    if not Deadline(deadline_s).until(stopped):
+    if not supervisor.stopped(programs.REPLICATOR, within_s=deadline_s):
         raise ActuatorFailed(f"site {folder.path}: the replicator does not stop within {deadline_s:.0f} s")
 
 

@@ -120,7 +120,9 @@ class Supervisor:
 
     def start(self, name: str) -> None:
         """Start it, after its end where it is about to stop: until then supervisord takes it for one that runs."""
-        if not self.ends(name, within_s=programs.LONGEST_STOP_S + CALL_S):
+        now = self.programs().get(name)
+        longest_s = programs.LONGEST_STOP_S + CALL_S
+        if now is not None and now.state == "STOPPING" and not self.stopped(name, within_s=longest_s, pid=now.pid):
             raise self._failed(f"{name} is stopping, and does not end")
         self._call("startProcess", name, False, allow=(_ALREADY_STARTED,))
 
@@ -128,13 +130,14 @@ class Supervisor:
         """Ask it to stop; it is killed after its grace. Returns at once."""
         self._call("stopProcess", name, False, allow=(_NOT_RUNNING, _BAD_NAME))
 
-    def ends(self, name: str, *, within_s: float) -> bool:
-        """Wait while it is stopping. Whether it is not, in the end."""
-        return Deadline(within_s).until(lambda: self._state(name) != "STOPPING")
+    def stopped(self, name: str, *, within_s: float, pid: int | None = None) -> bool:
+        """Wait until it has no process; with `pid`: until not that one, as somebody else may start it again at once."""
 
-    def _state(self, name: str) -> str | None:
-        found = self.programs().get(name)
-        return None if found is None else found.state
+        def gone() -> bool:
+            now = self.programs().get(name)
+            return now is None or not now.pid or (pid is not None and now.pid != pid)
+
+        return Deadline(within_s).until(gone)
 
     def pid(self) -> int:
         return cast("int", self._call("getPID"))

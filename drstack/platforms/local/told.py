@@ -13,7 +13,6 @@ from drstack.errors import ActuatorFailed
 from drstack.platforms.local.atomic import read_json, write_text
 from drstack.platforms.local.desired import read_desired
 from drstack.platforms.local.supervisor import Supervisor
-from drstack.platforms.local.waiting import Deadline
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,12 +73,7 @@ class Told:
 
     def _stop(self, supervisor: Supervisor) -> None:
         supervisor.stop(self.name)
-
-        def stopped() -> bool:
-            state = supervisor.programs().get(self.name)
-            return state is None or not state.pid
-
-        if not Deadline(READY_S).until(stopped):
+        if not supervisor.stopped(self.name, within_s=READY_S):
             raise ActuatorFailed(f"site {self.folder.path}: {self.called} does not stop within {READY_S:.0f} s")
 
     @property
