@@ -17,7 +17,7 @@ from drstack.platforms.local.desired import Desired, Program, Serving, change, r
 from drstack.platforms.local.folder import SiteFolder, site_folder
 from drstack.platforms.local.interpreter import of_site
 from drstack.provider.kind import DRIFT, Created, Failure, Inputs, Kind
-from drstack.provider.opens import written_elsewhere
+from drstack.provider.opens import site_writes
 from drstack.provider.sites import Folder, Name, identify, present
 
 if TYPE_CHECKING:
@@ -65,10 +65,11 @@ class Job(Kind[JobInputs]):
 
     def create(self, inputs: JobInputs) -> Created:
         outputs = self.update(inputs)
+        folder = site_folder(inputs.folder)
         if inputs.initially_running and inputs.serves is not None:
-            replicas.ensure(site_folder(inputs.folder), inputs.workload, deadline_s=START_S)
-        elif inputs.initially_running and not written_elsewhere(site_folder(inputs.folder), inputs.workload):
-            jobs.begin(site_folder(inputs.folder), inputs.workload, deadline_s=START_S)
+            replicas.ensure(folder, inputs.workload, deadline_s=START_S)
+        elif inputs.initially_running and site_writes(folder, inputs.workload) is not False:
+            jobs.begin(folder, inputs.workload, deadline_s=START_S)
         return Created(identify(inputs.folder, f"job/{inputs.workload}"), outputs)
 
     def update(self, inputs: JobInputs) -> Mapping[str, object]:

@@ -31,19 +31,20 @@ def newest_opens(url: str, workloads: Sequence[str], keys: Keyring | None) -> di
     return found
 
 
-def written_elsewhere(folder: SiteFolder, workload: str) -> bool:
-    """Whether the site's own repository says that it writes this workload no more: another was opened, or its term sealed.
+def site_writes(folder: SiteFolder, workload: str) -> bool | None:
+    """Whether the site's own repository says that it writes this workload; not where its term was sealed since.
 
-    What a program was told before it began, roles say; this is asked right before something is started.
+    None: the repository does not say. What a program was told before it began, roles say; this is asked right before
+    something is started.
     """
     record = read_record(folder)
     if record is None:
-        return False
+        return None
     try:
         view = open_with(folder.store.as_uri(), site_keys(folder)).log(workload).view()
     except ReplicatorError:
-        return False
+        return None
     if not view.opened:
-        return False
+        return None
     newest = max(view.opened)
-    return view.opened[newest].writer != record.site or view.sealed >= newest
+    return view.opened[newest].writer == record.site and view.sealed < newest

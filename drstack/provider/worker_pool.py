@@ -12,12 +12,10 @@ from pydantic import Field
 
 from drstack.platforms.local.desired import read_desired
 from drstack.platforms.local.folder import SiteFolder, site_folder
-from drstack.platforms.local.keys import site_keys
-from drstack.platforms.local.ownership import read_record
 from drstack.platforms.local.pool import Bounds, ensure_pool, pool_drift, remove_pool
 from drstack.platforms.local.supervisor import Supervisor
 from drstack.provider.kind import DRIFT, Created, Failure, Inputs, Kind
-from drstack.provider.opens import newest_opens, written_elsewhere
+from drstack.provider.opens import site_writes
 from drstack.provider.sites import Folder, identify, present
 
 if TYPE_CHECKING:
@@ -75,8 +73,5 @@ class WorkerPool(Kind[WorkerPoolInputs]):
 
 def _writes(folder: SiteFolder) -> set[str]:
     """Workloads with a job here that the site's own repository says it writes."""
-    record, desired = read_record(folder), read_desired(folder)
-    if record is None or desired is None:
-        return set()
-    opens = newest_opens(folder.store.as_uri(), tuple(desired.jobs), site_keys(folder))
-    return {workload for workload in opens if not written_elsewhere(folder, workload)}
+    desired = read_desired(folder)
+    return {workload for workload in (desired.jobs if desired else ()) if site_writes(folder, workload)}

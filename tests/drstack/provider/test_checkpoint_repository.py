@@ -11,7 +11,7 @@ from drstack.platforms.local.folder import site_folder
 from drstack.platforms.local.ownership import SiteRecord, claim
 from drstack.provider.checkpoint_repository import CheckpointRepository, CheckpointRepositoryInputs
 from drstack.provider.kind import DRIFT
-from drstack.provider.opens import written_elsewhere
+from drstack.provider.opens import site_writes
 from drstack.provider.reach import open_witness
 from drstack.recovery.admission import bring_up_to
 from drstack.witness.assignment import Assignment, WorkloadAssignment
@@ -113,9 +113,9 @@ def test_what_goes_on_here_meanwhile_is_left_alone(east, plan):
 
 def test_a_site_knows_from_its_own_log_that_it_writes_no_more(east):
     log = Repository("east", LocalStore(east.folder.store)).log("gpt")
-    assert not written_elsewhere(east.folder, "gpt")
-    assert not written_elsewhere(east.folder, "a new one")
+    assert site_writes(east.folder, "gpt")
+    assert site_writes(east.folder, "a new one") is None
     log.seal(1, reason="promotion to west")
-    assert written_elsewhere(east.folder, "gpt"), "sealed, and nobody may write it"
+    assert site_writes(east.folder, "gpt") is False, "sealed, and nobody may write it"
     bring_up_to(east.assigned("west", 2), "gpt", Repository("east", LocalStore(east.folder.store)))
-    assert written_elsewhere(east.folder, "gpt")
+    assert site_writes(east.folder, "gpt") is False
