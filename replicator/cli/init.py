@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from replicator.cli.options import Json, Keys, Protect, Repo, protection_of, say, warn_if_plain
+from replicator.cli.options import Json, Keys, Protect, Repo, protection_of, say, warn
 
 if TYPE_CHECKING:
     from replicator.crypto.founding import Founded
@@ -27,6 +26,7 @@ def init(repo: Repo, crypto: Crypto = None, keys: Keys = None, protect: Protect 
     """
     from replicator.crypto.suites import NONE
     from replicator.repository.establish import establish, is_there, open_at
+    from replicator.repository.plain import warn_if_plain
     from replicator.stores.url import make_folder
 
     make_folder(repo)
@@ -37,7 +37,7 @@ def init(repo: Repo, crypto: Crypto = None, keys: Keys = None, protect: Protect 
         ring, made = _found(repo, keys, crypto, protect)
     found = establish(repo, ring, crypto)
     repository = open_at(repo, ring)
-    warn_if_plain(repository)
+    warn_if_plain(repository, warn)
     suite = found.suites.crypto
     document: dict[str, object] = {
         "repository": found.repository, "url": repository.store.url, "suite": suite,
@@ -81,7 +81,7 @@ def _sheets(ring: Keyring, made: Founded) -> list[str]:
 
     folder = write_sheets(ring.folder, ring.trust, made.seeds)
     where = ring.folder
-    sys.stderr.write(f"warning: without a recipient's key nobody can restore. {where} holds the only copies\n")
+    warn(f"without a recipient's key nobody can restore. {where} holds the only copies")
     return [
         f"keys are in {where}; none is in the repository",
         f"  print    {folder}/operator.html and escrow.html, keep them apart from each other, then delete {folder}",

@@ -89,9 +89,10 @@ def open_repository(url: str, keys: Path | None = None, *, limit_s: float | None
     """
     from replicator.crypto.keyring import find_keyring
     from replicator.repository.establish import open_at
+    from replicator.repository.plain import warn_if_plain
 
     repository = open_at(url, find_keyring(keys), limit_s=limit_s)
-    warn_if_plain(repository)
+    warn_if_plain(repository, warn)
     return repository
 
 
@@ -123,9 +124,9 @@ def warn_if_untried(repository: Repository) -> tuple[str, ...] | None:
     tried = restored_by(repository)
     if tried == ():
         url = repository.store.url
-        sys.stderr.write(
-            f"warning: {url} is NOT READY: no recipient has restored anything from it yet\n"
-            f"  next: replicator restore latest --repo '{url}' --to FOLDER, with a recipient's key at hand\n"
+        warn(
+            f"{url} is NOT READY: no recipient has restored anything from it yet\n"
+            f"  next: replicator restore latest --repo '{url}' --to FOLDER, with a recipient's key at hand"
         )
     return tried
 
@@ -135,12 +136,12 @@ def give_way() -> None:
     from replicator.service.priority import become_idle
 
     for each in become_idle():
-        sys.stderr.write(f"warning: --idle: {each}\n")
+        warn(f"--idle: {each}")
 
 
-def warn_if_plain(repository: Repository) -> None:
-    if repository.format().suites.crypto == "none":
-        sys.stderr.write(f"warning: {repository.store.url} is NOT encrypted and NOT signed (crypto: none)\n")
+def warn(text: str) -> None:
+    """A warning on stderr."""
+    sys.stderr.write(f"warning: {text}\n")
 
 
 def stopping(stop: threading.Event) -> Callable[[int, FrameType | None], None]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from replicator.cli.options import Ignore, Json, Keys, Repos, reasons, say, warn_if_plain
+from replicator.cli.options import Ignore, Json, Keys, Repos, reasons, say, warn
 
 if TYPE_CHECKING:
     from replicator.consistency.system import System
@@ -35,6 +35,7 @@ def push(
     from replicator.crypto.keyring import find_keyring
     from replicator.errors import PointNotMade
     from replicator.repository.establish import open_at
+    from replicator.repository.plain import warn_if_plain
     from replicator.service.once import push_once
 
     systems: list[System] = []
@@ -44,11 +45,10 @@ def push(
         systems = read_point(point)
     policy = replace(DEFAULT, off=frozenset(reasons(ignore)))
     ring = find_keyring(keys)
-    for url in repo:
-        warn_if_plain(open_at(url, ring))
-    results = push_once(
-        path, repo, workload=workload, step=step, writer=writer, policy=policy, keys=ring, systems=systems
-    )
+    repositories = [open_at(url, ring) for url in repo]
+    for each in repositories:
+        warn_if_plain(each, warn)
+    results = push_once(path, repositories, workload=workload, step=step, writer=writer, policy=policy, systems=systems)
     lines = [
         f"{r['url']}: {r['commit']} (step {r['step']}), {r['shipped_bytes']:,} of {r['size_bytes']:,} bytes sent"
         + (f"; suspect: {', '.join(r['findings'])}" if r["findings"] else "")

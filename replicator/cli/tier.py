@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from replicator.cli.options import Grace, Json, Keys, Repo, Workload, only_workload, open_repository, say, warn_if_plain
+from replicator.cli.options import Grace, Json, Keys, Repo, Workload, only_workload, open_repository, say, warn
 from replicator.retention.grace import GRACE_S
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def tier(
 ) -> None:
     """Copy what grew old or is not read to the next colder tier, read it back there, and only then let go of it."""
     from replicator.crypto.keyring import find_keyring
+    from replicator.repository.plain import warn_if_plain
     from replicator.repository.tiering import carry_out, look, tidy
     from replicator.retention.tiers import read_tiers
     from replicator.service.tiering import open_tier
@@ -38,7 +39,7 @@ def tier(
     ring = find_keyring(keys)
     there = {each.name: open_tier(each, ring) for each in told}
     for each in there.values():
-        warn_if_plain(each)
+        warn_if_plain(each, warn)
     first = there[told[0].name]
     name = only_workload(first, workload)
     if not dry_run:

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from replicator.errors import ReplicatorError, RepositoryUnknown, StoreUnavailable
 from replicator.repository.establish import establish, open_at
+from replicator.repository.plain import warn_if_plain
 from replicator.repository.repository import random_token
 from replicator.stores.url import is_absent_folder
 
@@ -43,8 +44,7 @@ def open_or_make(
             raise
         suite = establish(url, keys).suites.crypto
         tell(f"{repository.store.url}: there was no repository; made one" + ("" if keys is None else f" ({suite})"))
-    if repository.format().suites.crypto == "none":
-        tell(f"warning: {repository.store.url} is NOT encrypted and NOT signed (crypto: none)")
+    warn_if_plain(repository, lambda text: tell(f"warning: {text}"))
     return repository
 
 

@@ -18,7 +18,6 @@ from replicator.layouts import inspect
 from replicator.log.entries import Open
 from replicator.repository.beside import FOLDER as BESIDE
 from replicator.repository.beside import take_beside, write_beside
-from replicator.repository.establish import open_at
 from replicator.repository.heads import HeadMemory, require_whole
 from replicator.repository.known import Known
 from replicator.repository.names import shown
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
 
     from replicator.consistency.point import TakenPoint
     from replicator.consistency.system import System
-    from replicator.crypto.keyring import Keyring
     from replicator.log.replay import LogView
     from replicator.model import Point, Versions
     from replicator.repository.repository import Repository
@@ -58,13 +56,12 @@ class Pushed(TypedDict):
 
 def push_once(
     path: Path,
-    urls: Sequence[str],
+    repositories: Sequence[Repository],
     *,
     workload: str,
     step: int,
     writer: str,
     policy: Policy = DEFAULT,
-    keys: Keyring | None = None,
     systems: Sequence[System] = (),
 ) -> list[Pushed]:
     """Ship `path` to every repository. CheckpointTorn, Sealed, NotOpen, RepositoryUnknown, RolledBack, StoreError.
@@ -76,7 +73,6 @@ def push_once(
         raise CheckpointTorn(f"{path}: {candidate.why}")
     versions = WatchedVersions(path)
     versions.ask()
-    repositories = [open_at(url, keys) for url in urls]
     _, base = choose_base(repositories[0], workload, repositories[0].log(workload).view())
     snapshot = take_snapshot(path, candidate.files, candidate.folders, known=Known(base))
     with tempfile.TemporaryDirectory(prefix="drstack-push-") as scratch:

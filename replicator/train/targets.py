@@ -17,6 +17,7 @@ import structlog
 from replicator.crypto.keyring import find_keyring
 from replicator.errors import ReplicatorError
 from replicator.repository.establish import open_at
+from replicator.repository.plain import warn_if_plain
 from replicator.stores.url import open_store
 
 if TYPE_CHECKING:
@@ -55,12 +56,15 @@ def name_of(url: str) -> str:
 
 def say_if_plain(repository: Repository) -> None:
     """Once per process and repository: nothing in it is encrypted. RepositoryUnknown, StoreError."""
-    plain = repository.format().suites.crypto == "none"
+    warn_if_plain(repository, _warn_once)
+
+
+def _warn_once(text: str) -> None:
     with _warning:
-        if not plain or repository.store.url in _warned:
+        if text in _warned:
             return
-        _warned.add(repository.store.url)
-    log.warning("%s is NOT encrypted and NOT signed (crypto: none)", repository.store.url)
+        _warned.add(text)
+    log.warning("%s", text)
 
 
 def quiet_stdout() -> None:

@@ -22,6 +22,7 @@ from replicator.crypto.keyfile import _context, read_key
 from replicator.crypto.keyring import from_machine
 from replicator.crypto.protection import protect
 from replicator.errors import KeyAbsent
+from replicator.repository.establish import open_at
 from replicator.repository.repository import Repository
 from replicator.service.once import push_once
 from replicator.stores.url import open_store
@@ -188,7 +189,7 @@ def test_a_real_fleet_is_judged_and_a_store_that_is_gone_shows(tmp_path):
 def test_what_a_checkpoint_needs_is_read_whole_only_where_a_standby_has_gpus(tmp_path):
     """Step 5 as a trainer saves it, pushed with its versions beside it, from a machine of which the log says little."""
     url = made(tmp_path / "repo")
-    push_once(saved(tmp_path / "outputs", 5), [url], workload="gpt", step=5, writer="standalone")
+    push_once(saved(tmp_path / "outputs", 5), [open_at(url, None)], workload="gpt", step=5, writer="standalone")
     repository = Repository("west", open_store(url))
     what = repository.log("gpt").view().in_order()[-1].what
     commit = situations.commit(5, id=what.id(), root=what.root, versions=what.versions, size_bytes=what.size_bytes)

@@ -13,6 +13,7 @@ from replicator.consistency.hooks import Commands, Functions
 from replicator.consistency.point import TakenPoint, not_made, take_point
 from replicator.consistency.restore import restore_point
 from replicator.errors import NothingToRestore, ReplicatorError
+from replicator.repository.establish import open_at
 from replicator.repository.snapshot import take_snapshot
 from replicator.repository.verify import check_decoded
 from replicator.service.once import push_once
@@ -110,8 +111,9 @@ def test_functions_of_the_trainer_take_part(tmp_path):
 def test_what_is_kept_is_in_the_checkpoints_commit_and_comes_back(tmp_path):
     url = made(tmp_path / "repo")
     asked: list[str] = []
+    systems, repositories = [Recorder("db", asked)], [open_at(url, None)]
     [done] = push_once(
-        saved(tmp_path / "out", 5), [url], workload="gpt", step=5, writer="standalone", systems=[Recorder("db", asked)]
+        saved(tmp_path / "out", 5), repositories, workload="gpt", step=5, writer="standalone", systems=systems
     )
     assert not done["already"]
     repository, accepted = newest(url)

@@ -10,6 +10,7 @@ import pytest
 from replicator.log.covering import settle
 from replicator.log.entries import Open
 from replicator.model import CommitId
+from replicator.repository.establish import open_at
 from replicator.repository.ship import ship
 from replicator.service.once import push_once
 from replicator.service.service import Service
@@ -123,5 +124,5 @@ def test_an_entry_of_a_spool_from_before_counters_is_shipped_without_one(tmp_pat
 def test_one_checkpoint_pushed_by_hand_to_two_repositories_apart_is_the_same_one(tmp_path, stores):
     checkpoint(tmp_path / "hand", 10)
     for store in stores.values():
-        push_once(tmp_path / "hand", [store.store.url], workload="gpt", step=10, writer="east")
+        push_once(tmp_path / "hand", [open_at(store.store.url, None)], workload="gpt", step=10, writer="east")
     assert end_term(stores, "west") == {"east": [10], "west": [10]}

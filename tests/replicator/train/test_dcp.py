@@ -15,6 +15,7 @@ from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.default_planner import DefaultSavePlanner
 
 from replicator.errors import ReplicatorError
+from replicator.repository.establish import open_at
 from replicator.repository.repository import Repository
 from replicator.repository.restore import restore
 from replicator.repository.verify import verify
@@ -156,7 +157,7 @@ def test_metadata_with_a_class_that_is_not_listed_is_never_unpickled(url, tmp_pa
     monkeypatch.setenv("DRSTACK_TEST_EVIL", str(mark))
     folder = tmp_path / "step-1"
     dcp.save(state(1), checkpoint_id=str(folder))
-    push_once(folder, [url], workload="gpt", step=1, writer="standalone")
+    push_once(folder, [open_at(url, None)], workload="gpt", step=1, writer="standalone")
     (folder / ".metadata").write_bytes(pickle.dumps(Evil()))
     from replicator.repository.repository import random_token
     from replicator.repository.ship import Push, ship
@@ -175,7 +176,7 @@ def test_what_is_no_dcp_checkpoint_is_said_to_be_none(url, tmp_path):
     folder = tmp_path / "step-1"
     folder.mkdir()
     (folder / "w.bin").write_bytes(b"1")
-    push_once(folder, [url], workload="gpt", step=1, writer="standalone")
+    push_once(folder, [open_at(url, None)], workload="gpt", step=1, writer="standalone")
     with pytest.raises(CheckpointException, match="no DCP checkpoint"):
         dcp.load(blank(), storage_reader=RepositoryReader(url, workload="gpt"))
 

@@ -8,6 +8,7 @@ import pytest
 
 from replicator.errors import DataCorrupt, ReplicatorError, RepositoryUnknown
 from replicator.log.entries import Open
+from replicator.repository.establish import open_at
 from replicator.repository.repository import Repository
 from replicator.service.once import push_once
 from replicator.stores.url import open_store
@@ -32,8 +33,9 @@ def out(tmp_path):
     return tmp_path / "out"
 
 
-def push(url, path, step):
-    push_once(path, [url], workload="gpt", step=step, writer="standalone")
+def push(url, path, step, *more):
+    repositories = [open_at(each, None) for each in (url, *more)]
+    push_once(path, repositories, workload="gpt", step=step, writer="standalone")
 
 
 def test_nothing_at_the_first_start(url, out):
@@ -104,8 +106,8 @@ def test_what_a_dead_term_left_on_its_way_is_not(tmp_path, url, out):
 
 def test_the_newest_of_several_repositories_is_taken_and_one_that_is_away_is_passed_over(tmp_path, url, out):
     far = made(tmp_path / "far")
-    for step in (1, 2):
-        push_once(saved(out, step), [url, far] if step == 1 else [far], workload="gpt", step=step, writer="standalone")
+    push(url, saved(out, 1), 1, far)
+    push(far, saved(out, 2), 2)
     shutil.rmtree(out)
     assert resume(out, [url, far], workload="gpt") == str(out / "checkpoint-2")
     shutil.rmtree(tmp_path / "store")

@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from replicator.repository.establish import open_at
 from replicator.service.once import push_once
 from replicator.versions.asking import Unknown
 from replicator.versions.code import MAX_NEW_FILE_BYTES, gather_code, repository_of
@@ -61,7 +62,8 @@ def test_what_the_run_writes_is_no_code(tmp_path):
 
 def test_spools_repositories_and_what_tools_leave_are_no_code(tmp_path):
     folder = tree(tmp_path / "r")
-    push_once(saved(folder / "outputs", 5), [made(folder / "backup")], workload="gpt", step=5, writer="standalone")
+    backup = open_at(made(folder / "backup"), None)
+    push_once(saved(folder / "outputs", 5), [backup], workload="gpt", step=5, writer="standalone")
     for name in (".drstack-spool-outputs/push.json", "mlruns/0/meta.yaml", "pkg/__pycache__/x.txt"):
         (folder / name).parent.mkdir(parents=True)
         (folder / name).write_text("{}")

@@ -19,6 +19,7 @@ from replicator.log.records import digest
 from replicator.model import PackRef
 from replicator.repository import manifest as manifests
 from replicator.repository.beside import read_beside
+from replicator.repository.establish import open_at
 from replicator.repository.packs import manifest_key
 from replicator.repository.repository import Repository
 from replicator.repository.restore import restore
@@ -54,7 +55,7 @@ def newest(url):
 
 
 def pushed(project, url, step=5):
-    push_once(saved(project / "outputs", step), [url], workload="gpt", step=step, writer="standalone")
+    push_once(saved(project / "outputs", step), [open_at(url, None)], workload="gpt", step=step, writer="standalone")
     return newest(url)
 
 
