@@ -5,36 +5,10 @@ from __future__ import annotations
 from contextlib import suppress
 
 from replicator.stores.faults import FaultyStore
+from tests.replicator.repository.rig import KillAt, Killed
 
 
-class Killed(BaseException):
-    """Stands for the death of the operator's process: nothing may catch it."""
-
-
-class KillAfter:
-    """Dies right after (or right before) the n-th write to any store of the world, and at each after that."""
-
-    def __init__(self, n: int, *, before: bool) -> None:
-        self.left, self.when = n, before
-
-    def before(self, verb: str, key: str) -> None:
-        if self.when and verb == "create":
-            self._count()
-
-    def after(self, verb: str, key: str) -> None:
-        if not self.when and verb == "create":
-            self._count()
-
-    def filter(self, key: str, body: bytes) -> bytes:
-        return body
-
-    def _count(self) -> None:
-        self.left -= 1
-        if self.left < 0:
-            raise Killed
-
-
-class DyingAt(KillAfter):
+class DyingAt(KillAt):
     """Dies right before it writes a key with this in it."""
 
     def __init__(self, part):
@@ -57,16 +31,16 @@ def without_faults(rig):
 
 def writes_of(rig, run) -> int:
     """How many writes `run()` makes undisturbed."""
-    counter = KillAfter(10**9, before=True)
+    counter = KillAt(10**9, before=True)
     with_faults(rig, counter)
     run()
     without_faults(rig)
-    return 10**9 - counter.left
+    return counter.seen
 
 
 def die_at(rig, n, run, *, count, before):
     """`run()` with a death at write n of about `count`. Steps side by side share writes, so that there may be some less."""
-    faults = KillAfter(n, before=before)
+    faults = KillAt(n, before=before)
     with_faults(rig, faults)
     with suppress(Killed):
         run()

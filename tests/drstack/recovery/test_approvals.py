@@ -19,10 +19,10 @@ from drstack.recovery.words import APPROVAL_TYPE, sign_approval
 from replicator.errors import KeyAbsent
 from replicator.log.records import canonical, parse_envelope
 from replicator.repository.custody import revoke
-from tests.drstack.recovery.killing import Killed
 from tests.drstack.recovery.people import BY, TWO, Office, in_anothers_name
 from tests.drstack.recovery.test_interruptions import dying_at
 from tests.drstack.recovery.world import Rig
+from tests.replicator.repository.rig import Killed
 
 
 @pytest.fixture

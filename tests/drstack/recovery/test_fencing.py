@@ -16,7 +16,7 @@ from drstack.recovery.plan import Given
 from drstack.recovery.ports import JobObservation, SiteObservation
 from drstack.report.plan import graph, markdown, tree
 from tests.drstack.recovery.fleet import Fleet
-from tests.drstack.recovery.killing import Killed
+from tests.replicator.repository.rig import Killed
 
 BY = Given(by="test", reason="smoke in the room")
 LOST = Given(by="test", reason="lost", data_loss_s=float("inf"))

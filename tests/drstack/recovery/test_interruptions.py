@@ -18,8 +18,8 @@ from drstack.witness.assignment import Assignment
 from replicator.model import Id
 from replicator.service.keeping import Keeping
 from replicator.stores.faults import FaultyStore
-from tests.drstack.recovery.killing import Killed
 from tests.drstack.recovery.world import Away, Rig
+from tests.replicator.repository.rig import Killed
 
 BY = Given(by="test")
 ANY_LOSS = Given(by="test", data_loss_s=float("inf"), reason="east is gone")

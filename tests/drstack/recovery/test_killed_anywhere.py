@@ -16,8 +16,9 @@ from drstack.recovery import control
 from drstack.recovery.conduct import promote
 from drstack.recovery.plan import Given
 from tests.drstack.recovery.fleet import Fleet
-from tests.drstack.recovery.killing import DyingAt, Killed, die_at, with_faults, without_faults, writes_of
+from tests.drstack.recovery.killing import DyingAt, die_at, with_faults, without_faults, writes_of
 from tests.drstack.recovery.test_switchover import Ticking, saves_as_it_stops
+from tests.replicator.repository.rig import Killed
 
 BY = Given(by="test")
 NAMES = ("a", "b")

@@ -19,9 +19,9 @@ from drstack.witness.assignment import Assignment, WorkloadAssignment
 from replicator.errors import StoreUnavailable
 from replicator.stores.faults import FaultyStore
 from tests.drstack.recovery import test_traffic
-from tests.drstack.recovery.killing import Killed
 from tests.drstack.recovery.test_interruptions import dying_at, lose
 from tests.drstack.recovery.test_traffic import RememberedRouter
+from tests.replicator.repository.rig import Killed
 
 BY = Given(by="test")
 MOVED = {"east": 0, "west": 100}

@@ -19,7 +19,8 @@ from replicator.repository.format import initialise
 from replicator.repository.repository import random_token
 from replicator.stores.cloud import memory_store
 from tests.drstack.recovery.fleet import Fleet
-from tests.drstack.recovery.killing import DyingAt, Killed, with_faults, without_faults
+from tests.drstack.recovery.killing import DyingAt, with_faults, without_faults
+from tests.replicator.repository.rig import Killed
 
 BY = Given(by="test")
 

@@ -26,7 +26,7 @@ class Killed(BaseException):
 
 
 class KillAt:
-    """Dies right before or right after the n-th write to a store."""
+    """Dies right before or right after the n-th write to the stores that share it, and at each after that."""
 
     def __init__(self, n: int, *, before: bool) -> None:
         self.left, self.when, self.seen = n, before, 0
