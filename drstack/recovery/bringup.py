@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from drstack.errors import ActuatorFailed, OperationConflict, StepFailed
-from drstack.recovery.facts import repository_fact
+from drstack.recovery.hearing import repository_fact
 from drstack.recovery.presence import Presence, mending
 from drstack.recovery.timekeeping import moment_here
 from drstack.recovery.traffic import Traffic

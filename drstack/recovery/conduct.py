@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from drstack.errors import ConsentRequired, EnvironmentUnknown, OperationConflict, PlanStale
 from drstack.recovery.approving import admit
 from drstack.recovery.contention import require_unmoved
-from drstack.recovery.facts import gather
+from drstack.recovery.gathering import gather
 from drstack.recovery.glass import break_running
 from drstack.recovery.operation import abandon, begin, gives_way, join, maker, unfinished
 from drstack.recovery.own_steps import accept_unfenced, with_own

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from drstack.errors import OperationConflict, StepFailed, WitnessUnsound
 from drstack.recovery.admission import bring_up_to
 from drstack.recovery.contest import by_preference
-from drstack.recovery.facts import WorkloadFact, repository_fact
+from drstack.recovery.facts import WorkloadFact
+from drstack.recovery.hearing import repository_fact
 from drstack.recovery.plan import FAILED_PROOF, SKIP_FENCE
 from drstack.recovery.points import Wish, choose
 from drstack.recovery.traffic import weights_after
