@@ -7,22 +7,20 @@ sees changes, and otherwise as often as it promised.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from drstack.automatic.sight import Sight
-from drstack.errors import WitnessUnreachable, WitnessUnsound
-from replicator.errors import RecordCorrupt, StoreError, TermRegressed
+from drstack.witness.guard import guarded
+from replicator.errors import RecordCorrupt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from drstack.automatic.policy import Remedy
     from drstack.witness.witness import Witness
     from replicator.log.records import Record
-
-T = TypeVar("T")
 
 
 class Word(BaseModel):
@@ -76,19 +74,17 @@ class Observations:
 
     def last(self) -> Spoken | None:
         """WitnessUnreachable, WitnessUnsound."""
-        return guarded(self._url, lambda: _spoken(self._log.last()))
+        with guarded(self._url):
+            return _spoken(self._log.last())
 
     def say(self, word: Word) -> int:
         """Write the next record. Returns its number."""
         body = word.model_dump(mode="json")
-
-        def write() -> int:
+        with guarded(self._url):
             record = self._log.append(lambda _: ("observation", body))
             if record is None:
                 raise RecordCorrupt(f"{self._url}: an observation was written and is not there")
-            return record.n
-
-        return guarded(self._url, write)
+        return record.n
 
 
 class Repairs:
@@ -101,7 +97,8 @@ class Repairs:
 
     def every(self) -> list[Repair]:
         """In order. WitnessUnreachable, WitnessUnsound."""
-        return _repairs(self.site, guarded(self._url, self._log.read))
+        with guarded(self._url):
+            return _repairs(self.site, self._log.read())
 
     def begin(self, remedy: Remedy, workload: str, *, by: str, reason: str, known: int) -> int | None:
         """Take the next slot, if nobody has begun another since `known` records were read. Returns its number."""
@@ -110,11 +107,13 @@ class Repairs:
         def decide(records: tuple[Record, ...]) -> tuple[str, Mapping[str, Any]] | None:
             return ("begin", body) if sum(each.kind == "begin" for each in records) == known else None
 
-        record = guarded(self._url, lambda: self._log.append(decide))
+        with guarded(self._url):
+            record = self._log.append(decide)
         return None if record is None else record.n
 
     def end(self, n: int, result: str) -> None:
-        guarded(self._url, lambda: self._log.append(lambda _: ("end", {"of": n, "result": result})))
+        with guarded(self._url):
+            self._log.append(lambda _: ("end", {"of": n, "result": result}))
 
 
 class Holds:
@@ -126,13 +125,15 @@ class Holds:
 
     def standing(self) -> dict[str, Any] | None:
         """`by`, `reason` and `at` of the hold that stands; None where there is none. WitnessUnreachable, WitnessUnsound."""
-        records = guarded(self._url, self._log.read)
+        with guarded(self._url):
+            records = self._log.read()
         if not records or records[-1].kind != "hold":
             return None
         return {**records[-1].body, "at": records[-1].at}
 
     def hold(self, *, by: str, reason: str) -> None:
-        guarded(self._url, lambda: self._log.append(lambda _: ("hold", {"by": by, "reason": reason})))
+        with guarded(self._url):
+            self._log.append(lambda _: ("hold", {"by": by, "reason": reason}))
 
     def release(self, *, by: str) -> bool:
         """Returns whether there was a hold."""
@@ -140,16 +141,8 @@ class Holds:
         def decide(records: tuple[Record, ...]) -> tuple[str, Mapping[str, Any]] | None:
             return ("release", {"by": by}) if records and records[-1].kind == "hold" else None
 
-        return guarded(self._url, lambda: self._log.append(decide)) is not None
-
-
-def guarded(url: str, call: Callable[[], T]) -> T:
-    try:
-        return call()
-    except (RecordCorrupt, TermRegressed) as error:
-        raise WitnessUnsound(str(error), hint="Put the record back: docs/operations/witness.md") from error
-    except StoreError as error:
-        raise WitnessUnreachable(f"witness {url}: {error}") from error
+        with guarded(self._url):
+            return self._log.append(decide) is not None
 
 
 def _spoken(record: Record | None) -> Spoken | None:

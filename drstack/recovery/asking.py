@@ -27,7 +27,7 @@ def subject_of(world: World, kind: str, plan: str) -> Subject:
     if identity is None:
         raise WitnessUnsound(
             f"the witness {world.witness.url} names no environment {world.environment}",
-            hint="docs/operations/witness.md",
+            hint=f"drstack witness repair {world.environment} --plan says what it lacks.",
         )
     return Subject(world.environment, identity, kind, plan)
 
