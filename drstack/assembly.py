@@ -23,12 +23,14 @@ from drstack.recovery.absent import AbsentSite
 from drstack.recovery.leases import LeasePolicy
 from drstack.recovery.plan import Need
 from drstack.recovery.quorum import Quorum
-from drstack.recovery.world import World
+from drstack.recovery.world import World, forgotten
 from drstack.spec import find_environment, load_environment, objectives, resolve_url
 from drstack.spec.jobs import LocalJob, ServeJob
 from drstack.spec.sites import LocalSite
 from drstack.spec.standby import standby_slots
 from drstack.telemetry.otlp import spans_from
+from drstack.unwitnessed import noting, stand_in_for
+from drstack.witness.seen import FOLDER, Seen
 from drstack.witness.witness import Witness
 from replicator.repository.repository import Repository, random_token
 from replicator.stores.url import open_store
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
     from drstack.recovery.ports import Router, Site
     from drstack.recovery.world import Progress, Reconcile
     from drstack.spec import Environment
+    from drstack.unwitnessed import Unwitnessed
 
 
 WITNESS_S, TARGET_S, OTHERS_S = 15.0, 30.0, 5.0
@@ -75,28 +78,37 @@ def open_witness(environment: Environment, root: Path, clock: Callable[[], float
 def assemble(
     environment: Environment, root: Path, target: str | None, *, progress: Progress, reconcile: Reconcile | None = None,
     sleep: Callable[[float], None] = time.sleep, holding: Sequence[Path] = (), keyless: bool = False,
+    without: Unwitnessed | None = None,
 ) -> World:  # fmt: skip
     """The world of an operation whose target is `target` (None: nothing is to be promoted).
 
     Keys are the operator's, and those of the target, which may read what it restores; `holding` are folders of others.
-    `keyless`: without any, to look at the witness alone. KeyAbsent, Untrusted.
+    `keyless`: without any, to look at the witness alone. `without`: the witness is away, and `target` is promoted all the
+    same. KeyAbsent, Untrusted; then also PromotionRefused, NotReady, EnvironmentUnknown, WitnessUnsound.
     """
     clock = Clock()
+    seen = Seen(root / FOLDER / environment.environment, without.kit if without is not None else None)
     witness = open_witness(environment, root, clock)
-    mine = witness.descriptor(target) if target is not None else None
+    described = noting(witness, seen) if without is None else seen.descriptor
+    mine = described(target) if target is not None else None
     keys = None if keyless else open_keys(environment, root, also=(*holding, *_keys_of(mine)))
     sites: dict[str, Site] = {}
     repositories: dict[str, Repository] = {}
     router: Router | None = None
     for name in environment.sites:
-        descriptor = witness.descriptor(name)
+        descriptor = described(name)
         if descriptor is None:
-            sites[name] = AbsentSite(name, "it has published no descriptor")
+            why = "it has published no descriptor" if without is None else "this machine has never seen its descriptor"
+            sites[name] = AbsentSite(name, why)
             continue
         sites[name] = open_site(descriptor)
         router = router or open_router(descriptor)
         store = open_store(str(descriptor["repository"]), limit_s=TARGET_S if name == target else OTHERS_S)
         repositories[name] = Repository(name, store, keys=keys, memory=keys.folder / SEEN if keys else None)
+    if without is not None and target is not None:
+        witness = stand_in_for(
+            witness, environment.workloads, repositories, target, seen, without, clock=clock, by=operator()
+        )
     return World(
         environment=environment.environment, witness=witness, sites=sites, repositories=repositories,
         needs=needs(environment, target), clock=clock, correct=clock.correct, sleep=sleep, progress=progress, reconcile=reconcile,
@@ -104,7 +116,7 @@ def assemble(
         keys=keys, keys_for=lambda site: listed(keys.trust, site) if keys is not None else (),
         standby=lambda site: _standby(environment, site), leases=leases(environment), by=operator(), spans=spans_from(os.environ),
         own=own_steps(environment.steps), actions=LocalActions(project_root),
-        quorums=quorums(environment),
+        quorums=quorums(environment), remember=seen.note_assignment if without is None else forgotten,
     )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from drstack.recovery.plan import Given, Plan
     from drstack.recovery.world import World
     from drstack.spec import Environment
+    from drstack.unwitnessed import Unwitnessed
 
 
 class PlanForm(StrEnum):
@@ -78,6 +79,14 @@ def promote(
     wait_for_approvals: Annotated[
         bool, typer.Option("--wait-for-approvals", help="Ask for approvals, and go on once there are enough.")
     ] = False,
+    without_witness: Annotated[
+        bool,
+        typer.Option("--without-witness", help="Go on while the witness is away, by proven fences; needs --reason."),
+    ] = False,
+    kit: Annotated[
+        Path | None,
+        typer.Option("--kit", metavar="PATH", help="With --without-witness, on a machine that never saw the witness."),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask. Implies no consent.")] = False,
     no_reconcile: Annotated[bool, typer.Option("--no-reconcile", help="Leave Pulumi's part to a later `up`.")] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
@@ -91,15 +100,16 @@ def promote(
 
     declared = load(environment)
     root = local_root(project_root())
-    reconcile = None if no_reconcile or plan else reconciler(declared)
+    reconcile = None if no_reconcile or plan or without_witness else reconciler(declared)
     world = assemble(
         declared, root, to, progress=Tree(f"promote {environment} to {to}"), reconcile=reconcile,
         holding=holding(declared, root, break_glass, key),
+        without=_unwitnessed(kit, reason, touch=not plan) if _asked(kit, without=without_witness) else None,
     )  # fmt: skip
     given = replace(
         _given(reason, accept_data_loss, failed_at), abandon=abandon, newest=newest,
         failed_proof=accept_failed_proof, unfenced=tuple(accept_unfenced or ()), only=tuple(workload or ()),
-        skip_fence=tuple(skip_fence or ()), break_glass=break_glass,
+        skip_fence=tuple(skip_fence or ()), break_glass=break_glass, without_witness=without_witness,
     )  # fmt: skip
     if plan:
         sys.stdout.write(shown(world, plan_only(world, to, given), shown_as, indent=None if json else 2))
@@ -110,6 +120,21 @@ def promote(
     agreed: dict[str, Any] | None = json_.loads(plan_file.read_text()) if plan_file else None
     end = carried_out(world, to, given, agreed=agreed, wait=wait_for_approvals)
     sys.stdout.write(json_.dumps(end) + "\n" if json else summary(end, to))
+
+
+def _asked(kit: Path | None, *, without: bool) -> bool:
+    if kit is not None and not without:
+        raise typer.BadParameter("--kit is for --without-witness")
+    return without
+
+
+def _unwitnessed(kit: Path | None, reason: str | None, *, touch: bool) -> Unwitnessed:
+    from drstack.kit.shelf import newest
+    from drstack.recovery.unwitnessed import require_reason
+    from drstack.unwitnessed import Unwitnessed
+
+    require_reason(reason)
+    return Unwitnessed(newest(kit.absolute()) / "witness" if kit is not None else None, touch=touch)
 
 
 def carried_out(

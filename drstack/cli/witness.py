@@ -55,12 +55,14 @@ def repair(
     """Put back a witness that is empty or shorter than the repositories know. Run it again at any time."""
     from drstack.assembly import load, local_root, open_witness, operator, project_root, repositories_told
     from drstack.errors import ConsentRequired
+    from drstack.unwitnessed import stand_ins
     from drstack.witness.repair import plan_repair, survey
     from drstack.witness.repair import repair as write
 
     declared, root = load(environment), local_root(project_root())
     witness = open_witness(declared, root)
-    found = survey(repositories_told(declared, root, witness, repo or ()), declared.workloads)
+    repositories = repositories_told(declared, root, witness, repo or ())
+    found = survey(repositories, declared.workloads)
     if not reason and not plan:
         raise ConsentRequired(
             "a witness is put back by hand, for a reason", hint=f"drstack witness repair {environment} --reason WHY"
@@ -69,7 +71,7 @@ def repair(
         witness, found, by=operator(), reason=reason or "planned", without=tuple(without or ()), believe=believe
     )
     if not plan:
-        write(witness, found, planned)
+        write(witness, found, planned, stand_ins(repositories, environment))
     newest = witness.current()
     document = {"environment": environment, "witness": witness.url, "written": not plan and bool(planned.missing)}
     document |= {"number": newest.number if newest is not None else 0, **_document(planned, found)}

@@ -41,6 +41,7 @@ def look(world: World) -> Facts:
     demanded = {name: need.demanded for name, need in world.needs.items()}
     facts = gather(world.witness, world.sites, world.repositories, demanded, one_by_one=world.one_by_one)
     world.correct(facts.time.offset_s)
+    world.remember(facts.assignment)
     return facts
 
 

@@ -14,6 +14,7 @@ from drstack.errors import ConsentRequired, EnvironmentUnknown, NotReady, Operat
 from drstack.recovery.contest import contested
 from drstack.recovery.points import Wish, choose, refuted
 from drstack.recovery.steps import promotion_steps
+from drstack.recovery.unwitnessed import consent_to
 from replicator.log.records import canonical, digest
 
 if TYPE_CHECKING:
@@ -79,6 +80,8 @@ class Given:
     """Sites that are not fenced, though they lose workloads."""
     break_glass: str | None = None
     """Who goes on without the approvals that the environment asks for."""
+    without_witness: bool = False
+    """Go on while the witness is away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +182,8 @@ def plan_promotion(environment: str, facts: Facts, target: str, needs: Mapping[s
     fence = tuple(sorted({each.writer for each in moving} - {target}))
     alone = bool(given.only)
     after = {name: need.after for name, need in needs.items()}
-    consents = (*_consents(plans, needs, given), *skipped_fences(fence, given))
+    unwitnessed = consent_to(given, target, leased=[each.name for each in moving if needs[each.name].leased])
+    consents = (*_consents(plans, needs, given), *skipped_fences(fence, given), *unwitnessed)
     return Plan(
         environment=environment, target=target, base=facts.assignment.number, workloads=plans, fence=fence,
         capacity=capacity, consents=with_broken_glass(consents, given), alone=alone,

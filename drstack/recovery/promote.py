@@ -15,6 +15,7 @@ from drstack.recovery.leases import end_leases
 from drstack.recovery.measure import measure
 from drstack.recovery.notices import BROKEN, Notices
 from drstack.recovery.run import Execution, trace_end
+from drstack.recovery.unwitnessed import consented, open_in_order, require_proven
 from replicator.errors import ReplicatorError
 
 if TYPE_CHECKING:
@@ -85,7 +86,9 @@ class Promotion(Execution):
         return [self._chosen(each["name"]) for each in self.plan["workloads"]]
 
     def _fence(self, step: Step) -> Doc:
-        return sealing.fence(self.world, self.plan, step.subject, deadline_s=step.timeout_s)
+        fenced = sealing.fence(self.world, self.plan, step.subject, deadline_s=step.timeout_s)
+        require_proven(self.plan, fenced)
+        return fenced
 
     def _lease(self, step: Step) -> Doc:
         fenced = self._outcome(f"fence {step.subject}")["fence"]
@@ -101,7 +104,8 @@ class Promotion(Execution):
         made = sealing.assign(self.world, self.plan, chosen, self.journal.identity)
         brings_up = BringUp(self.world, self.journal, self.plan, made)
         troubles = [brings_up.make_way(workload) for workload in chosen if not workload["reopen"]]
-        opens = sealing.open_all(self.world, made, self.plan)
+        open_all = open_in_order if consented(self.plan) else sealing.open_all
+        opens = open_all(self.world, made, self.plan)
         away = [name for name, how in opens.items() if how != "open"]
         detail = f"assignment {made.number}: {self.plan['target']} writes" + (
             f"; away: {', '.join(away)}" if away else ""

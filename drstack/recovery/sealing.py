@@ -18,6 +18,7 @@ from drstack.recovery.hearing import repository_fact
 from drstack.recovery.plan import FAILED_PROOF, SKIP_FENCE
 from drstack.recovery.points import Wish, choose
 from drstack.recovery.traffic import weights_after
+from drstack.recovery.unwitnessed import mark
 from drstack.witness.assignment import Assignment, Consent, WorkloadAssignment, lineage_of
 from replicator.errors import ReplicatorError
 from replicator.log.counters import Run
@@ -187,7 +188,7 @@ def assign(world: World, plan: Doc, workloads: list[Doc], operation: str) -> Ass
             seals=tuple(SealRef.model_validate(ref) for ref in workload["seals"]),
             head=_head(workload, old), heads=workload["heads"],
             counters={t: tuple(map(Run.model_validate, runs)) for t, runs in workload.get("counters", {}).items()},
-            keys=world.keys_for(plan["target"]) or old.keys,
+            keys=world.keys_for(plan["target"]) or old.keys, without_witness=mark(plan, operation),
         )  # fmt: skip
     for name, part in before.workloads.items():
         others = name not in {workload["name"] for workload in workloads}

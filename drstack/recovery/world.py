@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from drstack.recovery.ports import Router, Site
     from drstack.recovery.quorum import Quorum
     from drstack.recovery.tracing import Spans
+    from drstack.witness.assignment import Assignment
     from drstack.witness.witness import Witness
     from replicator.crypto.keyring import Keyring
     from replicator.repository.repository import Repository
@@ -52,6 +53,11 @@ def _no_keys(site: str) -> tuple[str, ...]:
 
 def _uncorrected(seconds: float) -> None:
     del seconds
+
+
+def forgotten(assignment: Assignment) -> None:
+    """Keeps nothing."""
+    del assignment
 
 
 def _no_size(site: str) -> int | None:
@@ -91,6 +97,8 @@ class World:
     """Worker slots of a site while it stands by; None where it is not counted in slots."""
     correct: Callable[[float], None] = _uncorrected
     """Has `clock` run later by so many seconds, where it was found to be wrong."""
+    remember: Callable[[Assignment], None] = forgotten
+    """Keeps the newest assignment that was seen, for when the witness is away."""
     one_by_one: bool = False
     """Whether steps, looks and calls to stores are made one after another in the caller's thread, as the simulation does."""
     quorums: Mapping[str, Quorum] = field(default_factory=dict[str, "Quorum"])

@@ -22,6 +22,26 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Consent(Frozen):
+    """Something that an operator allowed, in their words."""
+
+    kind: Literal["data-loss", "skip-fence", "unknown-loss", "override", "break-glass", "without-witness"]
+    value: str
+    reason: str
+    by: str
+
+
+class WithoutWitness(Frozen):
+    """That a term was made while the witness was away, and by what (DESIGN, rule 12)."""
+
+    operation: str
+    reason: str
+    by: str
+
+    def consent(self, target: str) -> Consent:
+        return Consent(kind="without-witness", value=target, reason=self.reason, by=self.by)
+
+
 class WorkloadAssignment(Frozen):
     """One workload's part of an assignment."""
 
@@ -42,15 +62,8 @@ class WorkloadAssignment(Frozen):
     """Per earlier term, who counted its heights: of two checkpoints given one name, which one stands."""
     keys: tuple[str, ...] = ()
     """Names of the keys that may sign in this term; empty under suite `none`."""
-
-
-class Consent(Frozen):
-    """Something that an operator allowed, in their words."""
-
-    kind: Literal["data-loss", "skip-fence", "unknown-loss", "override", "break-glass"]
-    value: str
-    reason: str
-    by: str
+    without_witness: WithoutWitness | None = Field(default=None, exclude_if=lambda told: told is None)
+    """Where the witness made the term only afterwards: each `open` of it copies this too."""
 
 
 class Assignment(Frozen):

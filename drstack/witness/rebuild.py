@@ -38,7 +38,11 @@ class LogWord:
     def furthest(self) -> int:
         """The highest assignment number that this log knows to have been made, or to have been wanted."""
         wanted = [int(found[1]) + 1 for each in self.operations if (found := _OPERATION.match(each))]
-        return max([*self.opens, self.sealed, *wanted], default=0)
+        return max([self.made(), *wanted])
+
+    def made(self) -> int:
+        """The highest that it knows to have been made."""
+        return max([*self.opens, self.sealed], default=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +58,22 @@ class Rebuilt:
 
 
 def rebuild(
-    known: Sequence[Assignment], words: Sequence[LogWord], *, by: str, reason: str, believe: str | None = None
+    known: Sequence[Assignment],
+    words: Sequence[LogWord],
+    *,
+    by: str,
+    reason: str,
+    believe: str | None = None,
+    burn: bool = True,
 ) -> Rebuilt:
     """What to append to `known` (all the witness has, from number 1).
 
-    `believe`: the repository whose word counts where two logs differ. WitnessUnsound where they differ without that, or
+    `believe`: the repository whose word counts where two logs differ. `burn`: whether to take one more, and those that
+    were wanted; without, the next number is the one after what was made. WitnessUnsound where they differ without that, or
     where the witness itself tells a number differently.
     """
     _require_same(known, words)
-    furthest = max((word.furthest() for word in words), default=0)
+    furthest = max((word.furthest() if burn else word.made() for word in words), default=0)
     if furthest <= len(known):
         return Rebuilt((), furthest)
     opened = _opened(words, believe)
@@ -71,13 +82,27 @@ def rebuild(
     made: list[Assignment] = []
     filled: list[int] = []
     told_by: list[tuple[int, str]] = []
-    for number in range(len(known) + 1, furthest + 2):
+    for number in range(len(known) + 1, furthest + (2 if burn else 1)):
         found = opened.get(number, {})
         workloads = {**workloads, **{name: part for name, (part, _) in found.items()}}
-        made.append(Assignment(number=number, workloads=workloads, cause="repair", consents=(consent,)))
+        alone = next((part for part, _ in found.values() if part.without_witness is not None), None)
+        made.append(_made(number, workloads, consent, alone))
         told_by += [(number, repository) for repository in sorted({repository for _, repository in found.values()})]
         filled += [] if found or number > furthest else [number]
     return Rebuilt(tuple(made), furthest, tuple(filled), tuple(told_by))
+
+
+def _made(
+    number: int, workloads: Mapping[str, WorkloadAssignment], consent: Consent, alone: WorkloadAssignment | None
+) -> Assignment:
+    """`alone`: a part of it that was made without the witness, by an operation that is told as its maker."""
+    mark = alone.without_witness if alone is not None else None
+    if alone is None or mark is None:
+        return Assignment(number=number, workloads=dict(workloads), cause="repair", consents=(consent,))
+    consents = (consent, mark.consent(alone.writer))
+    return Assignment(
+        number=number, workloads=dict(workloads), cause="repair", operation=mark.operation, consents=consents
+    )
 
 
 def _opened(words: Sequence[LogWord], believe: str | None) -> dict[int, dict[str, tuple[WorkloadAssignment, str]]]:

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 
 from drstack.errors import ConsentRequired, WitnessUnsound
 from drstack.witness.rebuild import LogWord, Rebuilt, rebuild
+from drstack.witness.stand_in import retire, take_over
 from replicator.errors import ReplicatorError, RepositoryUnknown
 from replicator.log.entries import Seal
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
+    from drstack.witness.assignment import Assignment
     from drstack.witness.witness import Witness
     from replicator.repository.repository import Repository
 
@@ -99,13 +101,41 @@ def plan_repair(
     return rebuild(witness.assignments(), told, by=by, reason=reason, believe=believe)
 
 
-def repair(witness: Witness, found: Survey, planned: Rebuilt) -> None:
-    """Write what is missing. WitnessUnsound where somebody else wrote something else meanwhile."""
+def repair(
+    witness: Witness, found: Survey, planned: Rebuilt, stand_ins: Callable[[str], Witness | None] = lambda _: None
+) -> None:
+    """Write what is missing. WitnessUnsound where somebody else wrote something else meanwhile.
+
+    `stand_ins`: by site, what stood in for the witness there: the journal of an operation that went on without is taken
+    over from it, and that operation goes on here.
+    """
     witness.found(found.environment)
-    for each in planned.missing:
+    for missing in planned.missing:
+        each = _with_journal(missing, witness, stand_ins)
         stands = witness.assign(each)
         if stands.workloads != each.workloads:
             raise WitnessUnsound(
                 f"assignment {each.number} was made by somebody else meanwhile, and is another",
                 hint="Run drstack witness repair again: it looks anew.",
             )
+    for each in witness.assignments():
+        stand_in = _maker(each, stand_ins)
+        if stand_in is not None and each.operation is not None:
+            retire(stand_in, each.operation)
+
+
+def _maker(assignment: Assignment, stand_ins: Callable[[str], Witness | None]) -> Witness | None:
+    """What stood in for the witness when this was made; None for one that the witness made."""
+    parts = assignment.workloads.values()
+    made = [part for part in parts if part.without_witness is not None and part.term == assignment.number]
+    return stand_ins(made[0].writer) if made else None
+
+
+def _with_journal(missing: Assignment, witness: Witness, stand_ins: Callable[[str], Witness | None]) -> Assignment:
+    """The assignment, named after the operation that made it if its journal could be taken over."""
+    if missing.operation is None:
+        return missing
+    stand_in = _maker(missing, stand_ins)
+    if stand_in is not None and take_over(witness, stand_in, missing.operation):
+        return missing
+    return missing.model_copy(update={"operation": None})

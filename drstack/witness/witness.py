@@ -23,7 +23,7 @@ from drstack.witness.requests import Request
 from replicator.errors import KeyMissing, RecordCorrupt, StoreError
 from replicator.log.claim import claim
 from replicator.log.records import digest, open_envelope, seal_envelope
-from replicator.log.slots import SlotLog
+from replicator.log.slots import SlotLog, slot_key
 from replicator.log.tail import TailLog
 from replicator.repository.anchors import Anchored, Anchors
 
@@ -156,7 +156,7 @@ class Witness:
 
     def journal(self, assignment: int, k: int) -> Journal:
         """The journal of the k-th operation planned on an assignment."""
-        return Journal(f"{assignment}-{k}", self._log(f"operations/{assignment:020d}-{k:020d}"), url=self.url)
+        return Journal(f"{assignment}-{k}", self._log(_journal(assignment, k)), url=self.url)
 
     def journals(self, assignment: int) -> list[Journal]:
         """Every operation planned on an assignment, in order, found by GET."""
@@ -164,6 +164,25 @@ class Witness:
         while (journal := self.journal(assignment, len(found) + 1)).records():
             found.append(journal)
         return found
+
+    def copy_journal(self, other: Witness, operation: str) -> bool:
+        """Put an operation's journal here, byte for byte. False where another's is here, or `other` has none."""
+        base, k = (int(each) for each in operation.split("-"))
+        name = f"{self.environment}/{_journal(base, k)}"
+        n = 1
+        with guarded(self.url):
+            while (body := other.stored(slot_key(name, n))) is not None:
+                if claim(self._store, slot_key(name, n), body).found != body:
+                    return False
+                n += 1
+        return n > 1
+
+    def stored(self, key: str) -> bytes | None:
+        """An object's bytes; None where there is none. As the store raises."""
+        try:
+            return self._store.get(key)
+        except KeyMissing:
+            return None
 
     def drills(self) -> DrillLog:
         """Which drills were held, and how they ended."""
@@ -237,6 +256,10 @@ class Witness:
     def _log(self, name: str) -> SlotLog:
         prefix = f"{self.environment}/{name}"
         return SlotLog(self._store, prefix, clock=self._clock, token=self._token, at_once=self._at_once)
+
+
+def _journal(assignment: int, k: int) -> str:
+    return f"operations/{assignment:020d}-{k:020d}"
 
 
 def _assignment(n: int, body: Mapping[str, Any]) -> Assignment:
