@@ -120,7 +120,9 @@ def approver(
     told = "made" if made.made else "there already"
     sys.stdout.write(
         f"{made.key.name} {told}: {made.file} is yours alone; fingerprint {mark}\n"
-        f"  next: on every operator's machine: drstack keys trust {environment} {made.public.name}; compare the fingerprint\n"
+        f"for every operator: {made.public}\n"
+        f"  next: give it to them; each runs drstack keys trust {environment} FILE, and compares the fingerprint with what "
+        "you tell them\n"
     )
 
 
@@ -173,7 +175,7 @@ def _require_named(declared: Environment, person: str) -> None:
             f"{declared.environment} asks no {person!r} for approvals",
             hint=f"Under approvals it names: {', '.join(people)}."
             if people
-            else "Its file has no approvals: see docs.",
+            else "Name them in its file first: approvals: {promote: {of: [NAME, …]}}",
         )
 
 

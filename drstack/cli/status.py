@@ -169,9 +169,11 @@ def _operation(running: dict[str, Any] | None, environment: str) -> list[str]:
     lines = [
         f"Operation {running['id']} ({running['kind']} to {running['target']}, {done} of {done + len(left)} steps) {state}."
     ]
-    lines += [f"  {step} FAILED: {why}" for step, why in running["failed"].items()]
+    lines += [f"  {step} FAILED: {why}" for step, why in running["failed"].items() if step not in running["unknown"]]
     for step, what in running["to_confirm"].items():
-        lines += [f"  {step} waits for a person: {what}", f"    drstack confirm {environment} {step} --reason '…'"]
+        confirm = f"    drstack confirm {environment} {step}"
+        lines += [f"  {step} waits for a person: {what}", f"{confirm} --reason '…'"]
+        lines += [f"{confirm} --again --reason '…'   if it did not"] if step in running["unknown"] else []
     return [*lines, f"  next: drstack resume {environment}"]
 
 

@@ -82,7 +82,10 @@ def read_public(path: Path) -> TrustedKey:
         problem = error.errors()[0]
         raise Untrusted(f"{path}: {'.'.join(map(str, problem['loc']))}: {problem['msg']}") from error
     except OSError as error:
-        raise KeyAbsent(f"{path}: {error.strerror or error}") from error
+        raise KeyAbsent(
+            f"{path}: {error.strerror or error}",
+            hint="It is the public half that drstack keys approver ENV NAME made on that person's machine, and named.",
+        ) from error
     if key.roles != (APPROVER,) or person_of(key.name) is None or key.revoked is not None:
         raise Untrusted(
             f"{path} is the public half of {key.name} ({', '.join(key.roles)}), not of a person who approves",

@@ -240,6 +240,7 @@ def describe(journal: Journal) -> Doc:
     ids = [step.id for step in steps]
     left = [step for step in ids if step not in outcomes]
     paused = journal.paused()
+    to_confirm = _to_confirm(journal, [step for step in steps if step.id in left])
     return {
         "id": journal.identity, "kind": plan.get("kind", "promote"), "target": plan.get("target"), "by": plan.get("by"),
         "began_at": plan.get("began_at"),
@@ -249,7 +250,8 @@ def describe(journal: Journal) -> Doc:
         "begun": [step for step in left if step in begun and begun[step] is None],
         "failed": {step: begun[step] for step in left if begun.get(step) is not None},
         "waiting": [step for step in left if step not in begun],
-        "to_confirm": _to_confirm(journal, [step for step in steps if step.id in left]),
+        "to_confirm": to_confirm,
+        "unknown": [step.id for step in steps if step.id in to_confirm and step.act != "wait"],
     }  # fmt: skip
 
 

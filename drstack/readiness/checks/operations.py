@@ -31,7 +31,11 @@ def operations(situation: Situation) -> Iterator[Finding]:
         left = len(running["begun"]) + len(running["failed"]) + len(running["waiting"])
         yield finding("operation-unfinished", f"{what} has not ended: {left} steps are left", resume, evidence)
     for step, why in running["failed"].items():
-        yield finding("operation-failed", f"{what}: {step} failed: {why}", resume, evidence)
+        if step in running["unknown"]:
+            confirm = f"drstack confirm {situation.environment} {step} --reason '…', or --again if it did not happen; {resume}"
+            yield finding("operation-failed", f"{what}: nobody knows whether {step} happened: {why}", confirm, evidence)
+        else:
+            yield finding("operation-failed", f"{what}: {step} failed: {why}", resume, evidence)
 
 
 def planned(situation: Situation, takeovers: Sequence[Takeover], found: Sequence[Finding]) -> Iterator[Finding]:

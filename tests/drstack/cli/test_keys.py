@@ -76,3 +76,16 @@ def test_keys_that_are_not_at_hand_are_named_with_the_remedy(shell):
     assert f"{nowhere} holds no trust.json" in told
     assert "drstack keys make local" in told
     assert "has no site 'north'" in shell("keys", "rotate", "local", "north", "--reason", "x", code=21).stderr
+
+
+def test_the_file_by_which_others_trust_a_person_is_named_and_does(shell):
+    shell("init", ".", "--example")
+    folder = shell.folder / "stacks" / "environments"
+    declared = (folder / "local.yaml").read_text().replace("environment: local", "environment: asked")
+    (folder / "asked.yaml").write_text(declared + "approvals:\n  promote: {of: [alice, bob], at_least: 1}\n")
+    shell("keys", "make", "asked")
+    absent = shell("keys", "trust", "asked", "approver@alice.public.json", code=56).stderr
+    assert "drstack keys approver ENV NAME made" in absent
+    made = shell("keys", "approver", "asked", "alice").stdout
+    [file] = [line.partition(": ")[2] for line in made.splitlines() if line.startswith("for every operator: ")]
+    assert "was trusted already" in shell("keys", "trust", "asked", file, "--yes").stdout

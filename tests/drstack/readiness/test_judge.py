@@ -36,7 +36,7 @@ from tests.drstack.readiness.situations import (
 
 OPERATION = {
     "id": "1-1", "kind": "switchover", "target": "west", "began_at": NOW - 9, "paused": None, "done": [], "begun": ["seal gpt"],
-    "failed": {}, "waiting": ["assign"],
+    "failed": {}, "waiting": ["assign"], "unknown": [],
 }  # fmt: skip
 OLD = {"newest": (commit(5, RPO_S + 1),), "arrivals": ()}
 
@@ -177,6 +177,13 @@ def test_finds(id_):
 def test_a_step_that_failed_is_named_beside_its_operation():
     made = judge(good(operation={**OPERATION, "failed": {"seal gpt": "no answer"}}))
     assert {each.id for each in made.findings} == {"operation-failed", "operation-unfinished"}
+
+
+def test_of_a_step_that_nobody_knows_of_a_person_is_asked_and_not_another_operator():
+    known = {**OPERATION, "failed": {"step buy": "its operator died"}, "unknown": ["step buy"]}
+    [found] = [each for each in judge(good(operation=known)).findings if each.id == "operation-failed"]
+    assert "nobody knows whether step buy happened: its operator died" in found.what
+    assert found.remedy.startswith("drstack confirm e step buy --reason '…', or --again")
 
 
 def test_what_the_planner_refuses_for_a_reason_of_its_own_is_told():

@@ -137,7 +137,7 @@ def test_one_that_had_to_be_ended_waits_for_a_persons_word_and_is_not_repeated_w
     assert raised.value.exit_code == 81
     assert lines(fleet.folder / "tried") == ["x"]
     document = control.describe(journal_of(fleet))
-    assert list(document["to_confirm"]) == ["step buy"]
+    assert list(document["to_confirm"]) == document["unknown"] == ["step buy"]
     say(fleet, "step buy")
     assert promote(world_of(fleet, steps), "west", BY)["result"] == "promoted"
     outcome = journal_of(fleet).outcome("step buy")
@@ -254,7 +254,9 @@ def test_a_step_for_a_person_waits_until_it_is_confirmed_and_keeps_who_said_so(f
     operator = threading.Thread(target=lambda: ends.append(promote(world_of(fleet, steps), "west", BY)))
     operator.start()
     until(lambda: fleet.sites["west"].starts == ["b"])
-    assert control.describe(journal_of(fleet))["to_confirm"] == {"step call": "Call the data centre"}
+    document = control.describe(journal_of(fleet))
+    assert document["to_confirm"] == {"step call": "Call the data centre"}
+    assert document["unknown"] == [], "nobody has to find anything out"
     say(fleet, "step call")
     operator.join(60)
     assert ends[0]["result"] == "promoted"
