@@ -26,7 +26,7 @@ from drstack.reconcile.engine import find_engine
 from tools.notrun import not_run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from drstack.recovery.ports import JobObservation
     from drstack.witness.journal import Journal
@@ -244,3 +244,11 @@ class Project:
             "DRSTACK_ROOT": str(self.root),
             "DRSTACK_LEASH": str(self._fifo),
         }
+
+
+@contextlib.contextmanager
+def local_project(folder: Path, declared: str = ENVIRONMENT) -> Iterator[Project]:
+    """A project that declares this environment; nothing that it started outlives the block."""
+    with contextlib.closing(Project(folder)) as made:
+        made.declare(declared)
+        yield made

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from drstack.platforms.local.waiting import Deadline
@@ -13,6 +14,7 @@ from replicator.stores.local import LocalStore
 from tests.engine.local_project import COUNTER, ENVIRONMENT, SLEEPER, WAIT_S, Project
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from replicator.model import CommitId
@@ -82,3 +84,12 @@ class Sites(Project):
         seen = {name: self.open(name).observe(deadline_s=10).jobs.get("gpt") for name in self.names}
         running = [name for name, job in seen.items() if job is not None and job.ranks]
         assert running == [site], running
+
+
+@contextmanager
+def brought_up(folder: Path, declared: str) -> Iterator[Sites]:
+    """Sites that are up, with a recovery point; nothing of them outlives the block."""
+    with closing(Sites(folder, declared)) as made:
+        made.drstack("up", "local", "--yes")
+        assert made.has_recovery_point()
+        yield made

@@ -10,7 +10,7 @@ import pytest
 from drstack.platforms.local.replicator import start_replicator, stop_replicator
 from replicator.repository.repository import Repository
 from replicator.stores.local import LocalStore
-from tests.engine.local_project import ENVIRONMENT, SLEEPER, Project
+from tests.engine.local_project import ENVIRONMENT, SLEEPER, local_project
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(300)]
 SAVER = Path(__file__).with_name("acknowledged_saver.py")
@@ -22,11 +22,8 @@ DECLARED = (
 
 @pytest.fixture
 def project(tmp_path):
-    made = Project(tmp_path)
-    try:
+    with local_project(tmp_path) as made:
         yield made
-    finally:
-        made.close()
 
 
 def acknowledged(project) -> list[list[str]]:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 import pytest
 
 from drstack.platforms.local.waiting import Deadline
-from tests.engine.local_project import COUNTER, ENVIRONMENT, SLEEPER, Project
+from tests.engine.local_project import COUNTER, ENVIRONMENT, SLEEPER, local_project
 from tools.notrun import not_run
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -31,12 +31,8 @@ DECLARED = (
 
 @pytest.fixture
 def project(tmp_path):
-    made = Project(tmp_path)
-    made.declare(DECLARED)
-    try:
+    with local_project(tmp_path, DECLARED) as made:
         yield made
-    finally:
-        made.close()
 
 
 def brought_up(project):

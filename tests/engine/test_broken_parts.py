@@ -15,7 +15,7 @@ import pytest
 from drstack.platforms.local.supervisor import Supervisor
 from drstack.platforms.local.waiting import Deadline
 from tests.engine.local_project import WAIT_S
-from tests.engine.sites import TWO, Sites
+from tests.engine.sites import TWO, brought_up
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(900)]
 SKEWED = str(Path(__file__).with_name("skewed.py"))
@@ -24,13 +24,8 @@ HOUR = 3600
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory):
-    made = Sites(tmp_path_factory.mktemp("broken"), TWO)
-    try:
-        made.drstack("up", "local", "--yes")
-        assert made.has_recovery_point()
+    with brought_up(tmp_path_factory.mktemp("broken"), TWO) as made:
         yield made
-    finally:
-        made.close()
 
 
 def test_a_standby_that_dies_in_a_move_has_its_capacity_again(pair):

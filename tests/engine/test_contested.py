@@ -16,20 +16,15 @@ import pytest
 from drstack.demo.sites import resurrect
 from drstack.platforms.local.waiting import Deadline
 from tests.engine.local_project import WAIT_S
-from tests.engine.sites import THREE, Sites
+from tests.engine.sites import THREE, brought_up
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
 def trio(tmp_path_factory):
-    made = Sites(tmp_path_factory.mktemp("contested"), THREE)
-    try:
-        made.drstack("up", "local", "--yes")
-        assert made.has_recovery_point()
+    with brought_up(tmp_path_factory.mktemp("contested"), THREE) as made:
         yield made
-    finally:
-        made.close()
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from drstack.provider.reach import open_witness
 from replicator.crypto.keyring import Keyring
 from replicator.repository.repository import Repository
 from replicator.stores.local import LocalStore
-from tests.engine.local_project import COUNTER, ENVIRONMENT, SLEEPER, WAIT_S, Project
+from tests.engine.local_project import COUNTER, ENVIRONMENT, SLEEPER, WAIT_S, local_project
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(600)]
 DECLARED = ENVIRONMENT.replace(str(SLEEPER), str(COUNTER)).replace("rpo: 30s", "rpo: 1h") + (
@@ -27,17 +27,13 @@ DECLARED = ENVIRONMENT.replace(str(SLEEPER), str(COUNTER)).replace("rpo: 30s", "
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    made = Project(tmp_path_factory.mktemp("drill"))
-    made.declare(DECLARED)
-    try:
+    with local_project(tmp_path_factory.mktemp("drill"), DECLARED) as made:
         made.drstack("keys", "make", "local")
         for site in ("local.west", "local.east"):
             made.init(site)
             made.up(site)
         assert made.has_recovery_point()
         yield made
-    finally:
-        made.close()
 
 
 def west_log(project):

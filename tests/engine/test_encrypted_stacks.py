@@ -17,7 +17,7 @@ from drstack.platforms.local import processes
 from drstack.platforms.local.waiting import Deadline
 from drstack.provider.repositories import open_with
 from replicator.crypto.keyring import Keyring
-from tests.engine.local_project import COUNTER, ENVIRONMENT, SLEEPER, TIMEOUT_S, Project
+from tests.engine.local_project import COUNTER, ENVIRONMENT, SLEEPER, TIMEOUT_S, local_project
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(600)]
 TOLD = ENVIRONMENT.replace(str(SLEEPER), str(COUNTER)).replace("rpo: 30s", "rpo: 1h") + (
@@ -28,12 +28,8 @@ LONG_S = 90
 
 @pytest.fixture
 def project(tmp_path):
-    made = Project(tmp_path)
-    made.declare(TOLD)
-    try:
+    with local_project(tmp_path, TOLD) as made:
         yield made
-    finally:
-        made.close()
 
 
 def ring(project) -> Keyring:

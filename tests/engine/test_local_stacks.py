@@ -14,7 +14,7 @@ from drstack.platforms.local.waiting import Deadline
 from drstack.witness.assignment import Assignment
 from replicator.log.workload import WorkloadLog
 from replicator.stores.local import LocalStore
-from tests.engine.local_project import CHECKOUT, COUNTER, ENVIRONMENT, SLEEPER, Project
+from tests.engine.local_project import CHECKOUT, COUNTER, ENVIRONMENT, SLEEPER, local_project
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -24,11 +24,8 @@ PROVED = ENVIRONMENT.replace(str(SLEEPER), str(COUNTER)) + "replication: {prove:
 
 @pytest.fixture
 def project(tmp_path):
-    made = Project(tmp_path)
-    try:
+    with local_project(tmp_path) as made:
         yield made
-    finally:
-        made.close()
 
 
 def observed(project, site, holds, within_s=30):

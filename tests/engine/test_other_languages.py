@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from drstack.components.package import schema
-from tests.engine.local_project import CHECKOUT, SLEEPER, Project
+from tests.engine.local_project import CHECKOUT, SLEEPER, Project, local_project
 from tests.engine.test_local_stacks import observed, promote_west, values
 from tools import gobuild
 from tools.engine.version import WANTED
@@ -103,9 +103,8 @@ def installed(sdks: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def project(tmp_path: Path):
-    made = Project(tmp_path)
-    yield made
-    made.close()
+    with local_project(tmp_path) as made:
+        yield made
 
 
 def foreign(project: Project, text: str) -> None:

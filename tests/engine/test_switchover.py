@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.engine.local_project import COUNTER, ENVIRONMENT, SLEEPER, Project
+from tests.engine.local_project import COUNTER, ENVIRONMENT, SLEEPER, local_project
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(600)]
 DECLARED = ENVIRONMENT.replace(f"{SLEEPER}]", f"{COUNTER}, --save-when-stopped]") + (
@@ -16,12 +16,8 @@ DECLARED = ENVIRONMENT.replace(f"{SLEEPER}]", f"{COUNTER}, --save-when-stopped]"
 
 @pytest.fixture
 def project(tmp_path):
-    made = Project(tmp_path)
-    made.declare(DECLARED)
-    try:
+    with local_project(tmp_path, DECLARED) as made:
         yield made
-    finally:
-        made.close()
 
 
 def test_there_and_home_again_with_an_operator_who_dies_and_one_who_changes_his_mind(project):

@@ -12,8 +12,7 @@ from drstack.platforms.local import teardown
 from drstack.platforms.local.waiting import Deadline
 from drstack.platforms.registry import open_site
 from drstack.provider.reach import open_witness
-from tests.engine.local_project import ENVIRONMENT, SLEEPER, Project
-from tests.engine.test_encrypted_stacks import COUNTER
+from tests.engine.local_project import COUNTER, ENVIRONMENT, SLEEPER, local_project
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(600)]
 DECLARED = ENVIRONMENT.replace(f"{SLEEPER}]", f"{COUNTER}, --save-when-stopped]").replace("rpo: 30s", "rpo: 1h") + (
@@ -23,12 +22,8 @@ DECLARED = ENVIRONMENT.replace(f"{SLEEPER}]", f"{COUNTER}, --save-when-stopped]"
 
 @pytest.fixture
 def project(tmp_path):
-    made = Project(tmp_path)
-    made.declare(DECLARED)
-    try:
+    with local_project(tmp_path, DECLARED) as made:
         yield made
-    finally:
-        made.close()
 
 
 def refused(project, *arguments):
