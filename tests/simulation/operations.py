@@ -27,7 +27,7 @@ from replicator.errors import ReplicatorError
 from replicator.log.slots import SlotLog
 from replicator.log.workload import WorkloadLog
 from tests.simulation.choosers import Seeded
-from tests.simulation.places import BUY, WORKLOADS, Ground
+from tests.simulation.places import BUY, LOOK_S, WORKLOADS, Ground
 from tests.simulation.planted import planted
 from tests.simulation.promises import Promises
 from tests.simulation.schedule import Budget, Operation, Scheduler
@@ -69,8 +69,8 @@ def run_operations(seed: int, bug: str = "") -> Outcome:
             scheduler.after_each = promises.look
             ground.stopped = scheduler.stopped
             told: list[str] = []
-            _weather(chance, ground)
-            _people(chance, ground, scheduler, told)
+            first = _weather(chance, ground)
+            _people(chance, ground, scheduler, told, first)
             scheduler.run()
             promises.look()
             told += heal(ground)
@@ -95,13 +95,14 @@ def _no_waiting() -> Iterator[None]:
         yield
 
 
-def _weather(chance: random.Random, ground: Ground) -> None:
+def _weather(chance: random.Random, ground: Ground) -> list[tuple[str, Command]]:
+    """What goes wrong from the start, and by it what each operator does before anything else."""
     ground.late_receipts = chance.random() < 0.5
     if chance.random() < 0.5:
         ground.own = (BUY,)
-    kind = chance.choice(["calm", "calm", "calm", "lost", "dead", "cut", "cut"])
+    kind = chance.choice(["calm", "calm", "calm", "lost", "dead", "cut", "cut", "fenced"])
     if kind == "lost":  # nobody sees it, and it goes on
-        ground.away_until["east"] = 2
+        ground.away_until["east"] = chance.choice([2, 3])
     if kind == "dead":
         ground.places["east"].alive = False
     if kind == "cut":
@@ -109,11 +110,42 @@ def _weather(chance: random.Random, ground: Ground) -> None:
     for n in range(3):
         if chance.random() < 0.3:
             ground.skew[f"operator-{n}"] = chance.choice([-3600.0, 3600.0, -60.0, 60.0])
+    if kind == "lost":
+        return [_promotion("west")]
+    return [_fence_and_promotion("east", "west"), _lifts("east")] if kind == "fenced" else []
 
 
-def _people(chance: random.Random, ground: Ground, scheduler: Scheduler, told: list[str]) -> None:
-    for n in range(chance.choice([1, 2, 2, 3])):
-        commands = [_command(chance, ground) for _ in range(chance.choice([2, 3, 4]))]
+def _promotion(site: str) -> tuple[str, Command]:
+    given = Given(by="operator", reason="a test", data_loss_s=ANY_LOSS)
+    return f"promote to {site}", lambda g, a: promote(g.world(a, site), site, given)
+
+
+def _fence_and_promotion(fenced: str, site: str) -> tuple[str, Command]:
+    given = Given(by="operator", reason="a test", data_loss_s=ANY_LOSS)
+
+    def both(ground: Ground, actor: Actor | None) -> object:
+        fence(ground.world(actor), fenced, given)
+        return promote(ground.world(actor, site), site, given)
+
+    return f"fence {fenced}, then promote to {site}", both
+
+
+def _lifts(site: str) -> tuple[str, Command]:
+    def until_it_is_lifted(ground: Ground, actor: Actor | None) -> None:
+        for _ in range(6):
+            with contextlib.suppress(OperationConflict):
+                lift(ground.world(actor), site, by="operator", reason="a test")
+                return
+            ground.world(actor).sleep(LOOK_S)
+
+    return f"lift {site}, whenever that goes", until_it_is_lifted
+
+
+def _people(
+    chance: random.Random, ground: Ground, scheduler: Scheduler, told: list[str], first: list[tuple[str, Command]]
+) -> None:
+    for n in range(max(chance.choice([1, 2, 2, 3]), len(first))):
+        commands = [*first[n : n + 1], *(_command(chance, ground) for _ in range(chance.choice([2, 3, 4])))]
         scheduler.add(f"operator-{n}", _operator(ground, commands, told))
     for name in ground.sites:
         scheduler.add(f"{name}-trains", _trains(ground, name))

@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
-from drstack.recovery import control, sealing
+from drstack.recovery import control, lifting, sealing
+from drstack.recovery.owning import Owning
 from drstack.recovery.switchover import Switchover
 from drstack.witness.journal import Journal
+from replicator.log import replay
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,6 +45,18 @@ def _goes_on(_self: Journal, _records: object) -> None:
     """Heeds neither an end nor a pause."""
 
 
+def _guesses(_self: Owning, _now: object, _step: Step) -> None:
+    """Takes what nobody knows the outcome of for not done."""
+
+
+def _all_stands(_opening: object, _what: object) -> None:
+    """Lets stand what a writer committed alone, after its term had been ended by others."""
+
+
+def _nobody_runs(_world: object) -> None:
+    """Lifts a fence while an operation decides where the work runs."""
+
+
 _SEAL, _STEPS = sealing.seal, control.steps_of
 
 
@@ -57,12 +71,17 @@ class Planted:
 
 PLANTED = {
     "a switchover moves before the receipts": Planted(
-        "switchover: ", 11, ((Switchover, "_ship", _ship_without_waiting),)
+        "switchover: ", 6, ((Switchover, "_ship", _ship_without_waiting),)
     ),
-    "seals only the target": Planted("unsealed, which acknowledges", 53, ((sealing, "seal", _seal_target_alone),)),
-    "an abort opens no new term": Planted("gave back", 70, ((control, "_open_anew", _opens_nothing),)),
-    "a seal may be left out": Planted("was left out", 119, ((control, "steps_of", _all_skippable),)),
-    "begun after the end, or while it is paused": Planted("rule 12: ", 11, ((Journal, "_require_running", _goes_on),)),
+    "seals only the target": Planted("unsealed, which acknowledges", 68, ((sealing, "seal", _seal_target_alone),)),
+    "an abort opens no new term": Planted("gave back", 59, ((control, "_open_anew", _opens_nothing),)),
+    "a seal may be left out": Planted("was left out", 4, ((control, "steps_of", _all_skippable),)),
+    "begun after the end, or while it is paused": Planted("rule 12: ", 9, ((Journal, "_require_running", _goes_on),)),
+    "a resume does again what may have been bought": Planted("rule 13: ", 74, ((Owning, "_require_known", _guesses),)),
+    "an old tail is not void": Planted("stood below no seal", 40, ((replay, "uncovered", _all_stands),)),
+    "a fence is lifted while an operation runs": Planted(
+        "rule 7: ", 188, ((lifting, "_require_nobody", _nobody_runs),)
+    ),
 }
 OPERATION_BUGS = tuple(PLANTED)
 
