@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from drstack.cli.approve import PersonKey
+from drstack.cli.failed_at import FailedAt, told
 from drstack.cli.operation import AcceptUnfenced
 
 if TYPE_CHECKING:
@@ -46,9 +47,7 @@ def promote(
         str | None, typer.Option("--accept-data-loss", metavar="DURATION", help="Allow this loss, or `unknown`.")
     ] = None,
     reason: Annotated[str | None, typer.Option("--reason", help="Why; recorded with every consent.")] = None,
-    failed_at: Annotated[
-        float | None, typer.Option("--failed-at", help="When the writer died, unix seconds; else now is assumed.")
-    ] = None,
+    failed_at: FailedAt = None,
     abandon: Annotated[
         str | None,
         typer.Option("--abandon", metavar="OPERATION", help="End this unfinished operation; needs --reason."),
@@ -98,6 +97,7 @@ def promote(
     from drstack.recovery.conduct import plan_only
     from replicator.heap import keep_freed_blocks
 
+    failed = told(failed_at)
     declared = load(environment)
     root = local_root(project_root())
     reconcile = None if no_reconcile or plan or without_witness else reconciler(declared)
@@ -107,7 +107,7 @@ def promote(
         without=_unwitnessed(kit, reason, touch=not plan) if _asked(kit, without=without_witness) else None,
     )  # fmt: skip
     given = replace(
-        _given(reason, accept_data_loss, failed_at), abandon=abandon, newest=newest,
+        _given(reason, accept_data_loss, failed), abandon=abandon, newest=newest,
         failed_proof=accept_failed_proof, unfenced=tuple(accept_unfenced or ()), only=tuple(workload or ()),
         skip_fence=tuple(skip_fence or ()), break_glass=break_glass, without_witness=without_witness,
     )  # fmt: skip
@@ -196,6 +196,15 @@ def reconciler(declared: Environment) -> Reconciler:
     )
 
 
+def _lost(workload: dict[str, Any]) -> str:
+    from drstack.recovery.objectives import lost
+
+    is_bound, goal = workload.get("rpo_is_bound", False), workload["rpo_objective_s"]
+    verdict = lost(workload["rpo_s"], goal, is_bound=is_bound)
+    known = {"met": "", "missed": "; MISSED", "unknown": "; not known to be met"}[verdict]
+    return f"lost {'at most ' if is_bound else ''}{workload['rpo_s']:.1f} s of work (objective {goal:g} s{known})"
+
+
 def summary(end: dict[str, Any], to: str) -> str:
     """An operation's end, for people."""
     if end.get("already"):
@@ -204,13 +213,11 @@ def summary(end: dict[str, Any], to: str) -> str:
         return f"{end['result']}\n"
     lines = [f"{to} writes now (assignment {end['number']})."]
     for workload in end["workloads"]:
-        lines.append(
-            f"  {workload['name']}: resumed from step {workload['step']}; lost {workload['rpo_s']:.1f} s of work "
-            f"(objective {workload['rpo_objective_s']:g} s)"
-        )
+        lines.append(f"  {workload['name']}: resumed from step {workload['step']}; {_lost(workload)}")
         for void in workload.get("void", ()):
             lines.append(f"    void: {void['commit']} (step {void['step']}) in {void['repository']}: {void['reason']}")
-    back = "nothing had to start" if end["rto_s"] is None else f"back after {end['rto_s']:.1f} s"
+    since = " since promote began: when the work stopped is not known" if end.get("rto_is_bound") else ""
+    back = "nothing had to start" if end["rto_s"] is None else f"back after {end['rto_s']:.1f} s{since}"
     fences = ", ".join(f"{each['site']} {each['grade']}" for each in end["fences"]) or "nobody"
     if end["result"] == "promoted":
         lines.append(f"  {back}; fence: {fences}")

@@ -131,12 +131,15 @@ def _when(at: float) -> str:
 
 
 def _workload(one: dict[str, Any]) -> str:
-    if one["met"] is None:
+    if one["verdict"] is None:
         return f"{one['workload']}: not recovered"
     from drstack.recovery.status import spell
 
-    verdict = "met" if one["met"] else f"MISSED {spell(one['rpo_objective_s'])} / {spell(one['rto_objective_s'])}"
-    return f"{one['workload']}: {spell(one['rpo_s'])}, {spell(one['rto_s'])}, {verdict}"
+    goals = f"{spell(one['rpo_objective_s'])} / {spell(one['rto_objective_s'])}"
+    verdict = {"met": "met", "missed": f"MISSED {goals}", "unknown": f"{goals} not known to be met"}[one["verdict"]]
+    lost = f"{'at most ' if one['rpo_is_bound'] else ''}{spell(one['rpo_s'])}"
+    back = f"{'at least ' if one['rto_is_bound'] else ''}{spell(one['rto_s'])}"
+    return f"{one['workload']}: {lost}, {back}, {verdict}"
 
 
 def _trend(trend: dict[str, Any]) -> str:

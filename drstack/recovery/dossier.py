@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from drstack.recovery.account import account, attempts, planned_steps, results_of
+from drstack.recovery.history import bounds
 from drstack.recovery.tracing import trace_id
 
 if TYPE_CHECKING:
@@ -39,8 +40,11 @@ def dossier(
         "ended_at": end.at if end is not None else None,
         "result": body.get("result", "unfinished"), "why": body.get("why", ""), "hash": plan.get("hash"),
         "steps": _steps(plan, records, estimates), "consents": _consents(plan, records), "fences": _fences(records),
-        "workloads": body.get("workloads") or [_planned(each) for each in plan.get("workloads", ())],
+        "workloads": [
+            {**each, "rpo_is_bound": bounds(plan, body, each)[0]} for each in body.get("workloads") or ()
+        ] or [_planned(each) for each in plan.get("workloads", ())],
         "phases": body.get("phases", []), "rto_s": body.get("rto_s"),
+        "rto_is_bound": bounds(plan, body, {} if body.get("workloads") else None)[1],
         "utilisation": None, "waited": {}, "critical": [], **account(records),
         "failures": _failures(records),
         "records": [_record(each) for each in records if each.kind not in _TOLD_ELSEWHERE],
@@ -93,6 +97,7 @@ def _planned(workload: Mapping[str, Any]) -> Doc:
     return {
         "name": workload.get("name"), "step": workload.get("step"), "commit": workload.get("commit"), "rpo_s": None,
         "rto_s": None, "rpo_objective_s": workload.get("rpo_s"), "rto_objective_s": workload.get("rto_s"), "void": [],
+        "rpo_is_bound": False,
     }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from drstack.errors import EnvironmentUnknown
 from drstack.recovery.account import account
+from drstack.recovery.objectives import judged
 from drstack.recovery.operation import parse
 from drstack.recovery.tracing import trace_id
 from drstack.recovery.trends import trends
@@ -19,6 +20,7 @@ from drstack.recovery.trends import trends
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from drstack.recovery.objectives import Verdict
     from drstack.witness.journal import Journal
     from drstack.witness.witness import Witness
 
@@ -37,12 +39,19 @@ class Recovered:
     rpo_objective_s: float
     rto_s: float | None
     rto_objective_s: float
+    rpo_is_bound: bool = False
+    """Nobody said when the writer failed: it lost that at most."""
+    rto_is_bound: bool = False
+    """As above: it was away for that at least, which is counted from the begin of the operation."""
+
+    @property
+    def verdict(self) -> Verdict | None:
+        return judged(self.rpo_s, self.rpo_objective_s, self.rto_s, self.rto_objective_s, is_bound=self.rpo_is_bound)
 
     @property
     def met(self) -> bool | None:
-        if self.rpo_s is None or self.rto_s is None:
-            return None
-        return self.rpo_s <= self.rpo_objective_s and self.rto_s <= self.rto_objective_s
+        """None also where it is not known."""
+        return {"met": True, "missed": False}.get(self.verdict or "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +157,7 @@ def past(journal: Journal) -> Past:
                 each["rpo_s"],
                 end.get("rto_s") if each["name"] in measured else None,
                 each["rto_s"],
+                *bounds(plan, end, measured.get(each["name"])),
             )
             for each in plan.get("workloads", ())
             if "rpo_s" in each
@@ -166,6 +176,14 @@ def past(journal: Journal) -> Past:
     )
 
 
+def bounds(plan: Doc, end: Doc, measured: Doc | None) -> tuple[bool, bool]:
+    """Whether loss and time were only bounded; of versions that did not say so, by what they were told of the failure."""
+    if measured is None:
+        return False, False
+    untold = plan.get("kind", "promote") == "promote" and not plan.get("failed_at")
+    return bool(measured.get("rpo_is_bound", untold)), bool(end.get("rto_is_bound", untold))
+
+
 def _approvers(plan: Doc) -> tuple[str, ...]:
     admitted: Doc = plan.get("approvals") or {}
     return tuple(str(each["person"]) for each in admitted.get("given", ()))
@@ -176,7 +194,7 @@ def document(environment: str, operations: Sequence[Past]) -> Doc:
     told = [
         {
             **asdict(each), "went_well": each.went_well, "trace_id": trace_id(environment, each.operation, each.plan_record),
-            "workloads": [{**asdict(one), "met": one.met} for one in each.workloads],
+            "workloads": [{**asdict(one), "met": one.met, "verdict": one.verdict} for one in each.workloads],
         }
         for each in operations
     ]  # fmt: skip
@@ -190,22 +208,28 @@ def promotions(witness: Witness, *, most: int = MOST) -> list[Doc]:
     ]
     found: list[Doc] = []
     for assignment in made:
-        end = witness.journal(*parse(str(assignment.operation))).ended()
+        journal = witness.journal(*parse(str(assignment.operation)))
+        end = journal.ended()
         if end is not None and end.get("result") == "promoted":
-            found.append(_row(str(assignment.operation), end))
+            found.append(_row(str(assignment.operation), journal.plan() or {}, end))
     return found
 
 
-def _row(operation: str, end: Doc) -> Doc:
-    rto_s = end.get("rto_s")
+def _row(operation: str, plan: Doc, end: Doc) -> Doc:
     return {
-        "operation": operation, "assignment": end.get("number"), "failed_at": end.get("failed_at"), "rto_s": rto_s,
-        "workloads": [
-            {
-                "name": each["name"], "step": each["step"], "rpo_s": each["rpo_s"],
-                "rpo_objective_s": each["rpo_objective_s"], "rto_objective_s": each["rto_objective_s"],
-                "met": each["rpo_s"] <= each["rpo_objective_s"] and rto_s is not None and rto_s <= each["rto_objective_s"],
-            }
-            for each in end.get("workloads", [])
-        ],
+        "operation": operation, "assignment": end.get("number"), "failed_at": end.get("failed_at"), "rto_s": end.get("rto_s"),
+        "rto_is_bound": bounds(plan, end, {})[1],
+        "workloads": [_past_workload(each, plan, end) for each in end.get("workloads", [])],
+    }  # fmt: skip
+
+
+def _past_workload(each: Doc, plan: Doc, end: Doc) -> Doc:
+    is_bound, _ = bounds(plan, end, each)
+    verdict = judged(
+        each["rpo_s"], each["rpo_objective_s"], end.get("rto_s"), each["rto_objective_s"], is_bound=is_bound
+    )
+    return {
+        "name": each["name"], "step": each["step"], "rpo_s": each["rpo_s"], "rpo_is_bound": is_bound,
+        "rpo_objective_s": each["rpo_objective_s"], "rto_objective_s": each["rto_objective_s"], "met": verdict == "met",
+        "verdict": verdict,
     }  # fmt: skip

@@ -19,7 +19,8 @@ def measure(journal: Journal, plan: Doc, workloads: list[Doc]) -> Doc:
     A phase ends with the last of its steps, and begins where the one before it ended; `detect` begins at the failure.
     Steps of several phases run side by side: one that ended before the phase before it took no time of its own.
     Where nobody knows when the writer failed, it counts as failed when the operation began, and its checkpoints up to
-    the seals count. Nothing took less than no time: operators who took turns, or sites, may have clocks that disagree.
+    the seals count: the loss was that at most (`rpo_is_bound`), the time that at least (`rto_is_bound`). Nothing took
+    less than no time: operators who took turns, or sites, may have clocks that disagree.
     """
     failed_at = plan.get("failed_at") or plan["began_at"]
     outcomes, records = journal.outcomes(), journal.records()
@@ -42,6 +43,7 @@ def measure(journal: Journal, plan: Doc, workloads: list[Doc]) -> Doc:
         "failed_at": failed_at,
         "first_step_at": max(firsts, default=None),
         "rto_s": max(0.0, max(firsts) - failed_at) if firsts else None,
+        "rto_is_bound": _untold(plan),
         "clocks": list(plan.get("clocks", ())),
         "workloads": [_workload(each, results, outcomes, plan) for each in workloads],
         "fences": list(_fences(results).values()),
@@ -67,6 +69,11 @@ def _step(outcome: Doc) -> Doc:
     }
 
 
+def _untold(plan: Doc) -> bool:
+    """Whether nobody said when the writer failed."""
+    return not plan.get("failed_at")
+
+
 def _workload(planned: Doc, results: dict[str, Doc], outcomes: dict[str, Doc], plan: Doc) -> Doc:
     name = planned["name"]
     restored = {**planned, **results.get(f"restore {name}", {})}
@@ -74,7 +81,7 @@ def _workload(planned: Doc, results: dict[str, Doc], outcomes: dict[str, Doc], p
     started_at = outcomes[f"start {name}"]["ended_at"] if "first_step" in results.get(f"start {name}", {}) else None
     return {
         "name": name, "step": restored["step"], "commit": restored["commit"],
-        "rpo_s": round(max(0.0, failed_at - restored["saved_at"]), 6),
+        "rpo_s": round(max(0.0, failed_at - restored["saved_at"]), 6), "rpo_is_bound": _untold(plan),
         "rto_s": None if started_at is None else max(0.0, started_at - (plan.get("failed_at") or plan["began_at"])),
         "rpo_objective_s": planned["rpo_s"], "rto_objective_s": planned["rto_s"], "void": planned.get("void", []),
         "made_with": restored.get("made_with"),

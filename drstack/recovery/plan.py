@@ -273,14 +273,11 @@ def _plan_workload(each: WorkloadFact, target: str, need: Need, given: Given, fa
     allowed = max(need.rpo_s, given.data_loss_s or 0.0)
     if loss > allowed and each.writer != target:
         raise PromotionRefused(
-            f"{each.name}: the newest recovery point is step {commit.step}, saved {loss:.1f} s before the failure; "
+            f"{each.name}: the newest recovery point is step {commit.step}, saved {loss:.1f} s {_since(each, given)}; "
             f"the objective is {need.rpo_s:g} s{_passed_over(tried)}{_of_clocks(given, facts)}",
-            hint=(
-                "Set the clock that is wrong, or say when it failed: --failed-at SECONDS. "
-                if _of_clocks(given, facts)
-                else ""
-            )
-            + f"To go on all the same: --accept-data-loss {loss + 1:.0f}s --reason '…'"
+            hint=("Set the clock that is wrong. " if _of_clocks(given, facts) else "")
+            + ("" if given.failed_at else f"Say when {each.writer} failed, if you know: --failed-at TIME. ")
+            + f"To go on all the same: --accept-data-loss {_enough(loss, given)} --reason '…'"
             + ("; or take the one that failed: --accept-failed-proof --reason '…'" if tried else ""),
         )
     return WorkloadPlan(
@@ -293,6 +290,21 @@ def _plan_workload(each: WorkloadFact, target: str, need: Need, given: Given, fa
         tuple(f"{commit} in {name}" for name, commit in sorted(contested(each.repositories, each.acknowledge, target))),
         choice.why + _passed_over(tried), _other(choice.other, failed_at), newest,
     )  # fmt: skip
+
+
+def _since(each: WorkloadFact, given: Given) -> str:
+    """What the age of a recovery point is counted to."""
+    return "before the failure" if given.failed_at else f"ago, and when {each.writer} failed is not known"
+
+
+_MINUTE_S, _TO_TYPE_MIN = 60, 5
+
+
+def _enough(loss_s: float, given: Given) -> str:
+    """A duration that allows this loss, also once somebody has typed it: until a failure is told, the loss grows."""
+    if given.failed_at:
+        return f"{math.ceil(loss_s + 1)}s"
+    return f"{math.ceil(loss_s / _MINUTE_S) + _TO_TYPE_MIN}m"
 
 
 def _of_clocks(given: Given, facts: Facts) -> str:

@@ -141,10 +141,13 @@ def _achieved(each: Doc) -> Line:
     pieces: list[Any] = []
     for one in each["workloads"]:
         text = f"{one['workload']}: "
-        if one["met"] is None:
+        if one["verdict"] is None:
             pieces += [f"{text}not measured. "]
-        else:
-            pieces += [text, Mark(f"{spoken(one['rpo_s'])}, {spoken(one['rto_s'])}", good=one["met"]), ". "]
+            continue
+        lost = f"{'at most ' if one['rpo_is_bound'] else ''}{spoken(one['rpo_s'])}"
+        back = f"{'at least ' if one['rto_is_bound'] else ''}{spoken(one['rto_s'])}"
+        known = "" if one["verdict"] != "unknown" else " (not known to be met)"
+        pieces += [text, Mark(f"{lost}, {back}{known}", good=one["verdict"] == "met"), ". "]
     return tuple(pieces)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from drstack.recovery.objectives import lost
 from drstack.report.blocks import Attention, Block, Heading, Line, Mark, Mono, Page, Paragraph, Table, Tiles
 from drstack.report.durations import spoken
 from drstack.report.timeline import timeline
@@ -47,7 +48,8 @@ def named(kind: str) -> str:
 def _title(told: Doc) -> str:
     to = f" to {told['target']}" if told["target"] else ""
     away = "stood still for" if told["kind"] in ("switchover", "failback") else "back after"
-    back = f", {away} {spoken(told['rto_s'])}" if told["rto_s"] is not None else ""
+    since = " from when it began" if told["rto_is_bound"] else ""
+    back = f", {away} {spoken(told['rto_s'])}{since}" if told["rto_s"] is not None else ""
     why = f": {told['why']}" if told["why"] else ""
     return f"{named(told['kind'])}{to}: {told['result']}{back}{why}"
 
@@ -60,7 +62,15 @@ def _warnings(told: Doc) -> list[Line]:
         for name, value in (("rpo", "lost"), ("rto", "was away")):
             got, goal = each.get(f"{name}_s"), each.get(f"{name}_objective_s")
             if got is not None and goal is not None and got > goal:
-                found.append(f"{each['name']} {value} {spoken(got)}; the objective is {spoken(goal)}.")
+                said = "; whether that was met is not known" if name == "rpo" and each.get("rpo_is_bound") else ""
+                found.append(
+                    f"{each['name']} {value} {_amount(each, name, told)}; the objective is {spoken(goal)}{said}."
+                )
+    if told["rto_is_bound"]:
+        found.append(
+            "When the writer failed was not told (--failed-at): what was lost is a bound, and times count from when the "
+            "promotion began."
+        )
     standing = {each["site"]: each for each in told["fences"]}
     found += [
         f"The fence of {site} is {each['grade']}, not proven: {each['proof']}."
@@ -73,15 +83,20 @@ def _warnings(told: Doc) -> list[Line]:
 
 def _tiles(told: Doc) -> list[tuple[str, str, Line]]:
     rpos = [each["rpo_s"] for each in told["workloads"] if each.get("rpo_s") is not None]
-    met = [each["rpo_s"] <= each["rpo_objective_s"] for each in told["workloads"] if each.get("rpo_s") is not None]
+    verdicts = {lost(each["rpo_s"], each["rpo_objective_s"], is_bound=each.get("rpo_is_bound", False))
+                for each in told["workloads"] if each.get("rpo_s") is not None}  # fmt: skip
+    words = {"met": "met", "missed": "missed", "unknown": "not known to be met"}
     goals = [each["rto_objective_s"] for each in told["workloads"] if each.get("rto_objective_s") is not None]
     found: list[tuple[str, str, Line]] = []
     if rpos:
-        found.append(("RPO: work lost, at worst", spoken(max(rpos)), Mark("met" if all(met) else "missed", all(met))))
+        verdict = next(each for each in ("missed", "unknown", "met") if each in verdicts)
+        title = "RPO: work lost, at most" if told["rto_is_bound"] else "RPO: work lost, at worst"
+        found.append((title, spoken(max(rpos)), Mark(words[verdict], verdict == "met")))
     if told["rto_s"] is not None and goals:
         good = told["rto_s"] <= min(goals)
+        since = ", since promote began" if told["rto_is_bound"] else ""
         found.append(
-            ("RTO: until the last workload ran", spoken(told["rto_s"]), Mark("met" if good else "missed", good))
+            (f"RTO: until the last workload ran{since}", spoken(told["rto_s"]), Mark("met" if good else "missed", good))
         )
     spent = told["utilisation"]
     if spent and spent["side_by_side"] is not None:
@@ -149,8 +164,8 @@ def _loss(told: Doc) -> list[Block]:
         (
             str(each["name"]),
             f"step {each['step']}" if each.get("step") is not None else "",
-            *_kept(each, "rpo"),
-            *_kept(each, "rto"),
+            *_kept(each, "rpo", told),
+            *_kept(each, "rto", told),
             str(each.get("made_with") or ""),
         )
         for each in told["workloads"]
@@ -168,12 +183,20 @@ def _loss(told: Doc) -> list[Block]:
     return blocks
 
 
-def _kept(each: Doc, name: str) -> tuple[Line, Line]:
+def _kept(each: Doc, name: str, told: Doc) -> tuple[Line, Line]:
     got, goal = each.get(f"{name}_s"), each.get(f"{name}_objective_s")
     beside = "" if goal is None else spoken(goal)
     if got is None:
         return "not measured", beside
-    return (Mark(spoken(got), got <= goal) if goal is not None else spoken(got)), beside
+    said = _amount(each, name, told)
+    return (Mark(said, got <= goal) if goal is not None else said), beside
+
+
+def _amount(each: Doc, name: str, told: Doc) -> str:
+    """A loss or a time, with what it bounds where it was not known when the writer failed."""
+    if name == "rpo":
+        return ("at most " if each.get("rpo_is_bound") else "") + spoken(each["rpo_s"])
+    return ("at least " if told["rto_is_bound"] else "") + spoken(each["rto_s"])
 
 
 def _fences(told: Doc) -> list[Block]:

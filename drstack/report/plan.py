@@ -79,7 +79,8 @@ def _title(plan: Doc) -> str:
 
 def _losses(plan: Doc) -> list[str]:
     return [
-        f"{each['name']}: from step {each['step']} in {each['source']}, {each['loss_s']:.1f} s of work lost; {each['why']}"
+        f"{each['name']}: from step {each['step']} in {each['source']}, "
+        f"at most {each['loss_s']:.1f} s of work lost; {each['why']}"
         + (f"; out of reach: {', '.join(each['unreachable'])}" if each["unreachable"] else "")
         for each in plan["workloads"]
     ]

@@ -143,7 +143,7 @@ def test_an_operator_whose_clock_is_off_by_an_hour_is_told_and_understates_nothi
     more = ()
     if ahead_s > 0:
         assert planning.returncode == 24, "one clock against one: the loss may be an hour"
-        assert "--failed-at SECONDS" in told
+        assert "--failed-at TIME" in told
         more = ("--failed-at", str(pair.site(pair.writer()).metrics("gpt").stat().st_mtime))
     command = ("promote", "local", "--to", target, "--yes", "--json", "--no-reconcile", *more)
     with pair.operator(str(ahead_s), *command, via=(SKEWED,)) as promoting:

@@ -11,6 +11,8 @@ from drstack.errors import ConsentRequired, EnvironmentUnknown, PromotionRefused
 from drstack.recovery.conduct import plan_only, promote
 from drstack.recovery.history import document, past_operations
 from drstack.recovery.plan import Given
+from drstack.witness.witness import Witness
+from replicator.repository.repository import random_token
 from tests.drstack.cli.typed import Typed
 from tests.drstack.recovery.fleet import Fleet
 
@@ -89,8 +91,12 @@ def test_a_reason_alone_consents_to_nothing(fleet):
 
 
 def test_yes_asks_nothing_and_gives_no_consent(fleet, monkeypatch):
-    typed = Typed(monkeypatch, lambda _: fleet.world())
-    late = ["promote", "e", "--to", "west", "--yes", "--no-reconcile", "--failed-at", str(time.time() + 86400)]
+    def tomorrow() -> float:
+        return time.time() + 86400
+
+    witness = Witness(fleet.stores["witness"], "e", clock=tomorrow, token=random_token)
+    typed = Typed(monkeypatch, lambda _: fleet.world(witness=witness, clock=tomorrow))
+    late = ["promote", "e", "--to", "west", "--yes", "--no-reconcile"]
     refused = typed(*late)
     assert isinstance(refused.exception, PromotionRefused)
     assert "--accept-data-loss" in f"{refused.exception} {refused.exception.hint}"
