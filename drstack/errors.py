@@ -60,7 +60,11 @@ class EnvironmentUnknown(DrstackError):
 
 class WitnessUnreachable(DrstackError):
     exit_code = 22
-    hint = "Check the `witness:` URL of the environment file and the network path to it, then run the command again."
+    hint = (
+        "Check the `witness:` URL of the environment file and the network path to it, then run the command again. Does it "
+        "stay away, and the work is lost too: drstack promote ENV --to SITE --without-witness, or move it "
+        "(docs/operations/witness.md)."
+    )
 
 
 class WitnessUnsound(DrstackError):

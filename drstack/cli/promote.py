@@ -94,7 +94,7 @@ def promote(
     from drstack.assembly import assemble, load, local_root, project_root
     from drstack.cli.approve import holding
     from drstack.cli.progress import Tree
-    from drstack.recovery.conduct import plan_only
+    from drstack.recovery.conduct import plan_only, require_none_to_take_up
     from replicator.heap import keep_freed_blocks
 
     failed = told(failed_at)
@@ -112,6 +112,7 @@ def promote(
         skip_fence=tuple(skip_fence or ()), break_glass=break_glass, without_witness=without_witness,
     )  # fmt: skip
     if plan:
+        require_none_to_take_up(world, to, "promote")
         sys.stdout.write(shown(world, plan_only(world, to, given), shown_as, indent=None if json else 2))
         return
     if not yes and sys.stdin.isatty():

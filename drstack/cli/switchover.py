@@ -122,7 +122,7 @@ def _move(
     from drstack.cli.approve import holding
     from drstack.cli.progress import Tree
     from drstack.cli.promote import carried_out, operator, reconciler, shown, summary
-    from drstack.recovery.conduct import plan_only
+    from drstack.recovery.conduct import plan_only, require_none_to_take_up
     from drstack.recovery.plan import Given
     from replicator.heap import keep_freed_blocks
 
@@ -136,6 +136,7 @@ def _move(
         by=operator(), reason=asked.reason, only=asked.only, unfenced=asked.unfenced, break_glass=asked.break_glass
     )
     if plan:
+        require_none_to_take_up(world, to, "switchover")
         told = plan_only(world, to, given, kind="switchover")
         sys.stdout.write(shown(world, told, form, indent=None if json else 2))
         return

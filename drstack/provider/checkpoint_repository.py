@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from drstack.witness.assignment import Assignment
     from drstack.witness.witness import Witness
+    from replicator.repository.repository import Repository
 
 
 class CheckpointRepositoryInputs(Inputs):
@@ -65,6 +66,7 @@ class CheckpointRepository(Kind[CheckpointRepositoryInputs]):
         witness = open_witness(inputs.witness, inputs.environment)
         for workload in inputs.workloads:
             require_whole(witness, repository, workload)
+            _require_known(inputs, assignment, workload, repository)
             bring_up_to(assignment, workload, repository)
         taking = _taking(witness, folder)
         if folder.desired.exists():
@@ -88,6 +90,8 @@ class CheckpointRepository(Kind[CheckpointRepositoryInputs]):
             assignment, _ = _current(inputs)
         except WitnessUnreachable:
             return self._outputs(inputs, [])
+        for workload in inputs.workloads:
+            _require_known(inputs, assignment, workload, repository)
         fence, taking = _fence(folder), _taking(open_witness(inputs.witness, inputs.environment), folder)
         drift = [] if fence is None else [f"the site is fenced: {fence}"]
         drift += [f"{name} runs here, and {assignment.writer(name)} writes it" for name in _astray(folder, assignment)]
@@ -105,6 +109,26 @@ class CheckpointRepository(Kind[CheckpointRepositoryInputs]):
     def _outputs(self, inputs: CheckpointRepositoryInputs, drift: list[str]) -> dict[str, object]:
         url = LocalStore(site_folder(inputs.folder).store).url
         return {**inputs.model_dump(by_alias=True), "url": url, DRIFT: drift}
+
+
+def _require_known(
+    inputs: CheckpointRepositoryInputs, assignment: Assignment, workload: str, repository: Repository
+) -> None:
+    """WitnessUnsound where the log knows more than the witness, or otherwise: what runs here may be right (rule 11)."""
+    view, part = repository.log(workload).view(), assignment.workloads.get(workload)
+    if max(view.term, view.sealed) > assignment.number:
+        raise WitnessUnsound(
+            f"witness {inputs.witness} is behind: {repository.store.url} has opened term {view.term} of {workload}, and the "
+            f"newest assigned is {assignment.number}; nothing was touched",
+            hint=f"drstack witness repair {inputs.environment} --plan says more.",
+        )
+    if part is not None and view.term == part.term and view.opened[view.term].writer != part.writer:
+        raise WitnessUnsound(
+            f"term {view.term} of {workload} was opened for {view.opened[view.term].writer} in {repository.store.url}, and "
+            f"assignment {assignment.number} says {part.writer}; nothing was touched",
+            hint="Find out which of the two runs, and make a later one: drstack promote "
+            f"{inputs.environment} --to SITE --reason '…'",
+        )
 
 
 def _fence(folder: SiteFolder) -> str | None:

@@ -38,6 +38,7 @@ CATALOGUE: dict[str, Severity] = {
     "writer-repository-unreachable": "warning",
     "rolled-back": "blocking",
     "writer-sealed": "serious",
+    "writer-stopped": "serious",
     "damaged-objects": "serious",
     # standbys
     "no-standby": "blocking",

@@ -26,6 +26,10 @@ HINT = (
     "https://www.pulumi.com/docs/install/"
 )
 VERSION_TIMEOUT_S = 30.0
+BUILDER = Path("tools") / "engine"
+_ABOVE = Path(__file__).absolute().parents[2]
+CHECKOUT = _ABOVE if (_ABOVE / BUILDER).is_dir() else None
+"""What this runs from, where that can build an engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +45,11 @@ class EngineTools:
         return self.bin / "pulumi"
 
 
-def find_engine(project_root: Path, *, path: str | None = None) -> EngineTools:
-    """The engine to use; `path` stands in for PATH. Raises EngineFailed, which says why neither place serves."""
+def find_engine(project_root: Path, *, path: str | None = None, checkout: Path | None = CHECKOUT) -> EngineTools:
+    """The engine to use: one on PATH, the project's own, or that of the checkout that this runs from.
+
+    `path` stands in for PATH. Raises EngineFailed, which says why none of them serves.
+    """
     search = os.environ.get("PATH", os.defpath) if path is None else path
     reasons: list[str] = []
     found = shutil.which("pulumi", path=search)
@@ -54,20 +61,23 @@ def find_engine(project_root: Path, *, path: str | None = None) -> EngineTools:
         if isinstance(verdict, tuple):
             return EngineTools(folder, ".".join(map(str, verdict)), "path")
         reasons.append(verdict)
-    record = project_root / RECORD
-    recorded = _recorded(record)
-    if isinstance(recorded, EngineTools):
-        verdict = _judge(recorded.bin, search)
-        if isinstance(verdict, tuple):
-            return recorded
-        reasons.append(verdict)
-    else:
-        reasons.append(recorded)
-    raise EngineFailed("no Pulumi engine: " + "; ".join(reasons), hint=_hint(project_root))
+    roots = [project_root, *([checkout] if checkout is not None and checkout != project_root else [])]
+    for root in roots:
+        recorded = _recorded(root / RECORD)
+        if isinstance(recorded, EngineTools):
+            verdict = _judge(recorded.bin, search)
+            if isinstance(verdict, tuple):
+                return recorded
+            reasons.append(verdict)
+        else:
+            reasons.append(recorded)
+    raise EngineFailed("no Pulumi engine: " + "; ".join(reasons), hint=_hint(project_root, checkout))
 
 
-def _hint(project_root: Path) -> str:
-    return HINT_IN_A_CHECKOUT if (project_root / "tools" / "engine").is_dir() else HINT
+def _hint(project_root: Path, checkout: Path | None) -> str:
+    if (project_root / BUILDER).is_dir():
+        return HINT_IN_A_CHECKOUT
+    return f"{HINT_IN_A_CHECKOUT} in {checkout}; or: {HINT}" if checkout is not None else HINT
 
 
 def parse_version(text: str) -> tuple[int, int, int] | None:

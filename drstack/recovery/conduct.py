@@ -15,9 +15,9 @@ from drstack.recovery.approving import admit
 from drstack.recovery.contention import require_unmoved
 from drstack.recovery.gathering import gather
 from drstack.recovery.glass import break_running
-from drstack.recovery.operation import abandon, begin, gives_way, join, maker, unfinished
+from drstack.recovery.operation import abandon, begin, gives_way, join, maker, told, unfinished
 from drstack.recovery.own_steps import accept_unfenced, with_own
-from drstack.recovery.plan import plan_promotion, stranded
+from drstack.recovery.plan import plan_promotion, stopped_at, stranded
 from drstack.recovery.promote import Promotion
 from drstack.recovery.run import trace_end
 from drstack.recovery.switchover import Switchover, plan_switchover
@@ -49,6 +49,18 @@ def plan_only(world: World, target: str, given: Given, *, kind: Kind = "promote"
     """The plan that would be carried out now. Touches nothing."""
     _require_site(world, target)
     return decide(world, look(world), target, given, kind=kind)
+
+
+def require_none_to_take_up(world: World, target: str, kind: Kind) -> None:
+    """OperationConflict where the same operation has begun and not ended: it is taken up, by the plan that it has."""
+    running = unfinished(world.witness)
+    if running is None or gives_way(running, target, kind):
+        return
+    joined = join(running, target, kind)
+    raise OperationConflict(
+        f"{told(joined)} has not ended: the same command without --plan takes up what is left of it",
+        hint=f"drstack resume {world.environment}; drstack status {world.environment} shows its steps.",
+    )
 
 
 def decide(world: World, facts: Facts, target: str, given: Given, *, kind: Kind = "promote") -> Plan:
@@ -231,7 +243,8 @@ def _done(world: World, target: str, only: tuple[str, ...]) -> Doc | None:
     if current is None or not mine or any(current.writer(name) != target for name in mine):
         return None
     facts = look(world)
-    if any(stranded(each) for each in facts.workloads.values() if each.name in mine):
+    named = [each for each in facts.workloads.values() if each.name in mine]
+    if any(stranded(each) or stopped_at(each, target, facts) for each in named):
         return None
     for name in mine:
         journal = maker(world.witness, name)

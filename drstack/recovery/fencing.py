@@ -211,7 +211,7 @@ def judged(seen: SiteObservation, workloads: Sequence[str]) -> str | None:
     if not seen.reachable or not seen.shows_processes:
         return None
     jobs = [seen.jobs.get(name) for name in workloads]
-    if any(job is None or job.running or job.ranks for job in jobs):
+    if any(job is None or job.running or job.ranks or job.wanted for job in jobs):
         return None
     return f"seen within reach: no rank of {', '.join(workloads) or 'anything'} runs there, and none is wanted"
 

@@ -176,7 +176,7 @@ def plan_promotion(environment: str, facts: Facts, target: str, needs: Mapping[s
 
     NotReady, PromotionRefused, ConsentRequired; OperationConflict if there is nothing left to do.
     """
-    moving = moving_of(facts, target, given)
+    moving = moving_of(facts, target, given, stopped=True)
     capacity = require_ready(facts, target, moving, needs, alone=bool(given.only))
     plans = tuple(_plan_workload(each, target, needs[each.name], given, facts) for each in moving)
     fence = tuple(sorted({each.writer for each in moving} - {target}))
@@ -200,15 +200,18 @@ def _leased(moving: list[WorkloadFact], needs: Mapping[str, Need], target: str) 
     return tuple(sorted({each.writer for each in moving if needs[each.name].leased} - {target}))
 
 
-def moving_of(facts: Facts, target: str, given: Given) -> list[WorkloadFact]:
-    """EnvironmentUnknown, OperationConflict."""
+def moving_of(facts: Facts, target: str, given: Given, *, stopped: bool = False) -> list[WorkloadFact]:
+    """EnvironmentUnknown, OperationConflict. `stopped`: those too that the target writes, and that do not run there."""
     for name in given.only:
         if name not in facts.workloads:
             raise EnvironmentUnknown(
                 f"no workload {name!r} writes here", hint=f"Those that do: {', '.join(sorted(facts.workloads))}."
             )
     named = [each for each in facts.workloads.values() if not given.only or each.name in given.only]
-    moving = [each for each in named if _moves(each, target, reopen=given.reopen is not None)]
+    moving = [
+        each for each in named
+        if _moves(each, target, reopen=given.reopen is not None) or (stopped and stopped_at(each, target, facts))
+    ]  # fmt: skip
     if not moving:
         told = ", ".join(given.only) or "every workload"
         raise OperationConflict(f"{target} writes {told} already: nothing to promote")
@@ -224,6 +227,13 @@ def stranded(each: WorkloadFact) -> bool:
     own = each.repositories.get(each.writer)
     unopened = own is not None and own.reachable and own.slots > 0 and own.term < each.term
     return unopened or any(fact.reachable and fact.sealed >= each.term for fact in each.repositories.values())
+
+
+def stopped_at(each: WorkloadFact, target: str, facts: Facts) -> bool:
+    """Whether the target writes it, and is seen not to run it nor to be about to."""
+    site = facts.sites.get(target)
+    job = site.jobs.get(each.name) if site is not None and site.reachable and site.shows_processes else None
+    return each.writer == target and job is not None and job.stopped
 
 
 def require_ready(
@@ -264,6 +274,7 @@ def _plan_workload(each: WorkloadFact, target: str, need: Need, given: Given, fa
     failed_at = given.failed_at or facts.at
     newest = given.newest or each.writer == target  # a run that goes on by itself goes on from its newest
     wish = Wish(need.demanded, need.rpo_s, failed_at, target, newest, given.failed_proof)
+    stays = each.writer == target and (given.reopen is not None or not stopped_at(each, target, facts))
     choice = choose(each, wish)
     tried = None if given.failed_proof else refuted(each, need.demanded)
     if choice is None:
@@ -280,11 +291,12 @@ def _plan_workload(each: WorkloadFact, target: str, need: Need, given: Given, fa
             + f"To go on all the same: --accept-data-loss {_enough(loss, given)} --reason '…'"
             + ("; or take the one that failed: --accept-failed-proof --reason '…'" if tried else ""),
         )
+    any_loss = math.isinf(allowed) or (each.writer == target and not stays)  # its own newest: there is nothing else
     return WorkloadPlan(
         each.name, each.writer, each.term, (commit.id.term, commit.id.height), commit.step,
-        commit.saved_at, source, round(loss, 3), None if math.isinf(allowed) else allowed,
+        commit.saved_at, source, round(loss, 3), None if any_loss else allowed,
         tuple(name for name, fact in each.repositories.items() if fact.reachable), unreachable, need.ranks,
-        each.writer == target,
+        stays,
         tuple(name for name in need.acknowledge if name not in unreachable),
         tuple(name for name in need.acknowledge if name in unreachable),
         tuple(f"{commit} in {name}" for name, commit in sorted(contested(each.repositories, each.acknowledge, target))),

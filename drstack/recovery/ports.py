@@ -32,6 +32,13 @@ class JobObservation:
     step_at: float | None = None
     failure: str | None = None
     """Why it is not running, where the platform knows."""
+    wanted: bool | None = None
+    """Whether it is to run there; None where the platform does not say."""
+
+    @property
+    def stopped(self) -> bool:
+        """Nothing of it runs, and nothing of it is going to by itself."""
+        return self.wanted is False and not self.running and not self.ranks
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,8 +69,9 @@ def require_proven(plan: Doc, fenced: Doc) -> None:
     if consented(plan) and row["grade"] != "proven":
         raise FenceNotProven(
             f"{row['site']}: {row['grade']} ({row['proof']}); without the witness nothing goes on before that is proven",
-            hint="Stop it by other means, have it seen, and run the same command again; or move the witness: "
-            "docs/operations/witness.md.",
+            hint="Have its machine, and its supervisor there, answer again, so that it can say that nothing runs (drstack up ENV "
+            f"--site {row['site']} --refresh starts that), and run the same command again: it stops what runs there. "
+            "Or move the witness: docs/operations/witness.md.",
         )
 
 

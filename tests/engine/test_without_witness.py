@@ -73,6 +73,9 @@ def test_a_promotion_without_the_witness_is_its_copy_once_it_is_back(project):
     witness.with_name("away").rename(witness)
     code, said = refused(project, "promote", "local", "--to", "east", "--yes")
     assert (code, "drstack witness repair local --plan" in said) == (23, True), said
+    code, said = refused(project, "up", "local", "--yes", "--refresh")
+    assert "drstack witness repair local --plan" in said, said
+    assert job_runs(project, "west"), "an update by a witness that is behind stops nobody"
     project.drstack("witness", "repair", "local", "--reason", "the account is open again")
     made = project.witness.assignments()[1]
     assert (made.operation, made.writer("gpt")) == ("1-1", "west")

@@ -87,6 +87,7 @@ class LocalSite:
             step=run.step,
             step_at=run.step_at,
             failure=attempt.failure if attempt else None,
+            wanted=job is not None and job.running,
         )
 
     def fence(self, *, deadline_s: float, only: Collection[str] | None = None) -> Fence:

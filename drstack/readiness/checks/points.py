@@ -9,7 +9,7 @@ from drstack.readiness.breach import outlook
 from drstack.readiness.catalogue import finding
 from drstack.readiness.loss import without
 from drstack.recovery.evidence import told
-from drstack.recovery.plan import stranded
+from drstack.recovery.plan import stopped_at, stranded
 from drstack.recovery.points import Wish, choose, refuted
 from drstack.recovery.status import spell
 
@@ -42,6 +42,12 @@ def points(situation: Situation) -> Iterator[Finding]:
             yield from _repository(situation, each, repository)
             if repository.name != each.writer:
                 yield from _arrivals(situation, facts, each, need, repository)
+        if stopped_at(each, each.writer, facts) and situation.operation is None:
+            yield finding(
+                "writer-stopped", f"{each.name} does not run at {each.writer}, which writes it, and nobody is about to start it",
+                f"drstack promote {situation.environment} --to {each.writer}",
+                facts.site_evidence(each.writer), workload=name, site=each.writer, role="writer",
+            )  # fmt: skip
         if stranded(each) and situation.operation is None:
             yield finding(
                 "writer-sealed", f"{each.name}: its log is sealed in the term that {each.writer} writes: nothing can be "

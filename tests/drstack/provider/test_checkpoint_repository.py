@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from drstack.errors import WitnessUnsound
 from drstack.platforms.local.desired import Desired, DesiredJob, Program, change, read_desired
 from drstack.platforms.local.folder import site_folder
 from drstack.platforms.local.ownership import SiteRecord, claim
@@ -15,6 +16,7 @@ from drstack.provider.opens import site_writes
 from drstack.provider.reach import open_witness
 from drstack.recovery.admission import bring_up_to
 from drstack.witness.assignment import Assignment, WorkloadAssignment
+from replicator.log.entries import Open
 from replicator.repository.repository import Repository
 from replicator.stores.local import LocalStore
 
@@ -69,6 +71,23 @@ def test_what_another_site_writes_is_stopped_here_and_told_before(east):
     assert east.kind.update(east.inputs)[DRIFT] == []
     assert not east.runs
     assert east.kind.read(east.inputs)[DRIFT] == []
+
+
+def test_a_witness_that_is_behind_or_says_otherwise_than_the_log_stops_nobody(east):
+    """A site was promoted while the witness was away: until it has its copy, what runs is not judged by it."""
+    log = Repository("east", LocalStore(east.folder.store)).log("gpt")
+    log.seal(1, reason="promotion")
+    log.open(Open(term=2, writer="east"))
+    for act in (east.kind.read, east.kind.update):
+        with pytest.raises(WitnessUnsound, match=r"is behind: .* opened term 2 of gpt") as told:
+            act(east.inputs)
+        assert told.value.hint == "drstack witness repair e --plan says more."
+    east.assigned("west", 2)
+    for act in (east.kind.read, east.kind.update):
+        with pytest.raises(WitnessUnsound, match=r"opened for east in .* and assignment 2 says west") as told:
+            act(east.inputs)
+        assert "drstack promote e --to SITE" in told.value.hint
+    assert east.runs
 
 
 def test_what_this_site_writes_goes_on(east):

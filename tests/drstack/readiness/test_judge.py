@@ -108,6 +108,7 @@ BAD = {
     "repository-unreachable": lambda: with_repository(g(), "west", why="the folder is not there", newest=(), arrivals=()),
     "writer-repository-unreachable": lambda: with_repository(g(), "east", why="no answer", newest=(), arrivals=()),
     "rolled-back": lambda: with_repository(g(), "west", rolled_back="it ends before slot 7", newest=(), arrivals=()),
+    "writer-stopped": lambda: with_site(g(), "east", jobs={"gpt": JobObservation(running=False, ranks=0, wanted=False)}),
     "writer-sealed": lambda: with_repository(g(), "east", sealed=1),
     "damaged-objects": lambda: with_site(g(), "west", verified=replace(g().facts.sites["west"].verified, damaged=2)),
     "no-standby": lambda: only_one(good()),

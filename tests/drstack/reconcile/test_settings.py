@@ -122,16 +122,27 @@ def test_one_that_does_not_serve_gives_way_to_the_recorded_one(tmp_path: Path, v
 
 def test_without_an_engine_the_error_says_why_and_what_to_type(tmp_path: Path):
     with pytest.raises(EngineFailed) as error:
-        find_engine(tmp_path, path="/usr/bin:/bin")
+        find_engine(tmp_path, path="/usr/bin:/bin", checkout=None)
     assert "no pulumi on PATH" in str(error.value)
     assert str(error.value.hint).startswith("Install the Pulumi CLI, 3.227.0 or newer")
     assert error.value.exit_code == 30
 
 
+def test_a_project_elsewhere_has_the_engine_of_the_checkout_that_this_runs_from(tmp_path: Path):
+    good, checkout = fake_engine(tmp_path / "good", "v3.259.0"), tmp_path / "checkout"
+    with pytest.raises(EngineFailed) as error:
+        find_engine(tmp_path / "project", path="/usr/bin:/bin", checkout=checkout)
+    assert str(error.value.hint).startswith(f"make engine in {checkout}; or: Install")
+    (checkout / ".drstack").mkdir(parents=True)
+    (checkout / ".drstack" / "engine.json").write_text(f'{{"bin": "{good}", "version": "3.259.0", "way": "go"}}')
+    found = find_engine(tmp_path / "project", path="/usr/bin:/bin", checkout=checkout)
+    assert found == EngineTools(good, "3.259.0", "go")
+
+
 def test_in_a_checkout_make_has_the_engine(tmp_path: Path):
     (tmp_path / "tools" / "engine").mkdir(parents=True)
     with pytest.raises(EngineFailed) as error:
-        find_engine(tmp_path, path="/usr/bin:/bin")
+        find_engine(tmp_path, path="/usr/bin:/bin", checkout=None)
     assert error.value.hint == "make engine"
 
 

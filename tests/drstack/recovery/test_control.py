@@ -6,7 +6,7 @@ import pytest
 
 from drstack.errors import ActuatorFailed, OperationConflict, OperationPaused
 from drstack.recovery import control
-from drstack.recovery.conduct import promote
+from drstack.recovery.conduct import promote, require_none_to_take_up
 from drstack.recovery.plan import Given
 from drstack.recovery.promote import Promotion
 from replicator.stores.faults import FaultyStore
@@ -54,6 +54,18 @@ def test_nothing_begins_once_an_operation_is_paused_and_it_goes_on_when_it_is_re
     end = control.resume(fleet.world(), by="third")
     assert end["result"] == "promoted"
     assert sorted(fleet.sites["west"].starts) == ["a", "b"]
+
+
+def test_a_plan_of_what_has_begun_is_refused_and_the_operation_is_taken_up(fleet):
+    with dying_at("restore"):
+        promote(fleet.world(), "west", BY)
+    with pytest.raises(
+        OperationConflict, match=r"operation 1-1 \(promote to west.* has not ended: the same command"
+    ) as told:
+        require_none_to_take_up(fleet.world(), "west", "promote")
+    assert told.value.hint.startswith("drstack resume e")
+    assert promote(fleet.world(), "west", BY)["result"] == "promoted"
+    require_none_to_take_up(fleet.world(), "west", "promote")
 
 
 def test_pausing_twice_is_once_and_a_resume_of_what_is_not_paused_takes_it_up(fleet):
