@@ -126,9 +126,7 @@ def _standing(document: dict[str, Any], found: list[str]) -> str:
             f"  next: drstack approve {document['environment']} --after-the-fact {each['operation']} --as NAME",
         ]
     for name, each in document["workloads"].items():
-        lines.append(
-            f"\n{name}: {each['writer']} writes, term {each['term']}, step {each['step'] if each['step'] is not None else '?'}"
-        )
+        lines.append(f"\n{name}: {each['writer']} writes, term {each['term']}, {_run(each, document['sites'])}")
         point = each["recovery_point"]
         if point and point["made_with"]:
             lines.append(f"  recovery point of step {point['step']} was made with {point['made_with']}")
@@ -158,6 +156,16 @@ def _standing(document: dict[str, Any], found: list[str]) -> str:
             lines.append(f"  {verified_in_words(site['verified'])}")
             lines += [f"  to test next: {each}" for each in site["verified"]["next"][:1]]
     return "\n".join(lines) + "\n"
+
+
+def _run(each: dict[str, Any], sites: dict[str, Any]) -> str:
+    """How far the run of this term is."""
+    site = sites.get(each["writer"])
+    if site is None or not site["reachable"]:
+        return "whether it runs is not known"
+    if each["step"] is None:
+        return "does not run" if not each["running"] else "runs" if each["serving"] else "no step yet"
+    return f"step {each['step']}" + ("" if each["running"] else ", does not run")
 
 
 def _operation(running: dict[str, Any] | None, environment: str) -> list[str]:

@@ -74,7 +74,7 @@ def planned(world: World, request: Request, told: Scene) -> Held:
     if not set(told.workloads) <= set(mine):
         raise NotReady(f"{told.lost} does not write {', '.join(told.workloads)} any more", hint="Hold the drill again.")
     only = () if set(told.workloads) == set(mine) else told.workloads
-    given = Given(by=request.by, only=only)
+    given = Given(by=request.by, only=only, supposed=True)
     held = Held(told, facts, None, None)
     for tried in (given, replace(given, reason="a drill goes on beyond the objective", data_loss_s=_ANY_LOSS_S)):
         try:

@@ -38,6 +38,8 @@ class Standby:
     time: Back | None
     outlook: Outlook | None
     limited_by: str | None
+    untimed: str | None = None
+    """Why there is no `time`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +106,9 @@ def _workloads(
             seen = ahead(facts, each, need, repository) if repository is not None and repository.reachable else None
             refusal = takeover.refused.get(name) or (None if takeover.refused else takeover.whole)
             each_standby[site] = Standby(
-                site, score(touching), refusal, takeover.time, seen, _limit(touching, takeover.time)
-            )
+                site, score(touching), refusal, takeover.time, seen, _limit(touching, takeover.time),
+                _untimed(name, takeover, refusal),
+            )  # fmt: skip
         first = max(
             each_standby.values(), key=lambda s: (s.score, -(s.time.seconds if s.time else math.inf)), default=None
         )
@@ -121,6 +124,19 @@ def _workloads(
             need.rpo_s,
         )
     return judged
+
+
+def _untimed(name: str, takeover: Takeover, refusal: Refusal | None) -> str | None:
+    """Only a plan can be timed: where there is none, why there is none counts."""
+    if takeover.time is not None:
+        return None
+    if refusal is not None:
+        would = "go on only with a consent" if refusal.asks else "not go on"
+        return f"a promotion to {takeover.standby} would {would} ({refusal.why.removeprefix(f'{name}: ')})"
+    if takeover.refused:
+        others = ", ".join(sorted(takeover.refused))
+        return f"a promotion to {takeover.standby} of all that {takeover.writer} writes would be refused for {others}"
+    return f"no operation was timed yet that brings work back at {takeover.standby}"
 
 
 _LIMITS = {
@@ -145,7 +161,7 @@ def _workload(each: WorkloadReadiness) -> Doc:
         "standbys": {
             site: {
                 "score": s.score, "would": kind(s.refusal), "refusal": s.refusal.why if s.refusal else None,
-                "back": s.time.document() if s.time else None, "limited_by": s.limited_by,
+                "back": s.time.document() if s.time else None, "back_unknown": s.untimed, "limited_by": s.limited_by,
                 "rpo_attained_s": s.outlook.attained_rpo_s if s.outlook else None,
                 "breach_in_s": _finite(s.outlook.breach_in_s) if s.outlook else None,
             }

@@ -90,7 +90,7 @@ def _takeover(situation: Situation, then: Facts, writer: str, standby: str) -> T
 
 
 def _plan(situation: Situation, facts: Facts, standby: str, only: tuple[str, ...]) -> Plan | Refusal:
-    given = Given(by=BY, only=only)
+    given = Given(by=BY, only=only, supposed=True)
     try:
         return with_own(
             plan_promotion(situation.environment, facts, standby, situation.needs, given), situation.own, given

@@ -13,10 +13,8 @@ if TYPE_CHECKING:
     from drstack.readiness.looking import Looked
 
 
-def back_in_words(back: Back | None) -> str:
+def back_in_words(back: Back) -> str:
     """`back in 47 ± 8 s`, as far as it is known."""
-    if back is None:
-        return "when it is back nobody knows: no operation was timed yet"
     about = "at least " if back.unknown else ""
     unit, divisor = ("s", 1) if back.seconds < 120 else ("min", 60) if back.seconds < 7200 else ("h", 3600)  # noqa: PLR2004
     digits = 1 if unit == "h" or back.seconds < 10 else 0  # noqa: PLR2004
@@ -29,6 +27,8 @@ def outlook(each: WorkloadReadiness) -> tuple[str, str | None]:
     if each.best is None:
         return "no other site could take over", None
     standby = each.standbys[each.best]
+    if standby.time is None:
+        return f"when it is back nobody knows: {standby.untimed}", standby.limited_by
     return f"{back_in_words(standby.time)} at {each.best}", standby.limited_by
 
 

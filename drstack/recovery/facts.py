@@ -99,6 +99,9 @@ class WorkloadFact:
     term: int
     acknowledge: tuple[str, ...]
     repositories: Mapping[str, RepositoryFact]
+    started: bool | None = None
+    """Whether the operation that made the term started its run at the writer; None: it was to start none, or nothing is
+    known of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from drstack.recovery.facts import RepositoryFact
     from drstack.recovery.ports import Site, SiteObservation
     from drstack.witness.assignment import Assignment
+    from drstack.witness.journal import Journal
     from drstack.witness.witness import Witness
     from replicator.model import Level
     from replicator.repository.repository import Repository
@@ -41,6 +42,18 @@ class _Seen:
     sites: Mapping[str, SiteObservation]
     read_at: Mapping[str, float]
     heard: Mapping[str, Mapping[str, RepositoryFact]]
+    made: Mapping[str, _Made]
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What the operation that made a term did: in which repositories it opened it, whether it started the run."""
+
+    opened: tuple[str, ...]
+    started: bool | None
+
+
+_NOTHING = _Made((), None)
 
 
 def gather(
@@ -88,14 +101,14 @@ def _look(
     one_by_one: bool,
 ) -> _Seen:
     asked = [name for name in current.workloads if name in workloads]
-    opened = _opened_by_operations(witness, current)
+    made = _made_by_operations(witness, current)
     behind = {name: lineage_of(witness.assignments(), name) for name in asked}
     near = one_by_one or all(_near(each) for each in repositories.values())
     at_once = max(1, min(_NEAR if near else AT_ONCE, len(repositories) * len(workloads)))
 
     def hear(name: str, repository: Repository) -> RepositoryFact:
         return repository_fact(
-            repository, name, workloads[name], current, opened.get(name, ()), behind=behind[name], witness=witness,
+            repository, name, workloads[name], current, made.get(name, _NOTHING).opened, behind=behind[name], witness=witness,
             beside=in_turn if near else side_by_side,
         )  # fmt: skip
 
@@ -112,6 +125,7 @@ def _look(
             {name: future.result()[0] for name, future in observed.items()},
             {name: future.result()[1] for name, future in observed.items()},
             {name: {each: future.result() for each, future in found.items()} for name, found in heard.items()},
+            made,
         )
 
 
@@ -126,7 +140,9 @@ def _facts(witness: Witness, current: Assignment, looked: _Seen) -> Facts:
     return Facts(
         at=here + time.offset_s, time=time, assignment=current, sites=looked.sites,
         workloads={
-            name: WorkloadFact(name, part.writer, part.term, part.acknowledge, looked.heard[name])
+            name: WorkloadFact(
+                name, part.writer, part.term, part.acknowledge, looked.heard[name], looked.made.get(name, _NOTHING).started
+            )
             for name, part in workloads.items()
         },
     )  # fmt: skip
@@ -175,15 +191,27 @@ def _ahead(facts: Facts) -> str | None:
     return None
 
 
-def _opened_by_operations(witness: Witness, current: Assignment) -> dict[str, tuple[str, ...]]:
-    """Per workload, the repositories in which the operation that made its term has opened it."""
+def _made_by_operations(witness: Witness, current: Assignment) -> dict[str, _Made]:
+    """Per workload, of the operation that made its term."""
     every = witness.assignments()
-    found: dict[str, tuple[str, ...]] = {}
+    journals: dict[str, Journal] = {}
+    found: dict[str, _Made] = {}
     for name, part in current.workloads.items():
         operation = every[part.term - 1].operation
-        if operation is not None:
-            base, k = (int(each) for each in operation.split("-"))
-            outcome = witness.journal(base, k).outcome("assign") or {}
-            opens: dict[str, str] = outcome.get("result", outcome).get("opens", {})
-            found[name] = tuple(site for site, how in opens.items() if how == "open")
+        if operation is None:
+            continue
+        base, k = (int(each) for each in operation.split("-"))
+        journal = journals.setdefault(operation, witness.journal(base, k))
+        outcome = journal.outcome("assign") or {}
+        opens: dict[str, str] = outcome.get("result", outcome).get("opens", {})
+        found[name] = _Made(tuple(site for site, how in opens.items() if how == "open"), _started(journal, name))
     return found
+
+
+def _started(journal: Journal, workload: str) -> bool | None:
+    step = f"start {workload}"
+    plan = journal.plan() or {}
+    if not any(each["id"] == step for each in plan.get("steps", ())):
+        return None
+    outcome = journal.known_outcomes().get(step)
+    return outcome is not None and outcome.get("skipped") is None

@@ -82,6 +82,8 @@ class Given:
     """Who goes on without the approvals that the environment asks for."""
     without_witness: bool = False
     """Go on while the witness is away."""
+    supposed: bool = False
+    """Nothing failed: it is asked what a promotion would do if the writer failed now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +308,8 @@ def _plan_workload(each: WorkloadFact, target: str, need: Need, given: Given, fa
 
 def _since(each: WorkloadFact, given: Given) -> str:
     """What the age of a recovery point is counted to."""
+    if given.supposed:
+        return "ago"
     return "before the failure" if given.failed_at else f"ago, and when {each.writer} failed is not known"
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from drstack.recovery.facts import CommitFact, Facts, WorkloadFact
     from drstack.recovery.plan import Need
     from drstack.recovery.points import Choice
-    from drstack.recovery.ports import Verified
+    from drstack.recovery.ports import JobObservation, Verified
     from replicator.repository.anchors import Anchored
 
 Doc = dict[str, Any]
@@ -78,6 +78,7 @@ def verified_in_words(said: Doc) -> str:
 def _workload(each: WorkloadFact, facts: Facts, need: Need, back: tuple[str, str | None] | None) -> Doc:
     site = facts.sites.get(each.writer)
     job = site.jobs.get(each.name) if site is not None else None
+    counts = job is not None and _of_this_term(job, started=each.started)
     standbys = {name: fact for name, fact in each.repositories.items() if name != each.writer}
     reachable = {name: fact for name, fact in standbys.items() if fact.reachable}
     choice = _best_of(each, reachable or each.repositories, need, facts.at)
@@ -87,8 +88,8 @@ def _workload(each: WorkloadFact, facts: Facts, need: Need, back: tuple[str, str
         "writer": each.writer,
         "term": each.term,
         "serving": dict(facts.assignment.workloads[each.name].serves),
-        "step": job.step if job else None,
-        "step_at": job.step_at if job else None,
+        "step": job.step if job and counts else None,
+        "step_at": job.step_at if job and counts else None,
         "running": bool(job and job.running),
         "recovery_point": None if best is None else {
             "commit": str(best[0].id), "step": best[0].step, "saved_at": best[0].saved_at, "age_s": age,
@@ -111,6 +112,14 @@ def _workload(each: WorkloadFact, facts: Facts, need: Need, back: tuple[str, str
     }  # fmt: skip
     document["sentence"] = sentence(each.name, document, facts, back)
     return document
+
+
+def _of_this_term(job: JobObservation, *, started: bool | None) -> bool:
+    """Whether the step that is seen is of the run of this term, and not of an earlier one at the same site.
+
+    A start that made no step yet shows the last step of the start before.
+    """
+    return job.first_step_at is not None and (job.running or started is not False)
 
 
 def _anchor(there: Anchored | None, now: float) -> Doc | None:

@@ -83,7 +83,7 @@ def _way(
     elsewhere = [each for each in facts.workloads.values() if each.writer not in (lost, target)]
     only = writes if elsewhere else ()
     asked: list[tuple[str, str]] = []
-    given = Given(by=_BY, only=only)
+    given = Given(by=_BY, only=only, supposed=True)
     try:
         try:
             plan = decide(world, facts, target, given)
