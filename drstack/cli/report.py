@@ -91,6 +91,7 @@ def _shown(told: dict[str, Any], form: ReportForm, page: Callable[[dict[str, Any
 
 def _render(told: dict[str, Any]) -> str:
     from drstack.cli.approve import broken_line
+    from drstack.report.operation import named
 
     if not told["operations"]:
         return f"{told['environment']} has had no operation yet.\n"
@@ -104,15 +105,13 @@ def _render(told: dict[str, Any]) -> str:
         )
         lines += _allowed(each)
     trend = told["trends"]
-    if trend["recoveries"]:
-        slowest = trend["slowest_phase"]
-        lines.append(
-            f"\n{trend['met']} of {trend['recoveries']} met their objectives; "
-            f"lost {_trend(trend['rpo_s'])}; back after {_trend(trend['rto_s'])}; "
-            f"most of it: {slowest['name']} ({slowest['median_s']:.1f} s)"
-        )
+    lines += ["", *(_kind(kind, each) for kind, each in trend["kinds"].items() if each["recoveries"])]
+    left = ", ".join(_several(count, named(kind).lower()) for kind, count in trend["not_counted"].items())
+    lines += [f"Not counted, for nothing came of them that has an objective: {left}."] if left else []
     if trend["assumed_fences"]:
-        lines.append(f"{trend['assumed_fences']} fences were assumed, not proven.")
+        lines.append(f"{_fences(trend['assumed_fences'])} assumed, not proven.")
+    if trend["improved_fences"]:
+        lines.append(f"{_fences(trend['improved_fences'])} not proven at first, and proven later.")
     lines += [broken_line(each) for each in told["break_glass"]]
     return "\n".join(lines) + "\n"
 
@@ -140,6 +139,30 @@ def _workload(one: dict[str, Any]) -> str:
     lost = f"{'at most ' if one['rpo_is_bound'] else ''}{spell(one['rpo_s'])}"
     back = f"{'at least ' if one['rto_is_bound'] else ''}{spell(one['rto_s'])}"
     return f"{one['workload']}: {lost}, {back}, {verdict}"
+
+
+def _several(count: int, what: str) -> str:
+    return f"{count} {what}" + ("" if count == 1 else "es" if what.endswith("ch") else "s")
+
+
+def _fences(count: int) -> str:
+    return f"{_several(count, 'fence')} {'was' if count == 1 else 'were'}"
+
+
+def _kind(kind: str, told: dict[str, Any]) -> str:
+    """What the recoveries of one kind came to."""
+    from drstack.report.environment import slowest
+    from drstack.report.operation import named
+
+    unknown = f" ({told['unknown']} not known)" if told["unknown"] else ""
+    whose = "its" if told["recoveries"] == 1 else "their"
+    back = "stood still for" if kind in ("switchover", "failback") else "back after"
+    lost, away = "at most " if told["rpo_is_bound"] else "", "at least " if told["rto_is_bound"] else ""
+    return (
+        f"{named(kind)}: {told['met']} of {told['recoveries']} met {whose} objectives{unknown}; "
+        f"lost {lost}{_trend(told['rpo_s'])}; {back} {away}{_trend(told['rto_s'])}; "
+        f"most of it: {slowest(told['slowest_phase'])}"
+    )
 
 
 def _trend(trend: dict[str, Any]) -> str:

@@ -30,7 +30,10 @@ def show(environment: Name, *, json: Json = False) -> None:
     if json:
         sys.stdout.write(json_.dumps({"environment": environment, "witness": witness.url, "assignments": every}) + "\n")
         return
-    sys.stdout.write("".join(f"{_line(row)}\n" for row in every) or f"witness {witness.url} is empty\n")
+    causes = [_cause(row) for row in every]
+    width = max((len(cause) for cause in causes), default=0)
+    lines = [f"{_line(row, f'{cause:<{width}}')}\n" for row, cause in zip(every, causes, strict=True)]
+    sys.stdout.write("".join(lines) or f"witness {witness.url} is empty\n")
 
 
 @app.command()
@@ -87,7 +90,10 @@ def _document(planned: Rebuilt, found: Survey) -> dict[str, Any]:
 
 
 def _row(each: Assignment) -> dict[str, Any]:
+    alone = next((consent.by for consent in each.consents if consent.kind == "without-witness"), None)
+    made = any(part.term == each.number for part in each.workloads.values())
     return {
+        "without_witness": alone, "burnt": each.cause == "repair" and not made,
         "number": each.number, "cause": each.cause, "operation": each.operation,
         "writers": {name: part.writer for name, part in sorted(each.workloads.items())},
         "terms": {name: part.term for name, part in sorted(each.workloads.items())},
@@ -95,9 +101,16 @@ def _row(each: Assignment) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _line(row: dict[str, Any]) -> str:
+def _cause(row: dict[str, Any]) -> str:
+    """Why it was made, and where it was put back: who made it while the witness was away, or that nothing was made by it."""
+    if row["without_witness"] is not None:
+        return f"{row['cause']} (without the witness, {row['without_witness']})"
+    return f"{row['cause']} (burnt)" if row["burnt"] else str(row["cause"])
+
+
+def _line(row: dict[str, Any], cause: str | None = None) -> str:
     writers = ", ".join(f"{name}: {site} (term {row['terms'][name]})" for name, site in row["writers"].items())
-    return f"{row['number']:>4}  {row['cause']:<8} {writers or 'nobody writes'}"
+    return f"{row['number']:>4}  {cause or row['cause']:<8} {writers or 'nobody writes'}"
 
 
 def _told(document: dict[str, Any], environment: str, *, plan: bool) -> str:

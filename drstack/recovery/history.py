@@ -11,9 +11,10 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from drstack.errors import EnvironmentUnknown
-from drstack.recovery.account import account
+from drstack.recovery.account import account, planned_steps
 from drstack.recovery.objectives import judged
 from drstack.recovery.operation import parse
+from drstack.recovery.plan import PHASE_OF
 from drstack.recovery.tracing import trace_id
 from drstack.recovery.trends import trends
 
@@ -64,7 +65,7 @@ class Past:
     result: str
     why: str
     fences: dict[str, str]
-    """Grade by site."""
+    """Grade by site, as it stands: a fence may be proven after its operation ended."""
     phases: dict[str, float]
     """Seconds by phase."""
     workloads: tuple[Recovered, ...]
@@ -84,6 +85,10 @@ class Past:
     approved_by: tuple[str, ...] = ()
     """Whose approvals it was begun by."""
 
+    improved: dict[str, str] = field(default_factory=dict[str, str])
+    """By site, the grade of its fence at the end of the operation, where it got better since."""
+    phase_steps: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    """By phase, the steps that it was made of, the longest first."""
     plan_record: str = ""
     """Digest of the first record of its journal."""
 
@@ -142,13 +147,17 @@ def past(journal: Journal) -> Past:
     measured = {str(each["name"]): each for each in end.get("workloads", ())}
     failed = [str(record.body.get("step", "")) for record in records if record.kind == "failure"]
     spent = account(records)
+    at_end = {str(each["site"]): str(each["grade"]) for each in end.get("fences", ())}
+    stands = at_end | {str(r.body["site"]): str(r.body["grade"]) for r in records if r.kind == "fence"}
     return Past(
         operation=journal.identity,
         target=str(plan.get("target", "")),
         began_at=float(plan.get("began_at", records[0].at if records else 0.0)),
         result=str(end.get("result", "unfinished")),
         why=str(end.get("why", "")),
-        fences={str(each["site"]): str(each["grade"]) for each in end.get("fences", ())},
+        fences=stands,
+        improved={site: grade for site, grade in at_end.items() if stands[site] != grade},
+        phase_steps=_phase_steps(plan, end),
         phases={str(each["name"]): float(each["seconds"]) for each in end.get("phases", ())},
         workloads=tuple(
             Recovered(
@@ -174,6 +183,16 @@ def past(journal: Journal) -> Past:
         consents=tuple((str(kind), str(value)) for kind, value in plan.get("consents", ())),
         approved_by=_approvers(plan),
     )
+
+
+def _phase_steps(plan: Doc, end: Doc) -> dict[str, tuple[str, ...]]:
+    acts = {step: str(each["act"]) for step, each in planned_steps(plan).items()}
+    found: dict[str, list[str]] = {}
+    timed = [each for each in end.get("steps", ()) if each["skipped"] is None]
+    for each in sorted(timed, key=lambda one: -float(one["seconds"])):
+        act = acts.get(each["id"], "")
+        found.setdefault(PHASE_OF.get(act, act), []).append(str(each["id"]))
+    return {phase: tuple(steps) for phase, steps in found.items()}
 
 
 def bounds(plan: Doc, end: Doc, measured: Doc | None) -> tuple[bool, bool]:

@@ -33,6 +33,8 @@ def trends(operations: Sequence[Past]) -> Doc:
         "operations": {result: results.count(result) for result in sorted(set(results))},
         "unfinished_or_failed_share": badly / len(counted) if counted else None,
         **_achieved([each for each in counted if each.kind == "promote"]),
+        "improved_fences": sum(grade == "proven" for each in counted for grade in _improved(each)),
+        "not_counted": _not_counted(operations),
         "assumed_fences": sum(grade == "assumed" for each in counted for grade in each.fences.values()),
         "kinds": {kind: _achieved([each for each in counted if each.kind == kind]) for kind in kinds},
         "failures": _added(each.failures for each in counted),
@@ -42,12 +44,29 @@ def trends(operations: Sequence[Past]) -> Doc:
     }
 
 
+def _improved(each: Past) -> list[str]:
+    return [each.fences[site] for site in each.improved]
+
+
+def _not_counted(operations: Sequence[Past]) -> dict[str, int]:
+    """By kind, operations of which nothing is set against objectives: they have none, or brought nothing back."""
+    left = [
+        each.kind
+        for each in operations
+        if each.kind in QUIET or not each.went_well or all(one.verdict is None for one in each.workloads)
+    ]
+    return {kind: left.count(kind) for kind in dict.fromkeys(left)}
+
+
 def _achieved(operations: Sequence[Past]) -> Doc:
     well = [each for each in operations if each.went_well]
-    every = [one for each in well for one in each.workloads if one.met is not None]
+    every = [one for each in well for one in each.workloads if one.verdict is not None]
     return {
         "recoveries": len(every),
         "met": sum(1 for one in every if one.met),
+        "unknown": sum(1 for one in every if one.verdict == "unknown"),
+        "rpo_is_bound": any(one.rpo_is_bound for one in every),
+        "rto_is_bound": any(one.rto_is_bound for one in every),
         "rpo_s": _trend([one.rpo_s for one in every if one.rpo_s is not None]),
         "rto_s": _trend([one.rto_s for one in every if one.rto_s is not None]),
         "slowest_phase": _slowest(well),
@@ -86,4 +105,5 @@ def _slowest(recovered: Sequence[Past]) -> Doc | None:
     if not medians:
         return None
     name = max(sorted(medians), key=lambda each: medians[each])
-    return {"name": name, "median_s": medians[name]}
+    steps = [step for each in reversed(recovered) for step in each.phase_steps.get(name, ())]
+    return {"name": name, "median_s": medians[name], "steps": list(dict.fromkeys(steps))}

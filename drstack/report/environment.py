@@ -81,12 +81,15 @@ def _tiles(trends: Doc) -> list[tuple[str, str, Line]]:
     found: list[tuple[str, str, Line]] = []
     if trends["recoveries"]:
         good, of = trends["met"] == trends["recoveries"], f"{trends['met']} of {trends['recoveries']}"
-        found.append(("Promotions within objectives", of, Mark("all" if good else "not all", good)))
+        unknown = f"; {trends['unknown']} not known" if trends["unknown"] else ""
+        found.append(("Promotions within objectives", of, Mark("all" if good else f"not all{unknown}", good)))
     for name, title in (("rto_s", "Median time until the work was back"), ("rpo_s", "Median of work lost")):
         told = trends[name]
+        bound = trends[name.replace("_s", "_is_bound")]
         if told["median"] is not None:
             beside = f"of promotions; worst {spoken(told['worst'])}{_change(told)}"
-            found.append((title, spoken(told["median"]), beside))
+            most = (", at most" if name == "rpo_s" else ", at least") if bound else ""
+            found.append((title + most, spoken(told["median"]), beside))
     if trends["side_by_side"] is not None:
         beside = f"median; {trends['waiting_share']:.0%} of the time was waiting"
         found.append(("Steps side by side", f"{trends['side_by_side']:.2f}", beside))
@@ -152,20 +155,28 @@ def _achieved(each: Doc) -> Line:
 
 
 def _fences(each: Doc) -> str:
-    return ", ".join(f"{site} {grade}" for site, grade in each["fences"].items())
+    before = {site: f" ({grade} at first)" for site, grade in each["improved"].items()}
+    return ", ".join(f"{site} {grade}{before.get(site, '')}" for site, grade in each["fences"].items())
 
 
 def _trends(trends: Doc) -> Table:
     def row(kind: str, told: Doc) -> tuple[Line, ...]:
-        slowest = told["slowest_phase"]
         return (
             named(kind), f"{told['met']} of {told['recoveries']}", *_figures(told["rpo_s"]), *_figures(told["rto_s"]),
-            f"{slowest['name']}, {spoken(slowest['median_s'])}" if slowest else "",
+            slowest(told["slowest_phase"]),
         )  # fmt: skip
 
     lost, back = ("Lost: last", "median", "worst", "of late"), ("Back: last", "median", "worst", "of late")
-    head = ("Kind", "Within objectives", *lost, *back, "Slowest phase")
+    head = ("Kind", "Within objectives", *lost, *back, "Most of it")
     return Table(head, tuple(row(kind, told) for kind, told in trends["kinds"].items()), tuple(range(2, 10)))
+
+
+def slowest(phase: Doc | None) -> str:
+    """The steps that the slowest phase is made of, by its name only where it has none; nothing where nothing was timed."""
+    if phase is None:
+        return ""
+    steps = phase["steps"][:3]
+    return f"{', '.join(steps) or phase['name']} ({spoken(phase['median_s'])})"
 
 
 def _figures(told: Doc) -> tuple[str, ...]:

@@ -64,7 +64,7 @@ def test_the_trend_sets_recent_recoveries_against_earlier_ones():
     told = trends(slower)
     assert told["rto_s"] == {"last": 20, "worst": 20, "median": 15, "change": 2.0}
     assert told["rpo_s"]["change"] == 1.0
-    assert told["slowest_phase"] == {"name": "start", "median_s": 9.0}
+    assert told["slowest_phase"] == {"name": "start", "median_s": 9.0, "steps": []}
     assert told["assumed_fences"] == 10
 
 
