@@ -170,8 +170,10 @@ def test_what_a_listed_key_says_is_read_by_both_readers(golden, tmp_path):
     assert done.stdout.strip() == "20", done.stderr
 
 
-ELSEWHERE = {"approver", "fence", "lift"}
-"""A role of keys, and kinds of records of the witness: no repository holds them."""
+ELSEWHERE = {"approver", "fence", "lift", "without_witness"}
+"""A role of keys, kinds of records of the witness, and a field of its assignments: a reader of repositories passes over that
+in the copy that an `open` has (`test_unknown_fields.py`).
+"""
 
 
 def test_every_kind_of_entry_is_in_it_and_of_a_witness_an_assignment_and_anchors_only(golden):
