@@ -252,3 +252,13 @@ def local_project(folder: Path, declared: str = ENVIRONMENT) -> Iterator[Project
     with contextlib.closing(Project(folder)) as made:
         made.declare(declared)
         yield made
+
+
+def refused(project: Project, *arguments: str) -> tuple[int, str]:
+    """A command that has to fail: its exit code, and what it said."""
+    done = subprocess.run(
+        [sys.executable, "-m", "drstack", *arguments], cwd=project.folder, env=project.environ(),
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode != 0, done.stdout
+    return done.returncode, done.stderr

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import pytest
 
 from drstack.platforms.local.waiting import Deadline
-from tests.engine.local_project import ENVIRONMENT, SLEEPER, Project
-from tests.engine.test_encrypted_stacks import COUNTER
+from tests.engine.local_project import COUNTER, ENVIRONMENT, SLEEPER, local_project, refused
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(600)]
 DECLARED = ENVIRONMENT.replace(f"{SLEEPER}]", f"{COUNTER}, --save-when-stopped]").replace("rpo: 30s", "rpo: 1h") + (
@@ -22,21 +19,8 @@ REASON = ("--reason", "the bucket's account is closed")
 
 @pytest.fixture
 def project(tmp_path):
-    made = Project(tmp_path)
-    made.declare(DECLARED)
-    try:
+    with local_project(tmp_path, DECLARED) as made:
         yield made
-    finally:
-        made.close()
-
-
-def refused(project, *arguments):
-    done = subprocess.run(
-        [sys.executable, "-m", "drstack", *arguments], cwd=project.folder, env=project.environ(),
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
-    assert done.returncode != 0, done.stdout
-    return done.returncode, done.stderr
 
 
 def stored_step(project):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import pytest
 
@@ -12,7 +10,7 @@ from drstack.platforms.local import teardown
 from drstack.platforms.local.waiting import Deadline
 from drstack.platforms.registry import open_site
 from drstack.provider.reach import open_witness
-from tests.engine.local_project import COUNTER, ENVIRONMENT, SLEEPER, local_project
+from tests.engine.local_project import COUNTER, ENVIRONMENT, SLEEPER, local_project, refused
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(600)]
 DECLARED = ENVIRONMENT.replace(f"{SLEEPER}]", f"{COUNTER}, --save-when-stopped]").replace("rpo: 30s", "rpo: 1h") + (
@@ -24,15 +22,6 @@ DECLARED = ENVIRONMENT.replace(f"{SLEEPER}]", f"{COUNTER}, --save-when-stopped]"
 def project(tmp_path):
     with local_project(tmp_path, DECLARED) as made:
         yield made
-
-
-def refused(project, *arguments):
-    done = subprocess.run(
-        [sys.executable, "-m", "drstack", *arguments], cwd=project.folder, env=project.environ(),
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
-    assert done.returncode != 0, done.stdout
-    return done.returncode, done.stderr
 
 
 def status(project):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -15,10 +16,17 @@ from drstack.recovery.glass import sign_off
 from drstack.recovery.history import document, past_operations
 from drstack.recovery.plan import Given, digest_of
 from drstack.recovery.words import BREAK_GLASS_TYPE, SIGN_OFF_TYPE, sign_break, sign_off_word
+from drstack.unwitnessed import Unwitnessed, stand_in_for
+from drstack.witness.seen import Seen
+from drstack.witness.stand_in import take_over
+from drstack.witness.witness import Witness
 from replicator.errors import KeyAbsent
 from replicator.repository.custody import revoke
+from replicator.repository.repository import random_token
+from replicator.stores.faults import FaultyStore
 from tests.drstack.recovery.people import BY, TWO, Office, in_anothers_name
 from tests.drstack.recovery.test_interruptions import dying_at
+from tests.drstack.recovery.test_without_witness import Away
 from tests.drstack.recovery.world import Rig
 
 GLASS = Given(by="test", break_glass="alice", reason="nobody answers the phone")
@@ -179,3 +187,27 @@ def test_the_glass_is_broken_for_an_operation_that_runs_and_lacks_approvals(offi
         promote(office.world(), "west", BY)
     assert promote(office.world("alice"), "west", GLASS)["result"] == "promoted"
     assert [each["by"] for each in broken(office)] == ["alice"]
+
+
+def test_it_is_broken_without_the_witness_too_and_noted_there_once_that_is_back(office, tmp_path):
+    world = office.world("alice")
+    away = Witness(FaultyStore(office.rig.stores["witness"], Away()), "e", clock=time.time, token=random_token)
+    stands_in = stand_in_for(
+        away,
+        world.needs,
+        world.repositories,
+        "west",
+        Seen(tmp_path / "never"),
+        Unwitnessed(),
+        clock=time.time,
+        by="alice",
+    )
+    with pytest.raises(ApprovalsMissing):
+        promote(replace(world, witness=stands_in), "west", replace(GLASS, break_glass=None, without_witness=True))
+    assert (
+        promote(replace(world, witness=stands_in), "west", replace(GLASS, without_witness=True))["result"] == "promoted"
+    )
+    assert broken(office) == []
+    assert take_over(office.rig.witness(), stands_in, "1-1")
+    [told] = office.rig.witness().glass().broken()
+    assert (told["operation"], told["by"], told["reason"]) == ("1-1", "alice", GLASS.reason)

@@ -17,6 +17,7 @@ from drstack.errors import (
     WitnessUnreachable,
     WitnessUnsound,
 )
+from drstack.kit.write import _Known, _put_witness
 from drstack.recovery import control
 from drstack.recovery.conduct import look, plan_only, promote
 from drstack.recovery.history import past_operations
@@ -290,3 +291,16 @@ def test_a_stand_in_that_the_logs_contradict_is_refused(fleet):
     with pytest.raises(WitnessUnsound, match="opened for east in that term"):
         go(fleet)
     untouched(fleet)
+
+
+def test_what_a_recovery_kit_holds_serves_a_machine_that_never_looked(fleet, tmp_path):
+    """And what this machine saw itself goes before it."""
+    current = fleet.witness().current()
+    kit = tmp_path / "kit" / "witness"
+    _put_witness(kit, _Known(current, "id", {"west": {"site": "west", "folder": "of the kit"}}))
+    fresh = Seen(tmp_path / "fresh", kit)
+    assert (fresh.assignment(), fresh.descriptor("west")["folder"]) == (current, "of the kit")
+    assert fresh.descriptor("east") is None
+    fresh.note_descriptor("west", {"site": "west", "folder": "seen"})
+    assert fresh.descriptor("west")["folder"] == "seen"
+    assert Seen(tmp_path / "none").assignment() is None
