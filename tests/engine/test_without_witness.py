@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from drstack.platforms.local import processes
 from drstack.platforms.local.waiting import Deadline
 from tests.engine.local_project import COUNTER, ENVIRONMENT, SLEEPER, local_project, refused
 
@@ -48,6 +49,7 @@ def test_a_promotion_without_the_witness_is_its_copy_once_it_is_back(project):
     assert planned["consents"] == [["without-witness", "west"]]
     assert not (project.site("west").store / "without-witness").exists()
 
+    processes.end(project.site("east"), deadline_s=20)
     end = json.loads(project.drstack(*WITHOUT, *REASON, "--json"))
     assert (end["result"], end["number"], end["fences"][0]["grade"]) == ("promoted", 2, "proven")
     assert Deadline(60).until(lambda: west.observe(deadline_s=10).jobs["gpt"].running, 0.2)

@@ -1,7 +1,8 @@
 """Fencing a local site: nothing of it writes any more, and what proves that.
 
-`proven` takes supervisord's own word and a look at every process of the machine. Invariant: doubt of any kind is
-graded `assumed`, with its reason, and never raised (DESIGN, rule 7).
+`proven` takes supervisord's own word and a look at every process of the machine; where supervisord is dead, that it was
+started on this machine since it booted, which shows every process that it could have left. Invariant: doubt of any kind
+is graded `assumed`, with its reason, and never raised (DESIGN, rule 7).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from drstack.errors import ActuatorFailed
-from drstack.platforms.local import jobs, processes, programs
+from drstack.platforms.local import jobs, place, processes, programs
 from drstack.platforms.local.desired import Desired, change
 from drstack.platforms.local.supervisor import Supervisor
 from drstack.platforms.local.waiting import Deadline
@@ -32,9 +33,12 @@ def fence(folder: SiteFolder, *, deadline_s: float) -> Fence:
     try:
         if folder.desired.exists():
             change(folder, _closed)
-        left = _stop(Supervisor(folder, timeout_s=deadline.left_s(5.0)), folder, deadline)
     except (ActuatorFailed, OSError) as error:
         return _assumed(folder, str(error), deadline)
+    try:
+        left = _stop(Supervisor(folder, timeout_s=deadline.left_s(5.0)), folder, deadline)
+    except (ActuatorFailed, OSError) as error:
+        return _by_the_machine(folder, str(error), deadline)
     if not processes.can_look():
         return Fence("assumed", "every program stopped", "this machine does not show its processes")
     if left:
@@ -80,6 +84,23 @@ def _left(supervisor: Supervisor, folder: SiteFolder) -> list[processes.Seen]:
     up = any(state.pid for name, state in states.items() if name != programs.LEASH)
     seen = [each for each in processes.of_site(folder) if each.pid not in keep]
     return seen or ([processes.Seen(0, ours=False, command="a program that supervisord still runs")] if up else [])
+
+
+def _by_the_machine(folder: SiteFolder, why: str, deadline: Deadline) -> Fence:
+    """Supervisord does not answer: kill what is left of the site, itself included, and take this machine's word for it."""
+    told = _assumed(folder, why, deadline)
+    try:
+        if not (processes.can_look() and place.is_here(folder)):
+            return told
+        if processes.of_site(folder):
+            return told
+    except (OSError, ValueError) as error:
+        return replace(told, proof=f"{told.proof}; where it was started is not known: {error}")
+    return Fence(
+        "proven",
+        "its processes on this machine were looked for and killed",
+        f"{why}; it was started on this machine since that booted, and no process of the site is left",
+    )
 
 
 def _assumed(folder: SiteFolder, why: str, deadline: Deadline) -> Fence:

@@ -88,6 +88,11 @@ class SiteFolder:
         return self.run / "socket"
 
     @property
+    def place(self) -> Path:
+        """Names the boot, the process namespace and the user that supervisord was started in."""
+        return self.run / "place"
+
+    @property
     def replicator_config(self) -> Path:
         return self.run / "replicator-config.json"
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from drstack.errors import ActuatorFailed
 from drstack.extras import require
-from drstack.platforms.local import processes, programs
+from drstack.platforms.local import place, processes, programs
 from drstack.platforms.local.atomic import locked, write_text
 from drstack.platforms.local.folder import SiteFolder, socket_path
 from drstack.platforms.local.interpreter import of_site
@@ -77,6 +77,7 @@ class Supervisor:
             address = socket_path(self._folder, environ)
             write_text(self._folder.supervisor_config, programs.supervisord(self._folder, address))
             write_text(self._folder.socket_note, str(address))
+            place.note(self._folder)
             self._spawn(environ)
 
     def _spawn(self, environ: Mapping[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -176,10 +177,43 @@ def test_a_fence_is_proven_when_nothing_is_left(site, folder):
     assert site.observe(deadline_s=5).jobs["gpt"].ranks == 0
 
 
-def test_a_fence_of_a_site_without_supervisord_is_assumed(site, folder):
+def test_a_fence_of_a_site_whose_supervisord_died_on_this_machine_is_proven_by_a_look_at_it(site, folder):
     os.kill(supervisor.Supervisor(folder).pid(), signal.SIGKILL)
     fence = site.fence(deadline_s=10)
+    assert (fence.grade, "does not answer" in fence.proof) == ("proven", True)
+    assert not processes.of_site(folder)
+    assert read_desired(folder).fenced is not None
+
+
+def test_a_fence_of_a_site_whose_supervisord_hangs_is_proven_once_it_is_killed(site, folder):
+    site.set_capacity(1, deadline_s=20)
+    pid = supervisor.Supervisor(folder).pid()
+    os.kill(pid, signal.SIGSTOP)
+    fence = site.fence(deadline_s=15)
+    assert fence.grade == "proven", fence
+    assert not processes.alive(pid)
+    assert not processes.of_site(folder)
+
+
+@pytest.mark.parametrize("started", ["another boot pid:[1] 0", "", None])
+def test_a_fence_of_a_site_that_was_started_elsewhere_is_assumed(site, folder, started):
+    os.kill(supervisor.Supervisor(folder).pid(), signal.SIGKILL)
+    if started is None:
+        folder.place.unlink()
+    else:
+        folder.place.write_text(started)
+    fence = site.fence(deadline_s=10)
     assert (fence.grade, "does not answer" in fence.proof) == ("assumed", True)
+
+
+def test_a_fence_without_supervisord_is_not_proven_while_a_process_works_in_the_folder(site, folder):
+    os.kill(supervisor.Supervisor(folder).pid(), signal.SIGKILL)
+    with subprocess.Popen(["sleep", "60"], cwd=folder.path, start_new_session=True) as other:
+        try:
+            fence = site.fence(deadline_s=3)
+            assert (fence.grade, str(other.pid) in fence.proof) == ("assumed", True)
+        finally:
+            other.kill()
 
 
 def test_a_fence_of_a_site_whose_folder_is_gone_is_assumed_and_still_kills(site, folder):
@@ -195,8 +229,6 @@ def test_a_fence_of_a_site_whose_folder_is_gone_is_assumed_and_still_kills(site,
 
 
 def test_a_fence_with_a_process_in_the_folder_is_not_proven(site, folder):
-    import subprocess
-
     other = subprocess.Popen(["sleep", "60"], cwd=folder.path, start_new_session=True)
     try:
         fence = site.fence(deadline_s=3)
