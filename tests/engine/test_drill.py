@@ -6,18 +6,23 @@ import contextlib
 import hashlib
 import json
 import os
+import random
 import signal
 import time
 
 import pytest
 
+from drstack.drills.parts import practised
 from drstack.platforms.local.guests import HOST, marked
 from drstack.platforms.local.waiting import Deadline
 from drstack.provider.reach import open_witness
+from drstack.recovery.steps import promotion_steps
 from replicator.crypto.keyring import Keyring
 from replicator.repository.repository import Repository
 from replicator.stores.local import LocalStore
+from tests.engine.killing import of
 from tests.engine.local_project import COUNTER, ENVIRONMENT, SLEEPER, WAIT_S, local_project
+from tools.cases import at_length
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(600)]
 DECLARED = ENVIRONMENT.replace(str(SLEEPER), str(COUNTER)).replace("rpo: 30s", "rpo: 1h") + (
@@ -74,8 +79,8 @@ def began(count, project):
     return lambda: len(drills(project)) > count
 
 
-def playing(project, step):
-    """Whether the drill's own journal has the intent of a step."""
+def playing(project, step, kind="intent"):
+    """Whether the drill's own journal has that record of a step."""
 
     def holds():
         found = folder(project)
@@ -83,7 +88,7 @@ def playing(project, step):
             return False
         witness = open_witness((found / "witness").as_uri(), found.name)
         journals = witness.journals(1) if witness.assignments() else []
-        return any(r.kind == "intent" and r.body["step"] == step for j in journals for r in j.records())
+        return any((r.kind, r.body.get("step", "")) == (kind, step) for j in journals for r in j.records())
 
     return holds
 
@@ -129,14 +134,7 @@ def test_a_full_drill_passes_and_changes_nothing_but_its_record_and_its_pins(pro
     assert measured["rpo_met"]
     assert measured["rto_met"]
     assert measured["step"] > 0
-    assert {each["id"] for each in told["steps"]} >= {
-        "seal gpt",
-        "assign",
-        "restore gpt",
-        "capacity west",
-        "start gpt",
-        "prove gpt",
-    }
+    assert [each["id"] for each in told["steps"]] == STEPS
     assert all(each["failure"] is None and each["took_s"] >= 0 for each in told["steps"])
 
     assert fingerprint(project) == before
@@ -165,13 +163,13 @@ MOMENTS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
-def test_an_operator_who_is_killed_leaves_nothing_that_runs_and_the_rest_is_removed(project, moment):
-    count, before = len(drills(project)), fingerprint(project)
-    with drilling(project) as process:
-        until(process, MOMENTS[moment](project, count), moment)
-        process.send_signal(signal.SIGKILL)
-        process.wait(10)
+STEPS = [step.id for step in practised(promotion_steps("west", [of("gpt")], ["east"], {}, alone=False), None)]
+POINTS = [("plan", ""), *((kind, step) for step in STEPS for kind in ("intent", "outcome"))]
+random.Random(6).shuffle(POINTS)
+
+
+def left_nothing(project, before):
+    """The operator is gone: so is all that ran, and one command removes the rest of it."""
     assert Deadline(WAIT_S).until(lambda: not guests(project), 0.1), guests(project)
     assert Deadline(WAIT_S).until(lambda: folder(project) is None, 0.1), "its folder stays"
 
@@ -187,6 +185,29 @@ def test_an_operator_who_is_killed_leaves_nothing_that_runs_and_the_rest_is_remo
     assert not [name for name in view.pins if "drill" in name]
     assert fingerprint(project) == before
     assert project.job("east").running
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_an_operator_who_is_killed_leaves_nothing_that_runs_and_the_rest_is_removed(project, moment):
+    count, before = len(drills(project)), fingerprint(project)
+    with drilling(project) as process:
+        until(process, MOMENTS[moment](project, count), moment)
+        process.send_signal(signal.SIGKILL)
+        process.wait(10)
+    left_nothing(project, before)
+
+
+@pytest.mark.faults("killed drills", 1, len(POINTS))
+@pytest.mark.timeout(7200 if at_length() else 600)
+def test_an_operator_who_is_killed_after_any_record_of_the_play_leaves_nothing(project, cases):
+    for seed in cases.seeds():
+        kind, step = POINTS[seed]
+        before = fingerprint(project)
+        with drilling(project) as process:
+            until(process, playing(project, step, kind), f"{kind} {step}")
+            process.send_signal(signal.SIGKILL)
+            process.wait(10)
+        left_nothing(project, before)
 
 
 def test_a_real_promotion_takes_what_a_drill_uses_though_all_of_the_drill_hangs(project):
