@@ -17,6 +17,7 @@ from drstack.cli.failed_at import FailedAt, told
 from drstack.cli.operation import AcceptUnfenced
 
 if TYPE_CHECKING:
+    from drstack.errors import DrstackError
     from drstack.reconcile.after import Reconciler
     from drstack.recovery.conduct import Kind
     from drstack.recovery.plan import Given, Plan
@@ -94,7 +95,7 @@ def promote(
     from drstack.assembly import assemble, load, local_root, project_root
     from drstack.cli.approve import holding
     from drstack.cli.progress import Tree
-    from drstack.recovery.conduct import plan_only, require_none_to_take_up
+    from drstack.recovery.preview import preview
     from replicator.heap import keep_freed_blocks
 
     failed = told(failed_at)
@@ -112,8 +113,7 @@ def promote(
         skip_fence=tuple(skip_fence or ()), break_glass=break_glass, without_witness=without_witness,
     )  # fmt: skip
     if plan:
-        require_none_to_take_up(world, to, "promote")
-        sys.stdout.write(shown(world, plan_only(world, to, given), shown_as, indent=None if json else 2))
+        show(world, preview(world, to, given), shown_as, indent=None if json else 2)
         return
     if not yes and sys.stdin.isatty():
         typer.confirm(f"Make {to} the writer of {environment}?", abort=True, err=True)
@@ -146,8 +146,6 @@ def carried_out(
     from drstack.recovery.approving import wait as await_approvals
     from drstack.recovery.conduct import promote
 
-    if given.break_glass is not None:
-        sys.stderr.write(f"BREAKING THE GLASS: {given.break_glass} goes on without approvals: {given.reason}\n")
     while True:
         try:
             return promote(world, to, given, agreed=agreed, kind=kind)
@@ -156,6 +154,15 @@ def carried_out(
                 raise
             sys.stderr.write(f"waiting: {missing}\n  {missing.hint}\n")
             await_approvals(world, missing)
+
+
+def show(world: World, previewed: tuple[Plan, DrstackError | None], form: PlanForm, *, indent: int | None) -> None:
+    """Print the plan. What it lacks is raised: people see the plan before that, a program, which could act by it, does not."""
+    plan, lacking = previewed
+    if lacking is None or form is not PlanForm.JSON:
+        sys.stdout.write(shown(world, plan, form, indent=indent))
+    if lacking is not None:
+        raise lacking
 
 
 def shown(world: World, plan: Plan, form: PlanForm, *, indent: int | None) -> str:

@@ -121,9 +121,9 @@ def _move(
     from drstack.assembly import assemble, local_root, project_root
     from drstack.cli.approve import holding
     from drstack.cli.progress import Tree
-    from drstack.cli.promote import carried_out, operator, reconciler, shown, summary
-    from drstack.recovery.conduct import plan_only, require_none_to_take_up
+    from drstack.cli.promote import carried_out, operator, reconciler, show, summary
     from drstack.recovery.plan import Given
+    from drstack.recovery.preview import preview
     from replicator.heap import keep_freed_blocks
 
     name, to, root = declared.environment, asked.to, local_root(project_root())
@@ -136,9 +136,7 @@ def _move(
         by=operator(), reason=asked.reason, only=asked.only, unfenced=asked.unfenced, break_glass=asked.break_glass
     )
     if plan:
-        require_none_to_take_up(world, to, "switchover")
-        told = plan_only(world, to, given, kind="switchover")
-        sys.stdout.write(shown(world, told, form, indent=None if json else 2))
+        show(world, preview(world, to, given, kind="switchover"), form, indent=None if json else 2)
         return
     if not yes and sys.stdin.isatty():
         typer.confirm(f"Stop {name} where it runs and go on at {to}?", abort=True, err=True)

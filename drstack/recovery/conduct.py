@@ -15,7 +15,7 @@ from drstack.recovery.approving import admit
 from drstack.recovery.contention import require_unmoved
 from drstack.recovery.gathering import gather
 from drstack.recovery.glass import break_running
-from drstack.recovery.operation import abandon, begin, gives_way, join, maker, told, unfinished
+from drstack.recovery.operation import abandon, begin, gives_way, join, maker, unfinished
 from drstack.recovery.own_steps import accept_unfenced, with_own
 from drstack.recovery.plan import plan_promotion, stopped_at, stranded
 from drstack.recovery.promote import Promotion
@@ -47,20 +47,8 @@ def look(world: World) -> Facts:
 
 def plan_only(world: World, target: str, given: Given, *, kind: Kind = "promote") -> Plan:
     """The plan that would be carried out now. Touches nothing."""
-    _require_site(world, target)
+    require_site(world, target)
     return decide(world, look(world), target, given, kind=kind)
-
-
-def require_none_to_take_up(world: World, target: str, kind: Kind) -> None:
-    """OperationConflict where the same operation has begun and not ended: it is taken up, by the plan that it has."""
-    running = unfinished(world.witness)
-    if running is None or gives_way(running, target, kind):
-        return
-    joined = join(running, target, kind)
-    raise OperationConflict(
-        f"{told(joined)} has not ended: the same command without --plan takes up what is left of it",
-        hint=f"drstack resume {world.environment}; drstack status {world.environment} shows its steps.",
-    )
 
 
 def decide(world: World, facts: Facts, target: str, given: Given, *, kind: Kind = "promote") -> Plan:
@@ -91,7 +79,7 @@ def promote(
 
     Returns the operation's end record; with `already` true where nothing was left to do.
     """
-    _require_site(world, target)
+    require_site(world, target)
     _require_keys(world, target)
     set_out, why = world.witness.current(), ""
     for _ in range(_TRIES):
@@ -267,7 +255,8 @@ def _require_keys(world: World, target: str) -> None:
         )
 
 
-def _require_site(world: World, target: str) -> None:
+def require_site(world: World, target: str) -> None:
+    """EnvironmentUnknown."""
     if target not in world.sites:
         raise EnvironmentUnknown(
             f"environment {world.environment} has no site {target!r}", hint=f"Its sites are: {', '.join(world.sites)}."

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from drstack.errors import EnvironmentUnknown
 from drstack.recovery.account import account, planned_steps
-from drstack.recovery.objectives import judged
+from drstack.recovery.objectives import MET, judged
 from drstack.recovery.operation import parse
 from drstack.recovery.plan import PHASE_OF
 from drstack.recovery.tracing import trace_id
@@ -52,7 +52,7 @@ class Recovered:
     @property
     def met(self) -> bool | None:
         """None also where it is not known."""
-        return {"met": True, "missed": False}.get(self.verdict or "")
+        return MET.get(self.verdict or "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +249,6 @@ def _past_workload(each: Doc, plan: Doc, end: Doc) -> Doc:
     )
     return {
         "name": each["name"], "step": each["step"], "rpo_s": each["rpo_s"], "rpo_is_bound": is_bound,
-        "rpo_objective_s": each["rpo_objective_s"], "rto_objective_s": each["rto_objective_s"], "met": verdict == "met",
-        "verdict": verdict,
+        "rpo_objective_s": each["rpo_objective_s"], "rto_objective_s": each["rto_objective_s"],
+        "met": MET.get(verdict or ""), "verdict": verdict,
     }  # fmt: skip

@@ -7,10 +7,15 @@ that may have been met.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 Verdict = Literal["met", "missed", "unknown"]
 """`unknown`: not known to be met, because the loss is only bounded and the bound is beyond the objective."""
+MET: Mapping[str, bool] = {"met": True, "missed": False}
+"""A verdict as yes or no; what is not known is neither."""
 
 
 def lost(rpo_s: float, objective_s: float, *, is_bound: bool) -> Verdict:

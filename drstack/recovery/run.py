@@ -90,7 +90,7 @@ class Execution:
 
     def glass_broken(self, glass: Doc) -> None:
         """Nobody approved it, and it goes on: called once, before its first step."""
-        told = f"{glass['by']} goes on WITHOUT APPROVALS: {glass['reason']}"
+        told = f"BREAKING THE GLASS: {glass['by']} goes on without approvals: {glass['reason']}"
         self.world.progress.end("break-glass", 0.0, told)
 
     def _due(self, sorter: TopologicalSorter[str]) -> list[Step]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import shlex
+from dataclasses import replace
 
 import pytest
 
+from drstack.cli.progress import Tree
 from drstack.errors import ApprovalRefused, ApprovalsMissing
 from tests.drstack.cli.typed import Typed
 from tests.drstack.recovery.people import Office
@@ -24,7 +26,7 @@ def office(tmp_path):
 
 @pytest.fixture
 def typed(office, monkeypatch):
-    return Typed(monkeypatch, lambda person: office.world(*([person] if person else [])))
+    return Typed(monkeypatch, lambda person: replace(office.world(*([person] if person else [])), progress=Tree("")))
 
 
 def printed(typed, *arguments):
@@ -71,6 +73,9 @@ def test_a_broken_glass_is_loud_and_listed_until_it_is_signed_off(typed):
     done = typed(*PROMOTE, "--break-glass", "alice", "--reason", "nobody answers the phone")
     assert done.exit_code == 0, done.exception
     assert "BREAKING THE GLASS: alice goes on without approvals: nobody answers the phone" in done.stderr
+    refused = typed(*PROMOTE[:3], "east", *PROMOTE[4:], "--break-glass", "mallory", "--reason", "why not")
+    assert isinstance(refused.exception, ApprovalRefused)
+    assert "BREAKING THE GLASS" not in refused.stderr
     told = printed(typed, "approve", "e", "--list")
     assert "WITHOUT APPROVALS by alice" in told
     assert "NOT SIGNED OFF" in told

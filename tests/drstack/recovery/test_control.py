@@ -6,8 +6,9 @@ import pytest
 
 from drstack.errors import ActuatorFailed, OperationConflict, OperationPaused
 from drstack.recovery import control
-from drstack.recovery.conduct import promote, require_none_to_take_up
+from drstack.recovery.conduct import promote
 from drstack.recovery.plan import Given
+from drstack.recovery.preview import preview
 from drstack.recovery.promote import Promotion
 from replicator.stores.faults import FaultyStore
 from tests.drstack.recovery.fleet import Fleet
@@ -62,10 +63,11 @@ def test_a_plan_of_what_has_begun_is_refused_and_the_operation_is_taken_up(fleet
     with pytest.raises(
         OperationConflict, match=r"operation 1-1 \(promote to west.* has not ended: the same command"
     ) as told:
-        require_none_to_take_up(fleet.world(), "west", "promote")
+        preview(fleet.world(), "west", BY)
     assert told.value.hint.startswith("drstack resume e")
     assert promote(fleet.world(), "west", BY)["result"] == "promoted"
-    require_none_to_take_up(fleet.world(), "west", "promote")
+    with pytest.raises(OperationConflict, match="west writes every workload already"):
+        preview(fleet.world(), "west", BY)
 
 
 def test_pausing_twice_is_once_and_a_resume_of_what_is_not_paused_takes_it_up(fleet):
