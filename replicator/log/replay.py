@@ -127,23 +127,52 @@ class _State:
             self.naming = Naming((each.where for each in self.accepted.values()), gone)
 
 
-def replay(entries: Iterable[Entry]) -> LogView:
-    """Fold the entries of slots 1, 2, … into what they say together."""
-    state = _State()
-    slot = 0
-    for slot, entry in enumerate(entries, 1):
-        refusal = _refusal(state, entry)
+class Fold:
+    """What entries say together, taken one by one: a view costs what is new since the last one."""
+
+    def __init__(self) -> None:
+        self.slots = 0
+        self._state = _State()
+        self._view: LogView | None = None
+
+    def take(self, entry: Entry) -> None:
+        """The entry of the next slot."""
+        self.slots += 1
+        self._view = None
+        refusal = _refusal(self._state, entry)
         if refusal is None:
-            _apply(state, slot, entry)
+            _apply(self._state, self.slots, entry)
         else:
             commit = entry.what.id() if isinstance(entry, Commit) else None
-            state.void.append(Void(slot, entry.kind, refusal, commit))
-    return LogView(
-        slots=slot, term=state.term, sealed=state.sealed, opened=state.opened, accepted=state.accepted,
-        dropped=state.dropped, pins=state.pins, void=tuple(state.void), seals=tuple(state.seals),
-        replaced=tuple(state.replaced), dropped_in=state.dropped_in, needs=state.needs,
-        let_go=state.naming.let_go if state.naming else frozenset(),
-    )  # fmt: skip
+            self._state.void.append(Void(self.slots, entry.kind, refusal, commit))
+
+    def refusal(self, entry: Entry) -> str | None:
+        """Why the entry would be void in the next slot; None if it would count. Takes nothing."""
+        naming = self._state.naming
+        try:
+            return _refusal(self._state, entry)
+        finally:
+            self._state.naming = naming
+
+    def view(self) -> LogView:
+        """Stays as it is, whatever is taken afterwards."""
+        if self._view is None:
+            state = self._state
+            self._view = LogView(
+                slots=self.slots, term=state.term, sealed=state.sealed, opened=dict(state.opened),
+                accepted=dict(state.accepted), dropped=dict(state.dropped), pins=dict(state.pins), void=tuple(state.void),
+                seals=tuple(state.seals), replaced=tuple(state.replaced), dropped_in=dict(state.dropped_in),
+                needs=state.needs, let_go=state.naming.let_go if state.naming else frozenset(),
+            )  # fmt: skip
+        return self._view
+
+
+def replay(entries: Iterable[Entry]) -> LogView:
+    """Fold the entries of slots 1, 2, … into what they say together."""
+    fold = Fold()
+    for entry in entries:
+        fold.take(entry)
+    return fold.view()
 
 
 def _refusal(state: _State, entry: Entry) -> str | None:  # noqa: PLR0911 - one for each kind

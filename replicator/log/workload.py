@@ -15,7 +15,7 @@ from replicator.log.authority import Authority
 from replicator.log.entries import Commit, Entry, Open, Pin, Seal, Unpin, Upgrade, from_record, to_record
 from replicator.log.naming import names
 from replicator.log.notary import UNSIGNED
-from replicator.log.replay import Accepted, LogView, replay
+from replicator.log.replay import Accepted, Fold, LogView
 from replicator.log.slots import SlotLog
 from replicator.model import CommitId, Id
 
@@ -61,6 +61,7 @@ class WorkloadLog:
             at_once=at_once,
         )  # fmt: skip
         self._entries: list[Entry] = []
+        self._fold = Fold()
         self._on_seen = on_seen
         self._seen_term = 0
         self._seen_slots = 0
@@ -85,7 +86,8 @@ class WorkloadLog:
 
     def view(self) -> LogView:
         """What the log says now. TermRegressed if it says less than it did."""
-        return self._watch(replay(self.entries()))
+        self._parse(self._slots.read())
+        return self._watch(self._fold.view())
 
     def remember(self, *, term: int, slots: int = 0) -> None:
         """Refuse from now on a log that is shorter than `slots` or has neither open nor sealed `term`."""
@@ -169,32 +171,34 @@ class WorkloadLog:
 
     def _append(self, decide: Callable[[LogView], Entry | None]) -> Record | None:
         def on_records(records: tuple[Record, ...]) -> tuple[str, Mapping[str, Any]] | None:
-            entries = self._parse(records)
-            view = self._watch(replay(entries))
+            self._parse(records)
+            view = self._watch(self._fold.view())
             view.needs.require_writer(f"log of {self.workload}")
             entry = decide(view)
             if entry is None:
                 return None
-            self._require_effect(entries, entry)
+            self._require_effect(entry)
             return to_record(entry)
 
         return self._slots.append(on_records)
 
-    def _require_effect(self, entries: tuple[Entry, ...], entry: Entry) -> None:
+    def _require_effect(self, entry: Entry) -> None:
         """Nothing is written that every reader would hold void, or could not read."""
         if isinstance(entry, Commit) and entry.what.workload != self.workload:
             raise ReplicatorError(f"a checkpoint of {entry.what.workload} is none of {self.workload}")
-        for void in replay((*entries, entry)).void:
-            if void.slot == len(entries) + 1:
-                raise ReplicatorError(f"log of {self.workload}: the {void.kind} would be void: {void.reason}")
+        if (why := self._fold.refusal(entry)) is not None:
+            raise ReplicatorError(f"log of {self.workload}: the {entry.kind} would be void: {why}")
 
     def _parse(self, records: tuple[Record, ...]) -> tuple[Entry, ...]:
+        """The entries of these records, which begin with those that were parsed before."""
         for record in records[len(self._entries) :]:
             entry = from_record(record, self._slots.name)
             self._authority.require(record, entry, self._slots.name)
+            if isinstance(entry, Upgrade) and self._fold.refusal(entry) is None:
+                needs = self._fold.view().needs.raised(entry.reader, entry.writer, entry.release)
+                needs.require_reader(f"log of {self.workload} from entry {record.n} on")
             self._entries.append(entry)
-            if isinstance(entry, Upgrade):
-                replay(self._entries).needs.require_reader(f"log of {self.workload} from entry {record.n} on")
+            self._fold.take(entry)
         return tuple(self._entries)
 
     def _watch(self, view: LogView) -> LogView:

@@ -56,6 +56,13 @@ def everything(store):
     return sorted(key for top in ("log", "packs", "manifests", "parts", "receipts") for key in store.list(top))
 
 
+def test_a_log_that_is_too_new_stays_so_however_often_one_log_is_asked(newer):
+    log = newer(2, 2).log("gpt")
+    for _ in range(2):
+        with pytest.raises(TooNew, match="from entry 2 on"):
+            log.view()
+
+
 def test_levels_start_at_one_and_only_go_up():
     view = replay([opened(1), upgrade(reader=2, writer=3), upgrade(reader=1, writer=4), commit(1, 1)])
     assert (view.needs.reader, view.needs.writer) == (2, 4)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from replicator.log.entries import Commit, Drop, Entry, Open, Pin, Seal, Unpin
-from replicator.log.replay import LogView, replay
+from replicator.log.replay import Fold, LogView, replay
 from tests.replicator.log.builders import commit, compact, drop, opened, pin, seal, unpin
 
 TERMS = (1, 2, 3)
@@ -63,6 +63,21 @@ def counts(log: list[Entry], n: int) -> bool:
 
 def snapshot(view: LogView) -> object:
     return (dict(view.accepted), dict(view.dropped), dict(view.pins), view.heads(), view.term)
+
+
+@given(logs, any_entry)
+@often
+def test_views_taken_on_the_way_are_those_of_the_entries_so_far_and_stay_so(log: list[Entry], next_one: Entry) -> None:
+    fold, views = Fold(), []
+    for entry in log:
+        why = fold.refusal(next_one)
+        assert why == next(
+            (v.reason for v in replay([*log[: fold.slots], next_one]).void if v.slot == fold.slots + 1), None
+        )
+        fold.take(entry)
+        views.append(fold.view())
+    for n, view in enumerate(views, 1):
+        assert view == replay(log[:n])
 
 
 @given(logs)
