@@ -12,6 +12,7 @@ import logging
 import os
 import re
 import sys
+import time
 from contextlib import suppress
 from importlib import import_module
 from queue import Empty, Full, Queue
@@ -70,9 +71,10 @@ class Exporter:
         atexit.unregister(self.close)
         if self._thread is None or not self._thread.is_alive():
             return
+        ends = time.monotonic() + within_s
         with suppress(Full):
-            self._waiting.put_nowait(None)
-        self._thread.join(within_s)
+            self._waiting.put(None, timeout=within_s)
+        self._thread.join(max(0.0, ends - time.monotonic()))
         if self._thread.is_alive():
             self._once(f"the receiver did not answer within {within_s:g} s")
 

@@ -168,7 +168,7 @@ def test_a_share_is_not_given_to_a_site_that_is_not_ready_nor_in_the_middle_of_a
         set_shares(world(rig, router), "gpt", {"west": 100})
     lose(rig, "east")
     with dying_at("pin"):
-        promote(world(rig, router), "west", BY)
+        promote(world(rig, router, ticks=True), "west", BY)
     with pytest.raises(OperationConflict, match="has not ended"):
         set_shares(world(rig, router), "chat", {"west": 100})
 
