@@ -63,7 +63,6 @@ def _document(environment: str, looked: Looked, told: Told, *, promotions: bool)
     from drstack.readiness.words import outlook
     from drstack.recovery.control import describe
     from drstack.recovery.fencing import note_what_is_seen
-    from drstack.recovery.glass import broken
     from drstack.recovery.history import promotions as past
     from drstack.recovery.shares import describe_shares
     from drstack.recovery.status import status as judge
@@ -79,7 +78,7 @@ def _document(environment: str, looked: Looked, told: Told, *, promotions: bool)
         told = told if told[0] == standing else (standing, past(world.witness))
         document["promotions"] = told[1]
     document["fences"] = [each.document() for each in note_what_is_seen(world, looked.facts.sites)]
-    document["break_glass"] = [each for each in broken(world) if each["signed_off"] is None]
+    document["break_glass"] = list(looked.unsigned)
     document["serving"] = describe_shares(world)
     document["protection"] = looked.protection.document() if looked.protection is not None else None
     document["readiness"] = readiness.document()
@@ -108,7 +107,6 @@ def _render(document: dict[str, Any], readiness: Readiness) -> str:
 
 
 def _standing(document: dict[str, Any], found: list[str]) -> str:
-    from drstack.cli.approve import broken_line
     from drstack.recovery.status import spell, verified_in_words
 
     lines: list[str] = [each["sentence"] for each in document["workloads"].values()]
@@ -119,11 +117,6 @@ def _standing(document: dict[str, Any], found: list[str]) -> str:
         lines += [
             f"The fence of {each['site']} by operation {each['operation']} is {each['grade']}, not proven: {each['proof']}.",
             f"  next: drstack fence {document['environment']} {each['site']} --again",
-        ]
-    for each in document["break_glass"]:
-        lines += [
-            broken_line(each),
-            f"  next: drstack approve {document['environment']} --after-the-fact {each['operation']} --as NAME",
         ]
     for name, each in document["workloads"].items():
         lines.append(f"\n{name}: {each['writer']} writes, term {each['term']}, {_run(each, document['sites'])}")

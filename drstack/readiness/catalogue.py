@@ -25,6 +25,9 @@ CATALOGUE: dict[str, Severity] = {
     "router-unreachable": "serious",
     "router-turned": "warning",
     "replicas-unready": "warning",
+    # clocks
+    "clock-apart": "warning",
+    "loss-understated": "serious",
     # recovery points
     "recovery-point-none": "blocking",
     "recovery-point-old": "serious",
@@ -68,6 +71,21 @@ CATALOGUE: dict[str, Severity] = {
     "recipient-useless": "blocking",
     "keys-locked": "warning",
     "recipient-untried": "serious",
+    # leases
+    "lease-ahead": "blocking",
+    "lease-elsewhere": "serious",
+    "lease-absent": "serious",
+    "lease-unrenewed": "serious",
+    "lease-beyond-rto": "warning",
+    "lease-wait": "note",
+    # approvals
+    "approvers-absent": "blocking",
+    "approvers-few": "serious",
+    "approvers-lacking": "warning",
+    "glass-nobody": "note",
+    "glass-unsigned": "warning",
+    "approval-waits": "warning",
+    "approval-expired": "note",
     # operations
     "operation-unfinished": "serious",
     "operation-paused": "serious",

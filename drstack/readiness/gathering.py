@@ -11,10 +11,12 @@ from drstack.custody.readiness import readiness as custody
 from drstack.drills.schedule import Overdue, last_held, overdue
 from drstack.errors import DrstackError, EnvironmentUnknown, WitnessUnreachable, WitnessUnsound
 from drstack.platforms.registry import open_probe
+from drstack.readiness.approvals import look_at_approvals, unsigned
 from drstack.readiness.backend import ask_backend
 from drstack.readiness.drills import last_drill
 from drstack.readiness.fitting import Fitting
 from drstack.readiness.holding import try_keys
+from drstack.readiness.leasing import Leasing
 from drstack.readiness.situation import Descriptor, Situation, Trouble
 from drstack.readiness.timings import Past
 from drstack.recovery.control import describe
@@ -43,17 +45,21 @@ class Memory:
 
     past: Past = field(default_factory=Past)
     fitting: Fitting = field(default_factory=Fitting)
+    leasing: Leasing = field(default_factory=Leasing)
 
 
 def gather(
     declared: Environment, root: Path, world: World, facts: Facts, running: Journal | None, memory: Memory
 ) -> Situation:
     """What `facts` leave open. WitnessUnreachable, WitnessUnsound."""
-    with ThreadPoolExecutor(max(4, len(declared.sites) * 2)) as pool:
+    with ThreadPoolExecutor(max(6, len(declared.sites) * 2)) as pool:
         backend = pool.submit(ask_backend, resolve_url(declared.state, root))
         ranks = {name: need.ranks for name, need in world.needs.items()}
         timings = pool.submit(memory.past.timings, world.witness, ranks)
         router = pool.submit(_router, world)
+        leases = pool.submit(memory.leasing.look, world, facts, declared.leases.renew_s) if declared.leases else None
+        approvals = pool.submit(look_at_approvals, world, facts.assignment.number, running) if world.quorums else None
+        broken = pool.submit(unsigned, world)
         described = {name: world.witness.described(name) for name in declared.sites}
         looks = {
             name: pool.submit(_look, each, tuple(world.needs)) for name, each in described.items() if each is not None
@@ -82,6 +88,8 @@ def gather(
             drills=last_drill(world.witness, facts.sites, world.repositories), overdue=_overdue(declared, world, facts.at),
             router=router.result(),
             serving={n: facts.assignment.workloads[n].serves for n in world.serving if n in facts.assignment.workloads},
+            leases=leases.result() if leases is not None else None,
+            approvals=approvals.result() if approvals is not None else None, unsigned=broken.result(),
         )  # fmt: skip
 
 

@@ -6,7 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from drstack.readiness.checks.approvals import approvals
+from drstack.readiness.checks.clocks import clocks
 from drstack.readiness.checks.keys import keys
+from drstack.readiness.checks.leases import leases
 from drstack.readiness.checks.operations import operations, planned
 from drstack.readiness.checks.outside import outside
 from drstack.readiness.checks.points import ahead, best, points
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
     from drstack.recovery.facts import Facts
 
 Doc = dict[str, Any]
-CHECKS = (outside, points, standbys, keys, operations)
+CHECKS = (outside, clocks, points, standbys, keys, leases, approvals, operations)
 
 
 @dataclass(frozen=True, slots=True)

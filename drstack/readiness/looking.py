@@ -15,7 +15,7 @@ from drstack.recovery.operation import unfinished
 from replicator.errors import ReplicatorError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from drstack.custody.readiness import Readiness as Custody
     from drstack.readiness.drills import Drill
@@ -47,6 +47,8 @@ class Looked:
     running: Journal | None = None
     protection: Custody | None = None
     drills: Mapping[str, Drill] = field(default_factory=dict[str, "Drill"])
+    unsigned: Sequence[Doc] = ()
+    """Operations that went on without approvals, and nobody signed off."""
     error: DrstackError | ReplicatorError | None = None
 
 
@@ -70,4 +72,4 @@ class Looking:
             situation = gather(declared, root, world, facts, running, self.memory)
         except (DrstackError, ReplicatorError) as error:
             return Looked(judge(nothing_seen(self.environment, witness, self.clock(), error)), error=error)
-        return Looked(judge(situation), world, facts, running, situation.custody, situation.drills)
+        return Looked(judge(situation), world, facts, running, situation.custody, situation.drills, situation.unsigned)

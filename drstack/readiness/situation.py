@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
     from drstack.custody.readiness import Readiness as Custody
     from drstack.drills.schedule import Overdue
+    from drstack.readiness.approvals import Approvals
     from drstack.readiness.drills import Drill
+    from drstack.readiness.leasing import Leases
     from drstack.readiness.ports import Look
     from drstack.recovery.acting import OwnStep
     from drstack.recovery.evidence import Evidence
@@ -113,4 +115,10 @@ class Situation:
     router: RouterObservation | None = None
     serving: Mapping[str, Mapping[str, int]] = field(default_factory=dict[str, "Mapping[str, int]"])
     """By workload that serves, each site's share as assigned."""
+    leases: Leases | None = None
+    """None where leases are off."""
+    approvals: Approvals | None = None
+    """None where nobody has to approve anything."""
+    unsigned: Sequence[Doc] = ()
+    """Operations that went on without approvals, and nobody signed off (`drstack.recovery.glass.broken`); `may`: who could."""
     troubles: tuple[Trouble, ...] = ()

@@ -47,6 +47,8 @@ class Asked:
     by: str
     at: float
     tally: Tally
+    begun: str | None = None
+    """The operation that was begun by approvals of it, if another than the one that counts them."""
 
     def document(self) -> Doc:
         return {
@@ -138,6 +140,8 @@ def requests(world: World, base: int, *, moments: Sequence[float] | None = None,
         digest = _digest(plan)
         if isinstance(plan, dict) and digest is not None and asked.get("kind") in world.quorums:
             found.append((request, asked, digest))
+    if not found:
+        return []
     spent = _spent(world, base, of)
     return [_as_asked(world, each, found, moments or (world.clock(),), spent) for each in found]
 
@@ -157,7 +161,8 @@ def _as_asked(
                 read_approval(keys.trust, said, f"approval {other.identity}/{n}") for n, said in other.envelopes()
             ]
     judged = tally(quorum_of(world, kind), words, subject_of(world, kind, digest), moments, spent)
-    return Asked(request, kind, asked["plan"], digest, str(asked.get("by")), float(asked.get("at", 0.0)), judged)
+    begun = next((spent[word.id] for word in judged.words if word.id in spent), None)
+    return Asked(request, kind, asked["plan"], digest, str(asked.get("by")), float(asked.get("at", 0.0)), judged, begun)
 
 
 def _approved(

@@ -88,7 +88,7 @@ def sign_off(world: World, operation: str, person: str) -> Doc:
     found = next((each for each in broken(world) if each["operation"] == operation), None)
     if found is None:
         raise OperationConflict(f"no operation {operation} of {world.environment} went on without approvals")
-    allowed = _who_signs_off(world, found)
+    allowed = who_signs_off(world, found)
     if person not in allowed:
         raise ApprovalRefused(
             f"{person} cannot sign operation {operation} off",
@@ -120,13 +120,14 @@ def _signed_off(world: World, each: Doc, envelopes: Sequence[Doc]) -> Doc | None
         if (
             said.subject() == subject
             and said.operation == each["operation"]
-            and said.person in _who_signs_off(world, each)
+            and said.person in who_signs_off(world, each)
         ):
             return {"by": said.person, "at": said.at}
     return None
 
 
-def _who_signs_off(world: World, each: Doc) -> list[str]:
+def who_signs_off(world: World, each: Doc) -> list[str]:
+    """Who may sign off an operation that went on without approvals, as `broken` tells of it."""
     quorum = world.quorums.get(str(each["kind"]))
     people = quorum.of if quorum is not None else tuple(name for q in world.quorums.values() for name in q.of)
     return sorted(set(people) - {str(each["by"])})

@@ -25,6 +25,10 @@ class Timekeeping:
     apart: Mapping[str, float] = field(default_factory=dict[str, float])
     told: tuple[str, ...] = ()
     """What disagrees, and whose time counts, for people."""
+    counts: str = ""
+    """Of `told`, whose time counts and why; nothing where all agree."""
+    dated_ahead_s: float = 0.0
+    """How much later than that the newest checkpoint is dated, where that is more than clocks may differ; else 0."""
 
 
 IN_AGREEMENT = Timekeeping()
@@ -42,21 +46,21 @@ def judge_clocks(here: float, sites: Mapping[str, float], dated: Iterable[float]
 
     best = max(clocks.values(), key=weight)
     counts = here if abs(best - here) <= APART_S else best
-    told = _differences(apart)
+    told, whose, ahead_s = _differences(apart), "", 0.0
     if apart:
-        told += (
-            _counts(
-                clocks,
-                counts,
-                tied=weight(here)[0] == weight(best)[0]
-                and any(weight(at)[0] == weight(best)[0] and abs(at - best) > APART_S for at in clocks.values()),
-            ),
+        whose = _counts(
+            clocks,
+            counts,
+            tied=weight(here)[0] == weight(best)[0]
+            and any(weight(at)[0] == weight(best)[0] and abs(at - best) > APART_S for at in clocks.values()),
         )
+        told += (whose,)
     if counts < last - APART_S:
+        ahead_s = last - counts
         told += (
-            f"the newest checkpoint is dated {_span(last - counts)} later than that: the clock of who saved it is wrong",
+            f"the newest checkpoint is dated {_span(ahead_s)} later than that: the clock of who saved it is wrong",
         )
-    return Timekeeping(counts - here, apart, told)
+    return Timekeeping(counts - here, apart, told, whose, ahead_s)
 
 
 def _counts(clocks: Mapping[str, float], counts: float, *, tied: bool) -> str:

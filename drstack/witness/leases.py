@@ -42,6 +42,8 @@ class Lease:
     """Who holds; None of a take."""
     operation: str | None = None
     """What took it."""
+    at: float = 0.0
+    """When it was written, unix seconds by the clock of whoever wrote it: for people, and never to decide by."""
 
     @property
     def taken(self) -> bool:
@@ -144,7 +146,7 @@ def _lease(record: Record) -> Lease:
         told = body["for_s"]
         return Lease(
             record.n, record.kind, int(body["term"]), None if told is None else float(told), body.get("site"),
-            body.get("operation"),
+            body.get("operation"), record.at,
         )  # fmt: skip
     except (KeyError, TypeError, ValueError) as error:
         raise RecordCorrupt(f"lease {record.n} cannot be read: {error!r}") from error

@@ -5,14 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 
 from drstack.custody.readiness import Readiness as Custody
+from drstack.readiness.approvals import Approvals, Waiting
 from drstack.readiness.drills import Drill
+from drstack.readiness.leasing import Leases
 from drstack.readiness.ports import Look
 from drstack.readiness.situation import Backend, Descriptor, KeysAtHand, Situation, Timings
 from drstack.recovery.evidence import told
 from drstack.recovery.facts import Arrival, CommitFact, Facts, RepositoryFact, WorkloadFact
+from drstack.recovery.leases import LeasePolicy
 from drstack.recovery.plan import Need
 from drstack.recovery.ports import JobObservation, RouterObservation, SiteObservation, Verified
+from drstack.recovery.quorum import Quorum
+from drstack.recovery.timekeeping import judge_clocks
 from drstack.witness.assignment import Assignment, WorkloadAssignment
+from drstack.witness.leases import HOLD, Lease
 from replicator.model import CommitId
 from replicator.repository.receipts import Word
 from replicator.versions.fit import Machine, Work
@@ -96,3 +102,38 @@ def with_look(situation: Situation, name: str, **changed: object) -> Situation:
 
 def with_keys(situation: Situation, name: str, **changed: object) -> Situation:
     return replace(situation, keys={**situation.keys, name: replace(situation.keys[name], **changed)})
+
+
+def with_clocks(situation: Situation, saved: float = NOW - 5, here: float = NOW, **sites: float) -> Situation:
+    """What the clocks of this machine and of sites read at once; facts are dated by the one that counts."""
+    time = judge_clocks(here, sites, [saved])
+    told = {name: replace(each, clock=sites.get(name)) for name, each in situation.facts.sites.items()}
+    return replace(situation, facts=replace(situation.facts, at=here + time.offset_s, time=time, sites=told))
+
+
+def lease(age_s: float = 3.0, **changed: object) -> Lease:
+    """East's in term 1, for a minute."""
+    return replace(Lease(7, HOLD, 1, 60.0, "east", at=NOW - age_s), **changed)
+
+
+def with_lease(last: Lease | None, situation: Situation | None = None) -> Situation:
+    """An environment with `leases: {ttl: 60s}`."""
+    policy = LeasePolicy(drift_s=1.2, pause_s=6.0, now=lambda: 0.0)
+    return replace(situation or good(), leases=Leases(policy, 20.0, {"gpt": last}))
+
+
+TWO = Quorum(("alice", "bob", "carol"), 2, 900.0, ("alice",))
+
+
+def with_approvals(
+    *waiting: Waiting, kind: str = "promote", quorum: Quorum = TWO, operation: dict | None = None, **lacks: str
+) -> Situation:
+    """An environment where two of three people approve a promotion; `lacks`: why somebody has no key."""
+    people = dict.fromkeys((*quorum.of, *quorum.break_glass))
+    of = Approvals({kind: quorum}, {**people, **lacks}, "/keys/trust.json", waiting)
+    return good(approvals=of, operation=operation)
+
+
+def request(age_s: float = 60.0, **changed: object) -> Waiting:
+    made = Waiting("promote", "west", "1f0c" * 4, "dan", NOW - age_s, 2, ("bob",), ("alice", "carol"))
+    return replace(made, **changed)
