@@ -181,3 +181,32 @@ def test_a_standby_is_promoted_from_the_kit_alone(project, tmp_path):
     assert shelf.numbers(kit.parent) == (1,)
     assert json.loads(isolated.run(*command, "--json"))["already"]
     assert isolated.run("python3", kit / "start.py").splitlines()[-1] == shlex.join(command)
+
+
+def test_a_standby_is_promoted_from_the_kit_alone_while_the_witness_is_away_too(project, tmp_path):
+    isolated = Isolated(tmp_path, tmp_path / "leash")
+    drstack(project, "up", "local", "--yes")
+    kit = Path(json.loads(drstack(project, "kit", "local", "--no-engine", "--json"))["path"])
+    assert Deadline(90).until(lambda: attested(project), 0.2)
+    processes.end(project.site("east"), deadline_s=10)
+    shutil.rmtree(tmp_path / "operator")
+    (project.root / "keys").rename(tmp_path / "safe")
+    witness = (project.root / "witness").rename(tmp_path / "away")
+    shutil.rmtree(project.root / "seen", ignore_errors=True)
+
+    command = shlex.split(isolated.run("python3", kit / "start.py").splitlines()[-1])
+    shutil.copy2(tmp_path / "safe" / "local" / "promoter.key", kit / "ready" / "keys")
+    isolated.run(*command, code=22)
+    without = [*command, "--without-witness", "--reason", "its account is closed", "--json"]
+    isolated.run(*without, code=21)
+    assert "--without-witness --kit PATH" in isolated.told
+    end = json.loads(isolated.run(*without, "--kit", kit.parent))
+    assert (end["result"], [each["grade"] for each in end["fences"]]) == ("promoted", ["proven"])
+    [start] = [event for event in events(project, "west") if event["event"] == "start" and event["resumed_step"]]
+    assert start["resumed_step"] == end["workloads"][0]["step"]
+    assert Deadline(60).until(lambda: events(project, "west")[-1]["step"] > start["resumed_step"] + 10, 0.2)
+
+    witness.rename(project.root / "witness")
+    isolated.run(command[0], "witness", "repair", "local", "--reason", "it is open again")
+    assert project.witness.current().writer("gpt") == "west"
+    assert json.loads(isolated.run(*command, "--json"))["already"]
