@@ -28,10 +28,10 @@ def clocks(situation: Situation) -> Iterator[Finding]:
         return
     time = facts.time
     if abs(time.offset_s) > APART_S:
+        dated = "" if situation.approvals is None else "; an approval that is signed here is dated by the wrong one"
         yield finding(
             "clock-apart",
-            f"this machine's clock is {_by(-time.offset_s)} what counts: {time.counts}; losses are told by that time, and "
-            f"what this machine writes is dated {spell(abs(time.offset_s))} too {'early' if time.offset_s > 0 else 'late'}",
+            f"this machine's clock is {_by(-time.offset_s)} what counts: {time.counts}; losses are told by that time{dated}",
             f"{_SET} (here)", seen("this machine's clock", facts.at),
         )  # fmt: skip
     understates = False
