@@ -25,6 +25,7 @@ from tests.engine.local_project import COUNTER, ENVIRONMENT, SLEEPER, Project
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(900)]
 DECLARED = ENVIRONMENT.replace(f"{SLEEPER}]", f"{COUNTER}, --save-when-stopped]").replace("rpo: 30s", "rpo: 1h") + (
     "replication: {encrypt_to: [recovery, escrow], prove: {every: 1s, steps: 2, timeout: 60s}}\n"
+    "approvals: {fence: {of: [ann], at_least: 1}}\n"
 )
 LONG_S = 120
 
@@ -129,6 +130,8 @@ def begins(watched):
     assert "1 was asked for: witness file:" in refused.stderr
     watched.project.drstack("up", "local", "--yes")
     watched.is_rid_of("witness-unreachable", "descriptor-absent", "recovery-point-none")
+    watched.carry_out(watched.shows("approvers-lacking")["remedy"])
+    watched.is_rid_of("approvers-lacking")
 
 
 def practises(watched):
