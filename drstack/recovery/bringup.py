@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from drstack.errors import ActuatorFailed, OperationConflict, StepFailed
 from drstack.recovery.hearing import repository_fact
+from drstack.recovery.pins import pin_name
 from drstack.recovery.presence import Presence, mending
 from drstack.recovery.timekeeping import moment_here
 from drstack.recovery.traffic import Traffic
@@ -82,25 +83,9 @@ class BringUp:
     def _pin(self, workload: str, repository: Repository, accepted: Accepted) -> None:
         commit = accepted.what.id()
         term = self.assignment.workloads[workload].term
-        name = f"promotion-{self.journal.identity}-{commit}"
-        repository.log(workload).pin(name, commit, reason=f"promotion to {self.plan['target']}", term=term)
-
-    def unpin(self) -> list[str]:
-        """Let go of this operation's pins. Returns why some stay, where a repository cannot be written."""
-        names = [workload["name"] for workload in self.plan["workloads"] if not workload["reopen"]]
-        each = [(repository, name) for repository in self.world.repositories.values() for name in names]
-        told = self.world.beside([partial(self._unpin, repository, name) for repository, name in each])
-        return [why for why in told if why is not None]
-
-    def _unpin(self, repository: Repository, workload: str) -> str | None:
-        try:
-            log = repository.log(workload)
-            view = log.view()
-            for name in [n for n in view.pins if n.startswith(f"promotion-{self.journal.identity}-")]:
-                log.unpin(name, term=view.term)
-        except ReplicatorError as error:
-            return f"pins stay in {repository.name}: {error}"
-        return None
+        repository.log(workload).pin(
+            pin_name(self.journal, commit), commit, reason=f"promotion to {self.plan['target']}", term=term
+        )
 
     def make_way(self, workload: Doc) -> str | None:
         """Before the target may write: its replicator would take what an earlier stay left there for the new run's own.

@@ -17,6 +17,7 @@ from drstack.recovery.gathering import gather
 from drstack.recovery.glass import break_running
 from drstack.recovery.operation import abandon, begin, gives_way, join, maker, unfinished
 from drstack.recovery.own_steps import accept_unfenced, with_own
+from drstack.recovery.pins import let_go
 from drstack.recovery.plan import plan_promotion, stopped_at, stranded
 from drstack.recovery.promote import Promotion
 from drstack.recovery.run import trace_end
@@ -129,6 +130,7 @@ def _running(world: World, target: str, given: Given, agreed: Doc | None, kind: 
         return None
     if given.abandon == running.identity:
         abandon(running, by=given.by, reason=_reason(given))
+        let_go(world, running)
         trace_end(world, running)
         return None
     if joins and gives_way(running, target, kind):

@@ -13,21 +13,27 @@ from drstack.recovery.conduct import execution, look, promote
 from drstack.recovery.fencing import Fencing
 from drstack.recovery.operation import maker, unfinished
 from drstack.recovery.own_steps import accept_unfenced
+from drstack.recovery.pins import let_go
 from drstack.recovery.plan import Given, stranded
 from drstack.recovery.run import trace_end
 from drstack.recovery.standing import standing
 from drstack.recovery.steps import START_S, steps_of
 from drstack.recovery.switchover import last_saved
 from replicator.errors import ReplicatorError
+from replicator.repository.pinning import as_it_is_now, pinned
+from replicator.repository.restore import restore
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
-    from drstack.recovery.facts import WorkloadFact
+    from drstack.recovery.facts import Facts, WorkloadFact
     from drstack.recovery.steps import Step
     from drstack.recovery.world import World
     from drstack.witness.journal import Journal
     from drstack.witness.witness import Witness
+    from replicator.log.replay import Accepted
+    from replicator.repository.repository import Repository
 
 Doc = dict[str, Any]
 OBSERVE_S = 5.0
@@ -136,7 +142,11 @@ def abort(world: World, *, by: str, reason: str) -> Doc:
         moved_on = fact.term != planned[name]["term"]
         opened = moved_on and _opened_anew(world.witness, fact)
         if fact.writer != planned[name]["writer"] or (moved_on and not opened):
-            continue  # the operation, or a later one, made its assignment: whoever writes now is left alone
+            if not _runs(
+                facts, fact
+            ):  # the operation, or a later one, made its assignment: whoever writes now is left alone
+                told["next"].append(f"{name} does not run at {fact.writer}; {_to_start(world, fact.writer)}")
+            continue
         if not opened and (stranded(fact) or f"seal {name}" in begun):
             why = _open_anew(world, fact, by, f"abort of {journal.identity}: {reason}")
             if why is not None:
@@ -148,10 +158,22 @@ def abort(world: World, *, by: str, reason: str) -> Doc:
             done, why = start_again(world, fact, journal, saved=f"quiesce {name}" in begun)
             left = left or not done
             told["next"] += [why] if why else []
+    told["next"] += let_go(world, journal)
     told["next"] += _to_undo(journal)
     if not left:
         journal.write("stood down", {"next": told["next"], "at": world.clock()})
     return told
+
+
+def _runs(facts: Facts, fact: WorkloadFact) -> bool:
+    """False where it is seen not to."""
+    site = facts.sites.get(fact.writer)
+    job = site.jobs.get(fact.name) if site is not None and site.reachable else None
+    return site is None or not site.reachable or (job is not None and (job.running or bool(job.ranks)))
+
+
+def _to_start(world: World, site: str) -> str:
+    return f"to start it there: drstack promote {world.environment} --to {site}"
 
 
 def _to_undo(journal: Journal) -> list[str]:
@@ -218,15 +240,26 @@ def start_again(world: World, fact: WorkloadFact, journal: Journal, *, saved: bo
         last_step = job.step if saved and job is not None else None
         newest = last_saved(world, world.repositories[fact.writer], name, last_step)
         step = newest.what.step if newest is not None else None
+        if newest is not None:
+            _have_there(world.repositories[fact.writer], name, newest, site.checkpoints(name))
         if not seen.capacity:
             site.set_capacity(seen.capacity_bound, deadline_s=START_S)
         journal.write("start again", {"workload": name, "step": f"start again {name}", "at": world.clock()})
         token = f"{journal.identity}/abort-{of_it.count('start again') + 1}"
         site.start_job(name, token=token, resume_step=step, deadline_s=START_S)
         journal.write("started again", {"workload": name, "at": world.clock()})
-    except (DrstackError, ReplicatorError) as error:
+    except (DrstackError, ReplicatorError, OSError) as error:
         return False, f"{name} is stopped at {fact.writer} and could not be started ({error})"
     return True, f"{name} goes on at {fact.writer} from step {step}"
+
+
+def _have_there(repository: Repository, workload: str, newest: Accepted, folder: Path) -> None:
+    """Restore what it is to go on from, where its trainer has dropped that already. ReplicatorError."""
+    if (folder / newest.what.name).exists():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with pinned(repository, workload, newest, reason="it is to go on from there"):
+        restore(repository, as_it_is_now(repository, workload, newest), folder / newest.what.name)
 
 
 def describe(journal: Journal) -> Doc:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
 
+HOPELESS = 3
 FenceGrade = Literal["proven", "lease-expired", "assumed"]
 
 
@@ -34,11 +35,18 @@ class JobObservation:
     """Why it is not running, where the platform knows."""
     wanted: bool | None = None
     """Whether it is to run there; None where the platform does not say."""
+    failures: int = 0
+    """How often in a row it was started by itself and failed."""
 
     @property
     def stopped(self) -> bool:
-        """Nothing of it runs, and nothing of it is going to by itself."""
-        return self.wanted is False and not self.running and not self.ranks
+        """Nothing of it runs, and nothing of it is going to by itself: it is not to, or it fails whenever it is started."""
+        return (self.wanted is False and not self.running and not self.ranks) or self.hopeless
+
+    @property
+    def hopeless(self) -> bool:
+        """It failed again and again soon after its start, and does not run now."""
+        return self.failures >= HOPELESS and not self.running
 
 
 @dataclass(frozen=True, slots=True)

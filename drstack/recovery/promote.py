@@ -14,6 +14,7 @@ from drstack.recovery.bringup import BringUp
 from drstack.recovery.leases import end_leases
 from drstack.recovery.measure import measure
 from drstack.recovery.notices import BROKEN, Notices
+from drstack.recovery.pins import let_go
 from drstack.recovery.run import Execution, trace_end
 from drstack.recovery.unwitnessed import consented, open_in_order, require_proven
 from replicator.errors import ReplicatorError
@@ -64,6 +65,8 @@ class Promotion(Execution):
 
     def _finished(self) -> Doc:
         self.run()
+        if "skipped" in (self.journal.outcome("reconcile") or {}):
+            let_go(self.world, self.journal)
         end = self.journal.end(self._end())
         if end["result"] != self.RESULT:
             raise OperationConflict(f"operation {self.journal.identity} has ended: {end['result']} ({end.get('why')})")
@@ -141,7 +144,7 @@ class Promotion(Execution):
         return self._bring_up().answer()
 
     def _reconcile(self, _step: Step) -> Doc:
-        kept = self._bring_up().unpin()
+        kept = let_go(self.world, self.journal)
         if self.world.reconcile is None:
             told = "left to the next: drstack up " + str(self.plan["environment"])
         else:

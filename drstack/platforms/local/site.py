@@ -88,6 +88,7 @@ class LocalSite:
             step_at=run.step_at,
             failure=attempt.failure if attempt else None,
             wanted=job is not None and job.running,
+            failures=attempt.in_a_row if attempt else 0,
         )
 
     def fence(self, *, deadline_s: float, only: Collection[str] | None = None) -> Fence:

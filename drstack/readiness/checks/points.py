@@ -44,7 +44,7 @@ def points(situation: Situation) -> Iterator[Finding]:
                 yield from _arrivals(situation, facts, each, need, repository)
         if stopped_at(each, each.writer, facts) and situation.operation is None:
             yield finding(
-                "writer-stopped", f"{each.name} does not run at {each.writer}, which writes it, and nobody is about to start it",
+                "writer-stopped", f"{each.name} does not run at {each.writer}, which writes it, {_why_not(facts, each)}",
                 f"drstack promote {situation.environment} --to {each.writer}",
                 facts.site_evidence(each.writer), workload=name, site=each.writer, role="writer",
             )  # fmt: skip
@@ -54,6 +54,13 @@ def points(situation: Situation) -> Iterator[Finding]:
                 "committed any more", f"drstack promote {situation.environment} --to {each.writer}",
                 facts.site_evidence(each.writer), workload=name, site=each.writer, role="writer",
             )  # fmt: skip
+
+
+def _why_not(facts: Facts, each: WorkloadFact) -> str:
+    job = facts.sites[each.writer].jobs[each.name]
+    if not job.hopeless:
+        return "and nobody is about to start it"
+    return f"and fails whenever it is started ({job.failures} times in a row): {job.failure or 'why is in its log'}"
 
 
 def best(facts: Facts, each: WorkloadFact, need: Need) -> Choice | None:

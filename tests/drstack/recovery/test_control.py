@@ -177,9 +177,57 @@ def test_an_abort_after_the_assignment_leaves_the_new_writer_and_starts_nothing(
         promote(fleet.world(), "west", BY)
     told = abort(fleet)
     assert told["writers"] == {"a": "west", "b": "west"}
+    assert told["next"] == [
+        f"{name} does not run at west; to start it there: drstack promote e --to west" for name in ("a", "b")
+    ]
     assert fleet.sites["west"].starts == []
     with pytest.raises(OperationConflict, match="has ended: aborted"):
         Promotion(fleet.world(), fleet.witness().journal(1, 1)).finish()
+
+
+def pins(fleet):
+    return [(place, n, *fleet.repository(place).log(n).view().pins) for place in fleet.places for n in fleet.names if
+            fleet.repository(place).log(n).view().pins]  # fmt: skip
+
+
+def left_pinned(fleet):
+    with dying_at("start"):
+        promote(fleet.world(), "west", BY)
+    assert {name for _, name, *_ in pins(fleet)} == {"a", "b"}
+
+
+def test_an_abort_lets_go_of_what_was_pinned(fleet):
+    left_pinned(fleet)
+    abort(fleet)
+    assert pins(fleet) == []
+
+
+def test_an_operation_that_is_abandoned_lets_go_of_what_was_pinned(fleet):
+    left_pinned(fleet)
+    given = Given(by="test", reason="west is lost too", abandon="1-1")
+    assert promote(fleet.world(), "east", given)["result"] == "promoted"
+    assert pins(fleet) == []
+
+
+def test_an_operation_lets_go_of_what_was_pinned_though_its_last_step_is_left_out(fleet):
+    left_pinned(fleet)
+    control.skip(fleet.witness(), "reconcile", by="x", reason="the engine is gone", at=1.0)
+    assert promote(fleet.world(), "west", BY)["result"] == "promoted"
+    assert pins(fleet) == []
+
+
+def test_an_abort_restores_what_the_work_is_to_go_on_from_where_its_trainer_has_dropped_it(fleet):
+    folder = fleet.sites["east"].checkpoints("a")
+    kept = fleet.sites["east"].checkpoints("b") / "step-00000010"
+    kept.mkdir(parents=True)
+    (kept / "mine").write_text("as the trainer left it")
+    with dying_at("assign"):
+        promote(fleet.world(), "west", BY)
+    told = abort(fleet)
+    assert "a goes on at east from step 10" in told["next"]
+    assert [each.name for each in (folder / "step-00000010").iterdir()] != []
+    assert [each.name for each in kept.iterdir()] == ["mine"], "what is there is not touched"
+    assert pins(fleet) == []
 
 
 def test_whoever_executes_an_aborted_operation_begins_no_other_step_and_no_other_operation(fleet):

@@ -269,7 +269,7 @@ def test_pins_that_cannot_be_let_go_are_told(rig):
         promote(rig.world(), "west", BY)
     corrupt(rig, "east", 2)
     assert promote(rig.world(), "west", BY)["result"] == "promoted"
-    assert "pins stay in east" in rig.witness().journal(1, 1).outcome("reconcile")["detail"]
+    assert "pins of gpt stay in east" in rig.witness().journal(1, 1).outcome("reconcile")["detail"]
 
 
 def test_pins_of_a_promotion_are_gone_when_it_has_ended(rig):

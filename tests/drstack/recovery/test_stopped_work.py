@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import ClassVar
 
 import pytest
 
@@ -20,9 +21,15 @@ class Told(FleetSite):
     """Says of what it does not run whether it is to."""
 
     wanted = False
+    failing: ClassVar[dict[str, int]] = {}
+    """How often each has failed in a row since it was started."""
 
     def observe(self, *, deadline_s):
         seen = super().observe(deadline_s=deadline_s)
+        for name, count in self.failing.items():
+            if name not in self.starts:
+                failed = JobObservation(running=False, ranks=0, wanted=True, failures=count, failure="no such step")
+                seen = replace(seen, jobs={**seen.jobs, name: failed})
         idle = {n: JobObservation(running=False, ranks=0, wanted=self.wanted) for n in ("a", "b") if n not in seen.jobs}
         return replace(seen, jobs={**seen.jobs, **idle})
 
@@ -65,6 +72,18 @@ def test_what_is_about_to_be_started_by_itself_is_left_alone(fleet):
     east.reachable = False
     with pytest.raises(OperationConflict, match="nothing to promote"):
         plan_only(fleet.world(), "east", BY)
+
+
+def test_what_fails_whenever_it_is_started_is_started_anew_from_its_recovery_point(fleet):
+    east = fleet.sites["east"]
+    east.failing = {"a": 2}
+    with pytest.raises(OperationConflict, match="nothing to promote"):
+        plan_only(fleet.world(), "east", BY)
+    east.failing = {"a": 3}
+    [part] = plan_only(fleet.world(), "east", BY).workloads
+    assert (part.name, part.writer, part.reopen) == ("a", "east", False)
+    end = promote(fleet.world(), "east", BY)
+    assert (end["result"], east.starts, east.started["a"][1]) == ("promoted", ["a"], 10)
 
 
 def test_a_look_at_a_site_that_is_about_to_start_it_proves_no_fence():

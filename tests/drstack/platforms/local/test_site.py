@@ -143,6 +143,17 @@ def test_a_failed_rank_restarts_all_and_goes_on_from_the_newest_checkpoint(site,
     assert '"resumed_step": null' in [line for line in metrics.read_text().splitlines() if '"start"' in line][1]
 
 
+def test_what_fails_whenever_it_is_started_is_told_apart_until_it_is_started_anew(site, tmp_path):
+    site.set_capacity(2, deadline_s=20)
+    (tmp_path / "fail").mkdir()  # which the sleeper cannot take away
+    site.start_job("gpt", token="t1", resume_step=None, deadline_s=20)
+    seen = observed(site, lambda seen: seen.jobs["gpt"].hopeless, within_s=60)
+    assert (seen.jobs["gpt"].wanted, seen.jobs["gpt"].stopped) == (True, True)
+    (tmp_path / "fail").rmdir()
+    site.start_job("gpt", token="t2", resume_step=None, deadline_s=20)
+    assert observed(site, lambda seen: seen.jobs["gpt"].first_step is not None).jobs["gpt"].failures == 0
+
+
 def test_a_site_that_is_not_there_is_told_apart_and_never_raises(site, folder):
     moved = folder.path.with_name("elsewhere")
     folder.path.rename(moved)
