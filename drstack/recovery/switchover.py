@@ -158,8 +158,9 @@ class Switchover(Promotion):
         step_saved = newest.what.step
         if is_suspect(source, name, newest):
             raise StepFailed(
-                f"{name}: its last checkpoint, of step {step_saved}, is suspect; a move would go on from an older one",
-                hint=f"replicator list --repo {source.store.url} shows why; release it, or abort and let it save again.",
+                f"{name}: its last checkpoint, of step {step_saved}, is suspect ({_why_suspect(newest)}); "
+                "a move would go on from an older one",
+                hint=f"replicator list --repo {source.store.url} shows it; release it, or abort and let it save again.",
             )
         while not _holds(target, name, newest, world.needs[name]):
             if world.clock() - began > step.timeout_s:
@@ -229,6 +230,10 @@ def last_saved(
         if seen is not None and (newest is None or seen.what.id() != newest.what.id()):
             newest, since = seen, world.clock()
     return newest
+
+
+def _why_suspect(found: Accepted) -> str:
+    return "; ".join(f"{each.reason}: {each.evidence}" for each in found.what.findings) or "a person said so"
 
 
 def _holds(repository: Repository, workload: str, wanted: Accepted, need: Need) -> bool:

@@ -110,8 +110,8 @@ def move(bench: Bench, point: Point) -> None:
     told = journalled(journal, point.plan, target)
     for name in moved:
         step = told[f"restore {name}"]["step"]
-        assert step >= held[name]
-        assert step == told[f"seal {name}"]["step"]
+        assert step >= held[name], (held, told)
+        assert step == told[f"seal {name}"]["step"], told
         if f"quiesce {name}" in told:
             assert step == told[f"quiesce {name}"]["last_step"]
         started_once(bench, name, target, before[name], step)
