@@ -171,7 +171,7 @@ def fence_step(site: str, *, alone: bool) -> Step:
         f"fence {site}", "fence", site,
         does=f"stop the moved workloads at {site}" if alone else f"stop everything that writes at {site}",
         effect="graded proven, lease-expired or assumed",
-        undone=f"drstack up ENV --site {site} has it stand by again", timeout_s=FENCE_S,
+        undone=f"drstack up ENV --site {site} --refresh has it stand by again", timeout_s=FENCE_S,
     )  # fmt: skip
 
 

@@ -27,6 +27,15 @@ Piece = str | Mono | Mark
 Line = Piece | tuple[Piece, ...]
 
 
+def told(text: str) -> Line:
+    """A text of ours, in which names stand between backticks."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:  # one that nothing closes is a character like any other
+        return text
+    pieces = (Mono(each) if n % 2 else each for n, each in enumerate(parts))
+    return tuple(each for each in pieces if each)
+
+
 @dataclass(frozen=True, slots=True)
 class Heading:
     text: str
@@ -95,3 +104,9 @@ class Page:
     title: str
     eyebrow: str
     blocks: tuple[Block, ...]
+
+
+def noted(*lines: tuple[str, str]) -> Commands:
+    """Commands, each with what it does, one below the other."""
+    width = max(len(typed) for typed, _ in lines)
+    return Commands(tuple(f"{typed:<{width}}  # {note}" for typed, note in lines))

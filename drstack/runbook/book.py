@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from drstack.report.blocks import Block, Commands, Heading, Line, Listing, Mono, Page, Paragraph, Table
+from drstack.report.blocks import Block, Heading, Line, Listing, Mono, Page, Paragraph, Table, noted
+from drstack.runbook.away import away
 from drstack.runbook.chapter import chapter, command
-from drstack.runbook.lost import structure
+from drstack.runbook.lost import able, first, structure
 from drstack.spec import objectives
 from drstack.spec.quantities import format_duration
 
@@ -37,17 +38,18 @@ class Extra:
 
 def book(
     declared: Environment, every: tuple[Lost, ...], expected: Expected, descriptors: Mapping[str, Mapping[str, Any]],
-    witness: str, extra: Extra,
+    witness: str, state: str, extra: Extra,
 ) -> Page:  # fmt: skip
-    """`witness`: its address, resolved."""
+    """`witness`, `state`: their addresses, resolved."""
     name = declared.environment
     blocks: list[Block] = [*extra.first, *_at_three(name, every, extra), *_contacts(declared)]
     blocks += _approvals(declared, extra.drstack)
     for lost in every:
         blocks += chapter(name, lost, expected, drstack=extra.drstack, encrypted=declared.replication.encrypted)
     blocks += [
-        *_says(extra.drstack, name), *_meanwhile(extra.drstack, name), *_away(extra.drstack, name, witness),
-        *_afterwards(extra.drstack, name), *_agreed(declared), *_places(declared, descriptors, witness), *extra.last,
+        *_says(extra.drstack, name), *_meanwhile(extra.drstack, name),
+        *away(extra.drstack, name, every, witness, site=extra.site),
+        *_afterwards(extra.drstack, name), *_agreed(declared), *_places(descriptors, witness, state), *extra.last,
     ]  # fmt: skip
     eyebrow = f"Structure {structure(every)}"
     if not extra.title:
@@ -56,19 +58,18 @@ def book(
 
 
 def _at_three(name: str, every: tuple[Lost, ...], extra: Extra) -> list[Block]:
-    able = [way for lost in every for way in lost.ways if way.plan is not None]
-    way = next((each for each in able if extra.site in (None, each.target)), None)
+    able_ways, way = able(every), first(every, extra.site)
     if way is None:
         return [
             Heading("At 3 a.m."),
             Paragraph("No site could take over the work of another. The chapters below say why."),
         ]
     typed = command(name, way, extra.drstack)
-    rows = tuple((each.lost, each.target, Mono(command(name, each, extra.drstack))) for each in able)
+    rows = tuple((each.lost, each.target, Mono(command(name, each, extra.drstack))) for each in able_ways)
     table = Table(("Lost", "Goes on at", "3."), rows)
     return [
         Heading(f"At 3 a.m., if {way.lost} is lost"),
-        _noted(
+        noted(
             (f"{extra.drstack} status {name}", "1. who writes, what would be lost, who can be seen"),
             (f"{typed} --plan --as tree", "2. what a promotion would do; touches nothing"),
             (typed, "3. do it"),
@@ -78,14 +79,8 @@ def _at_three(name: str, every: tuple[Lost, ...], extra: Extra) -> list[Block]:
             "Run 3 again at any time: it takes up what was interrupted. Two people may run it at once.",
             "If it ends with another code than 0, look the code up below.",
         )),
-        *((table,) if len(able) > 1 else ()),
+        *((table,) if len(able_ways) > 1 else ()),
     ]  # fmt: skip
-
-
-def _noted(*lines: tuple[str, str]) -> Commands:
-    """Commands, each with what it does, one below the other."""
-    width = max(len(typed) for typed, _ in lines)
-    return Commands(tuple(f"{typed:<{width}}  # {note}" for typed, note in lines))
 
 
 def _contacts(declared: Environment) -> list[Block]:
@@ -148,6 +143,7 @@ def _says(drstack: str, name: str) -> list[Block]:
             "the message names key and folder",
         ),
         ("80", "somebody paused it", ("talk to them, then ", resume)),
+        ("88", "a fence is not proven; without the witness it has to be", "see: the witness is away"),
     )
     return [
         Heading("What it may say", new_page=True),
@@ -159,7 +155,7 @@ def _says(drstack: str, name: str) -> list[Block]:
 def _meanwhile(drstack: str, name: str) -> list[Block]:
     return [
         Heading("While it runs, from any machine"),
-        _noted(
+        noted(
             (f"{drstack} status {name} --watch", "how far it is"),
             (f"{drstack} pause {name} --reason '…'", "nobody begins another step"),
             (f"{drstack} resume {name}", "go on; also after a failure, or an operator who went away"),
@@ -169,24 +165,10 @@ def _meanwhile(drstack: str, name: str) -> list[Block]:
     ]
 
 
-def _away(drstack: str, name: str, witness: str) -> list[Block]:
-    unsound = "If it is called unsound (exit code 23): put back the object that the message names, from its versions or a copy."
-    return [
-        Heading("The witness is away"),
-        Paragraph(f"It is at {witness}. Work that runs goes on without it; nothing is promoted until it is back (code 22)."),
-        Listing((
-            "Can this machine reach it? Address, credentials, network path. Try from another place.",
-            f"{unsound} Never remove one.",
-            ("Is it lost, empty or older than it was: ", Mono(f"{drstack} witness repair {name} --reason '…'"), " puts it back."),
-            ("Once it answers, type the same command again. ", Mono(f"{drstack} status {name}"), " says whether it does."),
-        )),
-    ]  # fmt: skip
-
-
 def _afterwards(drstack: str, name: str) -> list[Block]:
     return [
         Heading("Afterwards, and home again"),
-        _noted(
+        noted(
             (f"{drstack} up {name} --site SITE", "the new site, where the promotion said NOT reconciled"),
             (f"{drstack} up {name} --site LOST --refresh", "once the lost site is there again: it stands by"),
             (f"{drstack} failback {name}", "once it has caught up: the work goes home, nothing is lost"),
@@ -206,8 +188,8 @@ def _agreed(declared: Environment) -> list[Block]:
     return [Heading("What was agreed"), Table(head, tuple(rows))]
 
 
-def _places(declared: Environment, descriptors: Mapping[str, Mapping[str, Any]], witness: str) -> list[Block]:
-    rows: list[tuple[Line, ...]] = [("witness", Mono(witness)), ("state of Pulumi", Mono(declared.state))]
+def _places(descriptors: Mapping[str, Mapping[str, Any]], witness: str, state: str) -> list[Block]:
+    rows: list[tuple[Line, ...]] = [("witness", Mono(witness)), ("state of Pulumi", Mono(state))]
     for site, body in descriptors.items():
         where = str(body.get("folder", body.get("platform")))
         rows.append((f"site {site}", (Mono(where), ", repository ", Mono(str(body.get("repository"))))))

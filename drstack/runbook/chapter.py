@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from drstack.report.blocks import Block, Commands, Heading, Line, Listing, Mono, Paragraph, Picture, Table
+from drstack.report.blocks import Block, Commands, Heading, Line, Listing, Mono, Paragraph, Picture, Table, told
 from drstack.report.plan import graph
 from drstack.runbook.lost import steps_told
 from drstack.runbook.remedies import remedy
@@ -51,8 +51,8 @@ def chapter(environment: str, lost: Lost, expected: Expected, *, drstack: str, e
 
 
 def _refused(way: Way) -> list[Block]:
-    hint: list[Block] = [Paragraph(f"To change that: {way.hint}")] if way.hint else []
-    return [Paragraph(f"It cannot take over: {way.why}."), *hint]
+    hint: list[Block] = [Paragraph(told(f"To change that: {way.hint}"))] if way.hint else []
+    return [Paragraph(told(f"It cannot take over: {way.why}.")), *hint]
 
 
 def _way(environment: str, way: Way, expected: Expected, drstack: str, *, encrypted: bool) -> list[Block]:
@@ -89,8 +89,8 @@ def _before(plan: Plan, environment: str, drstack: str, *, encrypted: bool) -> l
     ]
     if encrypted:
         found.append("promoter.key is at hand, and a recipient's key that may read what is restored.")
-    told = dict.fromkeys(step.requires for step in plan.steps if step.requires)
-    return [*found, *(f"{each[:1].upper()}{each[1:]}." for each in told)]
+    needed = dict.fromkeys(step.requires for step in plan.steps if step.requires)
+    return [*found, *(told(f"{each[:1].upper()}{each[1:]}.") for each in needed)]
 
 
 def _named(plan: Plan) -> str:
@@ -107,7 +107,7 @@ def _consents(way: Way, plan: Plan) -> list[Block]:
         Mono("--accept-data-loss unknown --reason '…'"),
     )
     rows: list[tuple[Line, ...]] = [
-        *((f"It will be asked for: {why}", _flags(hint)) for why, hint in way.asked),
+        *((told(f"It will be asked for: {why}"), _flags(hint)) for why, hint in way.asked),
         (older, Mono("--accept-data-loss 900s --reason '…'")),
         *(() if any("unknown" in hint for _, hint in way.asked) else (away,)),
         ("Every recovery point within the objective was tried and failed", Mono("--accept-failed-proof --reason '…'")),
@@ -126,8 +126,8 @@ def _flags(hint: str) -> Line:
 def _picture(plan: Plan, steps: list[Doc]) -> Picture:
     """The steps as a graph, without what it would take now."""
     named = {"environment": plan.environment, "target": plan.target, "alone": plan.alone, "kind": plan.kind}
-    told = {**named, "workloads": [{"name": each.name} for each in plan.workloads], "steps": steps}
-    drawn = graph(told).replace(' xmlns="http://www.w3.org/2000/svg"', "")
+    shown = {**named, "workloads": [{"name": each.name} for each in plan.workloads], "steps": steps}
+    drawn = graph(shown).replace(' xmlns="http://www.w3.org/2000/svg"', "")
     drawn = re.sub(r'(id="|#)tip\b', rf"\1tip-{'-'.join(plan.fence)}-{plan.target}", drawn)
     return Picture(drawn, f"Graph of {len(steps)} steps, from left to right.")
 
@@ -136,7 +136,7 @@ def _steps(steps: list[Doc], environment: str, way: Way, guess: Estimate, drstac
     rows = tuple(
         (
             Mono(step["id"]),
-            step["does"],
+            told(step["does"]),
             ", ".join(step["after"]) or "at once",
             about(guess.steps.get(step["id"])),
             format_duration(step["timeout_s"]),
@@ -148,7 +148,7 @@ def _steps(steps: list[Doc], environment: str, way: Way, guess: Estimate, drstac
     return Table(("Step", "What it does", "After", "Takes", "Gives up after", "Undone by", "If it fails"), rows)
 
 
-def _of(text: str, environment: str, site: str, drstack: str) -> str:
+def _of(text: str, environment: str, site: str, drstack: str) -> Line:
     """With the names in place of ENV and SITE, and the command as it is typed here."""
     typed = re.sub(r"\bdrstack (?=[a-z])", f"{drstack} ", text)
-    return re.sub(r"\bSITE\b", site, re.sub(r"\bENV\b", environment, typed))
+    return told(re.sub(r"\bSITE\b", site, re.sub(r"\bENV\b", environment, typed)))

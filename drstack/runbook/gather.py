@@ -37,10 +37,12 @@ class _Silent:
 def runbook(declared: Environment, root: Path, extra: Extra | None = None) -> tuple[Page, str]:
     """The page, and its structure's hash. WitnessUnreachable, WitnessUnsound; EnvironmentUnknown before the first `up`."""
     world = assemble(declared, root, None, progress=_Silent(), keyless=True)
-    return written(declared, world, resolve_url(declared.witness, root), extra or Extra())
+    witness, state = resolve_url(declared.witness, root), resolve_url(declared.state, root)
+    return written(declared, world, witness, extra or Extra(), state=state)
 
 
-def written(declared: Environment, world: World, witness: str, extra: Extra) -> tuple[Page, str]:
+def written(declared: Environment, world: World, witness: str, extra: Extra, *, state: str) -> tuple[Page, str]:
+    """`witness`, `state`: their addresses, resolved."""
     current = world.witness.current()
     if current is None:
         raise EnvironmentUnknown(
@@ -56,7 +58,7 @@ def written(declared: Environment, world: World, witness: str, extra: Extra) -> 
     def expected(steps: Sequence[Step]) -> Estimate:
         return estimate(steps, durations, operations)
 
-    return book(declared, every, expected, descriptors, witness, extra), structure(every)
+    return book(declared, every, expected, descriptors, witness, state, extra), structure(every)
 
 
 def _bound(declared: Environment, site: str, descriptor: Mapping[str, Any] | None) -> int:

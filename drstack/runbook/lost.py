@@ -95,6 +95,16 @@ def _way(
     return Way(lost, target, only, plan, asked=tuple(asked))
 
 
+def able(every: Sequence[Lost]) -> list[Way]:
+    """Those that lead somewhere."""
+    return [way for lost in every for way in lost.ways if way.plan is not None]
+
+
+def first(every: Sequence[Lost], target: str | None) -> Way | None:
+    """What the first page is about: the first way that leads anywhere, or to `target` where that is given."""
+    return next((each for each in able(every) if target in (None, each.target)), None)
+
+
 def as_if_lost(world: World, current: Assignment, bounds: Mapping[str, int], lost: str) -> Facts:
     """Everything is there and whole, but for one site."""
     sites = {

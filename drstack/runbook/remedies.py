@@ -6,8 +6,8 @@ Every act of ours is here; a step of anybody else's gets what is true of every s
 from __future__ import annotations
 
 REMEDIES = {
-    "fence": "It does not fail: what nobody could confirm is graded `assumed`, and it goes on. If the old site writes to "
-    "anything but checkpoints, cut it off by other means: power, network, credentials.",
+    "fence": "It does not fail: what nobody could confirm is graded `assumed`, and it goes on (but not without the witness: "
+    "code 88). If the old site writes to anything but checkpoints, cut it off by other means: power, network, credentials.",
     "lease": "It waits until the old site's leases have ended, no longer than this line says. Nothing is to be done.",
     "seal": "Bring the repository that it names within reach. If it is lost, type the promote command again: the new plan leaves "
     "it out, and asks for consent if it may hold what was acknowledged.",

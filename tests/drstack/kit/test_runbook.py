@@ -15,7 +15,9 @@ from tests.drstack.runbook.test_runbook import declared
 def test_it_begins_with_making_the_kit_ready_and_ends_with_what_the_kit_cannot_do(tmp_path):
     fleet = Fleet(tmp_path / "fleet", names=("a",))
     told = manifest.read(make(tmp_path / "kit", keys=manifest.Included(included=True, why="keys are elsewhere")))
-    page, _ = written(declared(fleet), fleet.world(), "file:///srv/witness", runbook.beside(told))
+    page, _ = written(
+        declared(fleet), fleet.world(), "file:///srv/witness", runbook.beside(told), state="file:///srv/state"
+    )
     text = as_markdown(page)
     assert (
         text.index("python3 start.py")

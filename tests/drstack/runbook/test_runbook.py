@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from drstack.errors import EnvironmentUnknown
 from drstack.recovery.conduct import plan_only, promote
+from drstack.recovery.estimate import estimate
 from drstack.recovery.plan import Given
 from drstack.recovery.promote import Promotion
 from drstack.recovery.steps import Step
@@ -18,6 +20,7 @@ from drstack.report.as_html import as_html
 from drstack.report.as_markdown import as_markdown
 from drstack.runbook import lost
 from drstack.runbook.book import Extra
+from drstack.runbook.book import book as made
 from drstack.runbook.gather import written
 from drstack.runbook.remedies import REMEDIES, remedy
 from drstack.runbook.stale import about, differences
@@ -54,7 +57,13 @@ def declared(fleet, more="", names=None, places=None):
 
 
 def book(fleet, more="", extra=None, **changed):
-    page, structure = written(declared(fleet, more, **changed), fleet.world(), "file:///srv/witness", extra or Extra())
+    page, structure = written(
+        declared(fleet, more, **changed),
+        fleet.world(),
+        "file:///srv/witness",
+        extra or Extra(),
+        state="file:///srv/state",
+    )
     return as_markdown(page), structure
 
 
@@ -212,7 +221,7 @@ def test_a_standby_that_is_too_small_is_said_with_what_to_do(fleet):
     small = declared(fleet).model_copy(update={"sites": {
         name: site.model_copy(update={"slots": 1}) for name, site in declared(fleet).sites.items()
     }})  # fmt: skip
-    page, _ = written(small, fleet.world(), "w", Extra())
+    page, _ = written(small, fleet.world(), "w", Extra(), state="s")
     text = as_markdown(page)
     assert "No site could take over the work of another" in text
     assert "It cannot take over: west can have 1 worker slots and the work needs 2." in text
@@ -233,7 +242,7 @@ def test_a_consent_that_will_be_asked_for_is_said_beforehand(tmp_path):
 
 
 def test_both_forms_say_the_same_and_the_page_fetches_nothing(fleet):
-    page, structure = written(declared(fleet, CONTACTS), fleet.world(), "w", Extra())
+    page, structure = written(declared(fleet, CONTACTS), fleet.world(), "w", Extra(), state="s")
     html = as_html(page)
     shown = Outline(html)
     assert fetches_nothing(html)
@@ -267,6 +276,44 @@ def test_every_act_has_a_remedy_and_names_no_page_that_paper_lacks():
     assert remedy("made up", skippable=True).endswith("skip it.")
 
 
+def test_going_on_without_the_witness_is_told_with_what_it_takes(fleet):
+    text, _ = book(fleet)
+    told = chapter(text, "The witness is away")
+    assert "drstack promote e --to west --without-witness --reason '…' --plan --as tree" in told
+    assert "every fence has to be proven" in told
+    assert "code 88" in told
+    assert "| 88 |" in chapter(text, "What it may say")
+    kit, _ = book(fleet, extra=Extra("ready/drstack", "From the kit", site="west"))
+    assert "ready/drstack promote e --to west --without-witness" in chapter(kit, "The witness is away")
+
+
+def test_under_leases_it_says_that_the_witness_has_to_be_moved_instead(fleet):
+    world = fleet.world()
+    leased = replace(world, needs={name: replace(need, leased=True) for name, need in world.needs.items()})
+    current = world.witness.current()
+    every = lost.ways(leased, current, dict.fromkeys(fleet.places, 9), lambda _: leased.needs)
+    page = made(declared(fleet), every, lambda _: estimate((), {}, 0), {}, "w", "s", Extra())
+    told = chapter(as_markdown(page), "The witness is away")
+    assert "under leases is not promoted without the witness" in told
+    assert "--without-witness" not in told
+
+
+def test_names_in_its_tables_are_marked_and_not_escaped(fleet):
+    text, _ = book(fleet)
+    assert "\\`" not in text
+    assert "graded `assumed`" in text
+    assert "`answers` moves them later" in text
+
+
+def test_what_undoes_a_fence_lifts_it(fleet):
+    [row] = [line for line in chapter(book(fleet)[0], "east is lost").splitlines() if line.startswith("| `fence east`")]
+    assert "drstack up e --site east --refresh has it stand by again" in row
+
+
+def test_the_state_of_pulumi_is_told_where_it_is(fleet):
+    assert "| state of Pulumi | `file:///srv/state` |" in book(fleet)[0]
+
+
 def test_an_environment_that_was_never_made_has_no_runbook(fleet):
     world = fleet.world()
     empty = type(world.witness)(fleet.stores["east"], "other", clock=time.time, token=lambda: "t")
@@ -276,6 +323,7 @@ def test_an_environment_that_was_never_made_has_no_runbook(fleet):
             type(world)(**{**{f: getattr(world, f) for f in world.__dataclass_fields__}, "witness": empty}),
             "w",
             Extra(),
+            state="s",
         )
 
 
