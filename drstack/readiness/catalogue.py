@@ -42,6 +42,7 @@ CATALOGUE: dict[str, Severity] = {
     "rolled-back": "blocking",
     "writer-sealed": "serious",
     "writer-stopped": "serious",
+    "fenced": "serious",
     "damaged-objects": "serious",
     # standbys
     "no-standby": "blocking",

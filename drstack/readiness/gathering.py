@@ -21,6 +21,7 @@ from drstack.readiness.situation import Descriptor, Situation, Trouble
 from drstack.readiness.timings import Past
 from drstack.recovery.control import describe
 from drstack.recovery.evidence import unknown
+from drstack.recovery.fenced import deliberate
 from drstack.spec import resolve_url
 from drstack.spec.faults import EnvironmentInvalid
 from replicator.errors import KeyAbsent, KeyLocked, ReplicatorError, Untrusted
@@ -60,6 +61,7 @@ def gather(
         leases = pool.submit(memory.leasing.look, world, facts, declared.leases.renew_s) if declared.leases else None
         approvals = pool.submit(look_at_approvals, world, facts.assignment.number, running) if world.quorums else None
         broken = pool.submit(unsigned, world)
+        fences = pool.submit(deliberate, world.witness, facts)
         described = {name: world.witness.described(name) for name in declared.sites}
         looks = {
             name: pool.submit(_look, each, tuple(world.needs)) for name, each in described.items() if each is not None
@@ -90,6 +92,7 @@ def gather(
             serving={n: facts.assignment.workloads[n].serves for n in world.serving if n in facts.assignment.workloads},
             leases=leases.result() if leases is not None else None,
             approvals=approvals.result() if approvals is not None else None, unsigned=broken.result(),
+            fences=fences.result(),
         )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from drstack.readiness.checks.approvals import approvals
 from drstack.readiness.checks.clocks import clocks
+from drstack.readiness.checks.fences import fences
 from drstack.readiness.checks.keys import keys
 from drstack.readiness.checks.leases import leases
 from drstack.readiness.checks.operations import operations, planned
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from drstack.recovery.facts import Facts
 
 Doc = dict[str, Any]
-CHECKS = (outside, clocks, points, standbys, keys, leases, approvals, operations)
+CHECKS = (outside, clocks, points, fences, standbys, keys, leases, approvals, operations)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from drstack.recovery.acting import OwnStep
     from drstack.recovery.evidence import Evidence
     from drstack.recovery.facts import Facts
+    from drstack.recovery.fenced import Deliberate
     from drstack.recovery.plan import Need
     from drstack.recovery.ports import RouterObservation
     from replicator.versions.fit import Work
@@ -121,4 +122,6 @@ class Situation:
     """None where nobody has to approve anything."""
     unsigned: Sequence[Doc] = ()
     """Operations that went on without approvals, and nobody signed off (`drstack.recovery.glass.broken`); `may`: who could."""
+    fences: Sequence[Deliberate] = ()
+    """Sites that a person stopped on purpose, as it still stands."""
     troubles: tuple[Trouble, ...] = ()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from drstack.errors import ConsentRequired, EnvironmentUnknown, OperationConflict, PlanStale
 from drstack.recovery.approving import admit
 from drstack.recovery.contention import require_unmoved
+from drstack.recovery.fenced import deliberate
 from drstack.recovery.gathering import gather
 from drstack.recovery.glass import break_running
 from drstack.recovery.operation import abandon, begin, gives_way, join, maker, unfinished
@@ -55,7 +56,8 @@ def plan_only(world: World, target: str, given: Given, *, kind: Kind = "promote"
 def decide(world: World, facts: Facts, target: str, given: Given, *, kind: Kind = "promote") -> Plan:
     """The plan that these facts lead to. As the planners raise."""
     plan = with_own(PLANNERS[kind](world.environment, facts, target, world.needs, given), world.own, given)
-    return replace(plan, clocks=facts.time.told)
+    told = tuple(each.told() for each in deliberate(world.witness, facts) if each.site == target)
+    return replace(plan, clocks=facts.time.told, fenced=told)
 
 
 def execution(world: World, journal: Journal) -> Promotion:
@@ -223,7 +225,7 @@ def describe(plan: Plan) -> str:
         f"{w.name} from step {w.step} ({w.commit[0]}.{w.commit[1]} in {w.source}), {w.loss_s:.1f} s lost; {w.why}"
         for w in plan.workloads
     ]
-    return f"{plan.hash()}: " + "; ".join(parts)
+    return f"{plan.hash()}: " + "; ".join([*parts, *plan.fenced])
 
 
 def _done(world: World, target: str, only: tuple[str, ...]) -> Doc | None:

@@ -1,7 +1,7 @@
 """What a promotion will do, decided from facts alone: refuse with a reason, or a plan with its consents and its hash.
 
 Nothing here touches anything. The plan's hash covers what an operator agrees to: from, to, term, recovery point, loss
-bound, steps and consents; not the time at which it was made, nor what clocks say.
+bound, steps and consents; not the time at which it was made, nor what clocks and journals say of it.
 """
 
 from __future__ import annotations
@@ -151,6 +151,8 @@ class Plan:
     """Of a fence: workloads that stand still afterwards."""
     clocks: tuple[str, ...] = ()
     """What clocks disagree about, and whose time counts; nothing where they agree."""
+    fenced: tuple[str, ...] = ()
+    """Who stopped the target on purpose, when and why, where that still stands."""
 
     def document(self) -> dict[str, Any]:
         """JSON of the plan, with its hash."""
@@ -163,11 +165,15 @@ class Plan:
 
 
 _VARYING = ("loss_s", "why", "other")
+_BESIDE = ("clocks", "fenced")
+"""Told with a plan, and no part of it."""
 
 
 def digest_of(document: Mapping[str, Any]) -> str:
     """64 hex digits over what an operator agrees to in a plan's document, wherever that was kept."""
-    body = {each.name: document[each.name] for each in fields(Plan) if each.name in document and each.name != "clocks"}
+    body = {
+        each.name: document[each.name] for each in fields(Plan) if each.name in document and each.name not in _BESIDE
+    }
     said = [each.name for each in fields(WorkloadPlan) if each.name not in _VARYING]
     body["workloads"] = [{name: each[name] for name in said if name in each} for each in document["workloads"]]
     return digest(canonical(body))

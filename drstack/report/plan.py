@@ -16,7 +16,7 @@ _PLAIN = "#2f6690"
 
 def tree(plan: Doc) -> str:
     """What is lost and from where, then every step below the one that it waits for longest."""
-    lines = [_title(plan), *(f"  {line}" for line in (*_losses(plan), *plan.get("clocks", ())))]
+    lines = [_title(plan), *(f"  {line}" for line in (*_losses(plan), *_beside(plan)))]
     if told := _consents(plan):
         lines.append(f"  consents: {told}")
     if total := _total(plan):
@@ -31,7 +31,7 @@ def tree(plan: Doc) -> str:
 def markdown(plan: Doc) -> str:
     """Sections for what is lost, what has to be consented to, and the steps with what undoes each."""
     lines = [f"# {_title(plan)}", "", f"Plan `{plan['hash']}`, made on assignment {plan['base']}.", ""]
-    lines += [f"- {line}" for line in (*_losses(plan), *plan.get("clocks", ()))]
+    lines += [f"- {line}" for line in (*_losses(plan), *_beside(plan))]
     if told := _consents(plan):
         lines.append(f"- consents: {told}")
     if total := _total(plan):
@@ -84,6 +84,11 @@ def _losses(plan: Doc) -> list[str]:
         + (f"; out of reach: {', '.join(each['unreachable'])}" if each["unreachable"] else "")
         for each in plan["workloads"]
     ]
+
+
+def _beside(plan: Doc) -> list[str]:
+    """What to know before it is begun."""
+    return [f"{each}; this starts it all the same" for each in plan.get("fenced", ())] + list(plan.get("clocks", ()))
 
 
 def _consents(plan: Doc) -> str:

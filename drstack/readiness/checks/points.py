@@ -42,7 +42,8 @@ def points(situation: Situation) -> Iterator[Finding]:
             yield from _repository(situation, each, repository)
             if repository.name != each.writer:
                 yield from _arrivals(situation, facts, each, need, repository)
-        if stopped_at(each, each.writer, facts) and situation.operation is None:
+        fenced = any(each.writer == fence.site and name in fence.workloads for fence in situation.fences)
+        if stopped_at(each, each.writer, facts) and situation.operation is None and not fenced:
             yield finding(
                 "writer-stopped", f"{each.name} does not run at {each.writer}, which writes it, {_why_not(facts, each)}",
                 f"drstack promote {situation.environment} --to {each.writer}",

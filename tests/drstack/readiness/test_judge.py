@@ -16,6 +16,7 @@ from drstack.readiness.judge import judge
 from drstack.readiness.ports import Controller
 from drstack.readiness.situation import Backend, Situation, Timings, Trouble
 from drstack.recovery.evidence import told, unknown
+from drstack.recovery.fenced import Deliberate
 from drstack.recovery.ports import JobObservation, RouterObservation
 from replicator.repository.receipts import Word
 from replicator.versions.document import Gpu
@@ -82,6 +83,14 @@ TURING = Machine(
     gpus=(BIG.model_copy(update={"capability": "7.5"}),) * 8, driver="580.95", cuda="13.0", archs=("sm_75",), torch="2.9"
 )  # fmt: skip
 
+
+def fenced(stops: tuple[str, ...] = ("gpt",), site: str = "east") -> Situation:
+    """Somebody stopped it on purpose."""
+    stopped = {"gpt": JobObservation(running=False, ranks=0, wanted=False)}
+    fence = Deliberate("1-1", site, "ana", NOW - 720, "bad GPU, do not start", stops)
+    return replace(with_site(g(), site, jobs=stopped), fences=(fence,))
+
+
 UNSIGNED = {
     "operation": "1-1", "kind": "promote", "target": "west", "by": "alice", "reason": "nobody answers", "at": NOW - 600,
     "plan": "0" * 64, "signed_off": None, "may": ["bob", "carol"],
@@ -121,6 +130,7 @@ BAD = {
     "writer-repository-unreachable": lambda: with_repository(g(), "east", why="no answer", newest=(), arrivals=()),
     "rolled-back": lambda: with_repository(g(), "west", rolled_back="it ends before slot 7", newest=(), arrivals=()),
     "writer-stopped": lambda: with_site(g(), "east", jobs={"gpt": JobObservation(running=False, ranks=0, wanted=False)}),
+    "fenced": fenced,
     "writer-sealed": lambda: with_repository(g(), "east", sealed=1),
     "damaged-objects": lambda: with_site(g(), "west", verified=replace(g().facts.sites["west"].verified, damaged=2)),
     "no-standby": lambda: only_one(good()),
@@ -174,6 +184,29 @@ BAD = {
     "never-timed": lambda: good(timings=Timings()),
     "rto-beyond": lambda: good(timings=Timings({**TIMED, "restore": (700.0,)}, 3)),
 }  # fmt: skip
+
+
+def test_a_fence_that_was_meant_is_told_with_who_and_why_instead_of_how_to_undo_it():
+    [found] = judge(fenced()).findings
+    assert "east was fenced on purpose by ana at 1970-01-12 13:34:40 UTC: bad GPU, do not start" in found.what
+    assert "12 min ago; gpt stands still" in found.what
+    assert found.remedy == (
+        "drstack fence e east --lift --reason '…' starts it there again (ask ana), or drstack promote e --to west"
+    )
+
+
+def test_of_a_standby_that_was_stopped_on_purpose_how_it_stands_by_again():
+    [found] = judge(fenced((), "west")).findings
+    assert (found.id, found.site) == ("fenced", "west")
+    assert found.remedy == "ask ana; drstack up e --site west --refresh has it stand by again"
+
+
+def test_of_one_workload_that_was_stopped_alone_the_others_are_not_touched():
+    situation = fenced()
+    fence = replace(situation.fences[0], workloads=("gpt",), alone=True)
+    [found] = judge(replace(situation, fences=(fence,))).findings
+    assert (found.workload, found.site) == ("gpt", "east")
+    assert found.what.startswith("gpt at east was fenced on purpose")
 
 
 def test_nothing_is_found_where_nothing_is_wrong():
