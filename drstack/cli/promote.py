@@ -95,7 +95,7 @@ def promote(
     from drstack.assembly import assemble, load, local_root, project_root
     from drstack.cli.approve import holding
     from drstack.cli.progress import Tree
-    from drstack.recovery.preview import preview
+    from drstack.recovery.preview import preview, question
     from replicator.heap import keep_freed_blocks
 
     failed = told(failed_at)
@@ -116,7 +116,7 @@ def promote(
         show(world, preview(world, to, given), shown_as, indent=None if json else 2)
         return
     if not yes and sys.stdin.isatty():
-        typer.confirm(f"Make {to} the writer of {environment}?", abort=True, err=True)
+        typer.confirm(question(world, to, given), abort=True, err=True)
     keep_freed_blocks()
     agreed: dict[str, Any] | None = json_.loads(plan_file.read_text()) if plan_file else None
     end = carried_out(world, to, given, agreed=agreed, wait=wait_for_approvals)

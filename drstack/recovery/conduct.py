@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from drstack.errors import ConsentRequired, EnvironmentUnknown, OperationConflict, PlanStale
+from drstack.recovery.alive import seen_to_run
 from drstack.recovery.approving import admit
 from drstack.recovery.contention import require_unmoved
 from drstack.recovery.fenced import deliberate
@@ -56,8 +57,9 @@ def plan_only(world: World, target: str, given: Given, *, kind: Kind = "promote"
 def decide(world: World, facts: Facts, target: str, given: Given, *, kind: Kind = "promote") -> Plan:
     """The plan that these facts lead to. As the planners raise."""
     plan = with_own(PLANNERS[kind](world.environment, facts, target, world.needs, given), world.own, given)
-    told = tuple(each.told() for each in deliberate(world.witness, facts) if each.site == target)
-    return replace(plan, clocks=facts.time.told, fenced=told)
+    fenced = tuple(each.told() for each in deliberate(world.witness, facts) if each.site == target)
+    runs = seen_to_run(world.environment, facts, target, given) if kind == "promote" else ()
+    return replace(plan, clocks=facts.time.told, fenced=fenced, runs=runs)
 
 
 def execution(world: World, journal: Journal) -> Promotion:
@@ -165,7 +167,7 @@ def _begin(
     if agreed is not None:
         require_agreed(plan, agreed)
     planned_at = world.clock()
-    world.progress.end("plan", planned_at - facts_at, describe(plan))
+    world.progress.end("plan", planned_at - facts_at, "; ".join((*plan.runs, describe(plan))))
     document = plan.document()
     admitted = admit(world, document, kind, given, agreed)
     for workload in document["workloads"]:

@@ -1,7 +1,7 @@
 """What a promotion will do, decided from facts alone: refuse with a reason, or a plan with its consents and its hash.
 
 Nothing here touches anything. The plan's hash covers what an operator agrees to: from, to, term, recovery point, loss
-bound, steps and consents; not the time at which it was made, nor what clocks and journals say of it.
+bound, steps and consents; not the time at which it was made, nor what clocks, journals and processes say of it.
 """
 
 from __future__ import annotations
@@ -153,6 +153,8 @@ class Plan:
     """What clocks disagree about, and whose time counts; nothing where they agree."""
     fenced: tuple[str, ...] = ()
     """Who stopped the target on purpose, when and why, where that still stands."""
+    runs: tuple[str, ...] = ()
+    """What is seen to run where it is taken from, and what would lose less."""
 
     def document(self) -> dict[str, Any]:
         """JSON of the plan, with its hash."""
@@ -165,7 +167,7 @@ class Plan:
 
 
 _VARYING = ("loss_s", "why", "other")
-_BESIDE = ("clocks", "fenced")
+_BESIDE = ("clocks", "fenced", "runs")
 """Told with a plan, and no part of it."""
 
 

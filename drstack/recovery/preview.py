@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from drstack.errors import ConsentRequired, DrstackError, OperationConflict, PromotionRefused
+from drstack.recovery.alive import seen_to_run
 from drstack.recovery.conduct import decide, look, require_site
 from drstack.recovery.operation import gives_way, join, told, unfinished
 
@@ -34,6 +35,17 @@ def preview(world: World, target: str, given: Given, *, kind: Kind = "promote") 
         except DrstackError:
             raise lacking from None
         return _only_given(plan, given), lacking
+
+
+def question(world: World, target: str, given: Given) -> str:
+    """What an operator is asked before a promotion: first what is seen to run where it is taken from. Touches nothing.
+
+    Raises as `look`. Of an operation that is under way, which is taken up, nothing is said.
+    """
+    asked = f"Make {target} the writer of {world.environment}?"
+    if target not in world.sites or unfinished(world.witness) is not None:
+        return asked
+    return "\n".join((*seen_to_run(world.environment, look(world), target, given), asked))
 
 
 def _only_given(plan: Plan, given: Given) -> Plan:

@@ -16,7 +16,7 @@ _PLAIN = "#2f6690"
 
 def tree(plan: Doc) -> str:
     """What is lost and from where, then every step below the one that it waits for longest."""
-    lines = [_title(plan), *(f"  {line}" for line in (*_losses(plan), *_beside(plan)))]
+    lines = [_title(plan), *(f"  {line}" for line in _before(plan))]
     if told := _consents(plan):
         lines.append(f"  consents: {told}")
     if total := _total(plan):
@@ -31,7 +31,7 @@ def tree(plan: Doc) -> str:
 def markdown(plan: Doc) -> str:
     """Sections for what is lost, what has to be consented to, and the steps with what undoes each."""
     lines = [f"# {_title(plan)}", "", f"Plan `{plan['hash']}`, made on assignment {plan['base']}.", ""]
-    lines += [f"- {line}" for line in (*_losses(plan), *_beside(plan))]
+    lines += [f"- {line}" for line in _before(plan)]
     if told := _consents(plan):
         lines.append(f"- consents: {told}")
     if total := _total(plan):
@@ -75,6 +75,11 @@ def _title(plan: Doc) -> str:
     alone = f" ({', '.join(each['name'] for each in plan['workloads'])} alone)" if plan["alone"] else ""
     what = "Switch over" if plan["kind"] == "switchover" else "Promote"
     return f"{what} {plan['environment']} to {plan['target']}{alone}"
+
+
+def _before(plan: Doc) -> list[str]:
+    """First what runs still: then nothing need be lost."""
+    return [*plan.get("runs", ()), *_losses(plan), *_beside(plan)]
 
 
 def _losses(plan: Doc) -> list[str]:

@@ -36,7 +36,8 @@ def test_every_step_is_in_each_form(fleet):
     told = document(fleet)
     shown = [as_text.tree(told), as_text.markdown(told), as_text.graph(told)]
     assert all(step["id"] in text for step in told["steps"] for text in shown)
-    assert shown[0].startswith("Promote e to west\n  a: from step 10 in west, ")
+    assert shown[0].startswith("Promote e to west\n  a runs at east now, ")
+    assert "\n  a: from step 10 in west, " in shown[0]
     assert f"Plan `{told['hash']}`, made on assignment 1." in shown[1]
 
 
