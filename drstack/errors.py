@@ -62,8 +62,8 @@ class WitnessUnreachable(DrstackError):
     exit_code = 22
     hint = (
         "Check the `witness:` URL of the environment file and the network path to it, then run the command again. Does it "
-        "stay away, and the work is lost too: drstack promote ENV --to SITE --without-witness, or move it "
-        "(docs/operations/witness.md)."
+        "stay away, and the work is lost too: drstack promote ENV --to SITE --without-witness --reason '…', "
+        "or move it (docs/operations/witness.md)."
     )
 
 

@@ -213,6 +213,15 @@ def _lost(workload: dict[str, Any]) -> str:
     return f"lost {'at most ' if is_bound else ''}{workload['rpo_s']:.1f} s of work (objective {goal:g} s{known})"
 
 
+def _back(workload: dict[str, Any], *, is_bound: bool) -> str:
+    """When it ran again, beside its objective; nothing where it did not have to start."""
+    took, goal = workload.get("rto_s"), workload.get("rto_objective_s")
+    if took is None or goal is None:
+        return ""
+    missed = "; MISSED" if took > goal else ""  # a time that was at least too long was too long
+    return f"; back after {'at least ' if is_bound else ''}{took:.1f} s (objective {goal:g} s{missed})"
+
+
 def summary(end: dict[str, Any], to: str) -> str:
     """An operation's end, for people."""
     if end.get("already"):
@@ -220,14 +229,16 @@ def summary(end: dict[str, Any], to: str) -> str:
     if "rto_s" not in end:
         return f"{end['result']}\n"
     lines = [f"{to} writes now (assignment {end['number']})."]
+    promoted = end["result"] == "promoted"
     for workload in end["workloads"]:
-        lines.append(f"  {workload['name']}: resumed from step {workload['step']}; {_lost(workload)}")
+        again = _back(workload, is_bound=end.get("rto_is_bound", False)) if promoted else ""
+        lines.append(f"  {workload['name']}: resumed from step {workload['step']}; {_lost(workload)}{again}")
         for void in workload.get("void", ()):
             lines.append(f"    void: {void['commit']} (step {void['step']}) in {void['repository']}: {void['reason']}")
     since = " since promote began: when the work stopped is not known" if end.get("rto_is_bound") else ""
     back = "nothing had to start" if end["rto_s"] is None else f"back after {end['rto_s']:.1f} s{since}"
     fences = ", ".join(f"{each['site']} {each['grade']}" for each in end["fences"]) or "nobody"
-    if end["result"] == "promoted":
+    if promoted:
         lines.append(f"  {back}; fence: {fences}")
     else:
         lines.append(f"  {end['result']}: stood still for {end['rto_s']:.1f} s")

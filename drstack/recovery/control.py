@@ -45,7 +45,10 @@ def running(witness: Witness) -> Journal:
     """The operation that has not ended. OperationConflict where there is none."""
     found = unfinished(witness)
     if found is None:
-        raise OperationConflict(f"no operation of {witness.environment} is under way")
+        raise OperationConflict(
+            f"no operation of {witness.environment} is under way",
+            hint=f"drstack status {witness.environment} shows who writes now.",
+        )
     return found
 
 

@@ -200,7 +200,7 @@ def plan_promotion(environment: str, facts: Facts, target: str, needs: Mapping[s
         reason=given.reason or "",
         steps=promotion_steps(
             target, [asdict(each) for each in plans], fence, after, alone=alone, leased=_leased(moving, needs, target),
-            unfenced=given.skip_fence,
+            unfenced=given.skip_fence, proven=given.without_witness,
         ),
     )  # fmt: skip
 

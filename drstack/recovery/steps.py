@@ -68,18 +68,20 @@ def promotion_steps(
     alone: bool,
     leased: Sequence[str] = (),
     unfenced: Collection[str] = (),
+    proven: bool = False,
 ) -> tuple[Step, ...]:
     """Of a promotion to `target`. `workloads`: the plan's, as documents; `after`: the dependency map.
 
     `leased`: fenced sites that hold leases; nothing is started before these have ended.
 
     `alone`: only these workloads move, so that only their own processes are stopped where they ran, and no requests
-    move. `unfenced`: sites that an operator leaves alone. EnvironmentUnknown where the dependency map has a cycle.
+    move. `unfenced`: sites that an operator leaves alone; `proven`: every fence has to be.
+    EnvironmentUnknown where the dependency map has a cycle.
     """
     require_acyclic(after)
     names = [each["name"] for each in workloads]
     starting = [each for each in workloads if not each["reopen"]]
-    fences = [_left_alone(site) if site in unfenced else fence_step(site, alone=alone) for site in fence]
+    fences = [_left_alone(site) if site in unfenced else fence_step(site, alone=alone, proven=proven) for site in fence]
     seals = [_seal(each, [step.id for step in fences]) for each in workloads]
     leases = [_lease(site) for site in leased]
     steps = [*fences, *leases, *seals, _assign(target, names, [step.id for step in seals])]
@@ -165,12 +167,15 @@ def _left_alone(site: str) -> Step:
     )  # fmt: skip
 
 
-def fence_step(site: str, *, alone: bool) -> Step:
-    """Stop what writes at a site."""
+def fence_step(site: str, *, alone: bool, proven: bool = False) -> Step:
+    """Stop what writes at a site. `proven`: nothing goes on before that is confirmed."""
+    does = f"stop the moved workloads at {site}" if alone else f"stop everything that writes at {site}"
     return Step(
         f"fence {site}", "fence", site,
-        does=f"stop the moved workloads at {site}" if alone else f"stop everything that writes at {site}",
-        effect="graded proven, lease-expired or assumed",
+        does=f"{does}, and have that proven" if proven else does,
+        requires=f"{site} or its platform can confirm that nothing runs there" if proven else "",
+        effect="graded proven: by any other grade the promotion ends here, before anything is sealed (exit code 88)"
+        if proven else "graded proven, lease-expired or assumed",
         undone=f"drstack up ENV --site {site} --refresh has it stand by again", timeout_s=FENCE_S,
     )  # fmt: skip
 

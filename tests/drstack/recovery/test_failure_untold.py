@@ -111,6 +111,22 @@ def test_a_loss_that_was_told_is_stated_as_it_is(fleet):
     assert document("e", past_operations(fleet.witness()))["operations"][0]["workloads"][0]["verdict"] == "met"
 
 
+@pytest.mark.parametrize(("is_bound", "took", "said"), [
+    (True, 12.0, "; back after at least 12.0 s (objective 60 s)"),
+    (True, 61.0, "; back after at least 61.0 s (objective 60 s; MISSED)"),
+    (False, 60.0, "; back after 60.0 s (objective 60 s)"),
+    (False, 61.0, "; back after 61.0 s (objective 60 s; MISSED)"),
+    (False, None, "(objective 60 s)"),
+])  # fmt: skip
+def test_the_time_stands_beside_its_objective(fleet, is_bound, took, said):
+    end = promote(fleet.world(), "west", Given(by="ada", failed_at=time.time()))
+    end["rto_is_bound"] = is_bound
+    end["workloads"][0]["rto_s"] = took
+    line = summary(end, "west").splitlines()[1]
+    assert line.endswith(said)
+    assert ("back after" in line) == (took is not None)
+
+
 def test_a_journal_of_an_older_version_is_told_by_what_its_plan_knew(fleet):
     for number, failed_at in enumerate((None, 1.0), 1):
         journal = fleet.witness().journal(1, number)

@@ -159,6 +159,10 @@ def test_what_runs_under_leases_is_refused(fleet):
 def test_a_plan_writes_nothing_at_all(fleet):
     plan = plan_only(fleet.world(witness=stand_in(fleet, "west", touch=False)), "west", GIVEN)
     assert ("without-witness", "west") in plan.consents
+    fence = next(step for step in plan.steps if step.id == "fence east")
+    assert "have that proven" in fence.does
+    assert "exit code 88" in fence.effect
+    assert "assumed" not in fence.effect
     assert not list(fleet.stores["west"].list("without-witness"))
     untouched(fleet)
 
