@@ -7,6 +7,7 @@ about the record that it names: of a log that was rolled back nothing is left (D
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -48,9 +49,15 @@ def is_suspect(repository: Repository, workload: str, accepted: Accepted) -> boo
     return accepted.what.suspect if said is None else not said.released
 
 
-def newest_sound(repository: Repository, workload: str, view: LogView, count: int) -> list[Accepted]:
-    """The newest `count` that are not suspect, oldest first. No more words are read than it takes to find them."""
-    newest_first = (each for each in reversed(view.in_order()) if not is_suspect(repository, workload, each))
+def newest_sound(
+    repository: Repository, workload: str, view: LogView, count: int, *, below: float = math.inf
+) -> list[Accepted]:
+    """The newest `count` that are not suspect, oldest first. No more words are read than it takes to find them.
+
+    `below`: of older steps than that one; a run that went back makes the others once more.
+    """
+    older = (each for each in reversed(view.in_order()) if each.what.step < below)
+    newest_first = (each for each in older if not is_suspect(repository, workload, each))
     return list(islice(newest_first, count))[::-1]
 
 

@@ -87,12 +87,15 @@ class Intake:
     _versions: WatchedVersions | None = None
     _others: set[str] = field(default_factory=set[str])
     _seen: dict[Path, tuple[str, float]] = field(default_factory=dict["Path", "tuple[str, float]"])
-    _history: dict[CommitId, Sequence[TensorEntry]] = field(default_factory=dict["CommitId", "Sequence[TensorEntry]"])
+    _history: dict[CommitId, tuple[int, Sequence[TensorEntry]]] = field(
+        default_factory=dict["CommitId", "tuple[int, Sequence[TensorEntry]]"]
+    )
+    """By commit, its step and its tensors."""
 
-    def remember(self, commit: CommitId, tensors: Sequence[TensorEntry]) -> None:
+    def remember(self, commit: CommitId, step: int, tensors: Sequence[TensorEntry]) -> None:
         """Take a sound checkpoint's tensors as history for admission of those after it."""
-        self._history[commit] = tensors
-        self._history = dict(sorted(self._history.items())[-_HISTORY:])
+        self._history[commit] = step, tensors
+        self._history = dict(sorted(self._history.items(), key=_commit_of)[-_HISTORY:])
 
     def look(self, term: int, held: Sequence[What], began: CommitId | None = None) -> list[Entry]:
         """Pin and admit the newest that is new, or the next older one. `held`: all commits, of any term, that stand.
@@ -227,7 +230,7 @@ class Intake:
         versions: WatchedVersions,
     ) -> Entry:  # fmt: skip
         candidate, term = ready.candidate, provisional.term
-        findings = self._judge(provisional, snapshot)
+        findings = self._judge(provisional, self._step(candidate, newest), snapshot)
         gathered = versions.of(snapshot, candidate.layout)
         snapshot = self.spool.keep_beside(making, snapshot, gathered.files)
         with self.spool.lock:
@@ -248,12 +251,21 @@ class Intake:
         known += [newest.id()] if newest is not None else []
         return max((each for each in known if each < commit), default=None)
 
-    def _judge(self, commit: CommitId, snapshot: Snapshot) -> tuple[Finding, ...]:
-        history = [tensors for key, tensors in sorted(self._history.items()) if key < commit]
+    def _judge(self, commit: CommitId, step: int, snapshot: Snapshot) -> tuple[Finding, ...]:
+        """Beside older steps alone: a run that went back makes the same ones once more, bit for bit if it can."""
+        history = [
+            tensors
+            for key, (at, tensors) in sorted(self._history.items(), key=_commit_of)
+            if key < commit and at < step
+        ]
         findings = judged(snapshot.tensors, history, snapshot=snapshot, policy=self.policy)
         if not findings:
-            self.remember(commit, snapshot.tensors)
+            self.remember(commit, step, snapshot.tensors)
         return findings
+
+
+def _commit_of(item: tuple[CommitId, object]) -> CommitId:
+    return item[0]
 
 
 def _is_older(ready: _Ready, head: tuple[int, float] | None) -> bool:

@@ -117,7 +117,7 @@ def _push(
     term = max(view.term for view in views)
     known = [(view, key) for view in views for key, a in view.accepted.items() if _same(a.what.root, snapshot)]
     height = known[0][1].height if known else 1 + max((view.heads().get(str(term), 0) for view in views), default=0)
-    history = repositories[0].tensors(newest_sound(repositories[0], workload, views[0], _HISTORY))
+    history = repositories[0].tensors(newest_sound(repositories[0], workload, views[0], _HISTORY, below=step))
     push = Push(
         workload=workload, name=shown(path.absolute().name), term=term, height=height, step=step,
         attempt=random_token(), salt=bytes.fromhex(random_token())[:16],

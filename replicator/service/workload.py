@@ -6,6 +6,7 @@ never deletes anything.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -144,10 +145,10 @@ class Workload:
     def _prime(self, view: LogView) -> None:
         if self.primed:
             return
-        for accepted in newest_sound(self.own, self.watched.name, view, _HISTORY):
+        for accepted in newest_sound(self.own, self.watched.name, view, _HISTORY, below=_behind(view)):
             try:
                 for tensors in self.own.tensors([accepted]):
-                    self.intake.remember(accepted.what.id(), tensors)
+                    self.intake.remember(accepted.what.id(), accepted.what.step, tensors)
             except ReplicatorError as error:
                 _log.warning("history not read", step=accepted.what.step, why=str(error))
         self.primed = True
@@ -165,3 +166,13 @@ class Workload:
         if self.term <= self.ended_term:
             self.role = "standby"
         self.spool.refuse(term, [shipper.repository.name for shipper in self.shippers], why)
+
+
+def _behind(view: LogView) -> float:
+    """Steps below this one are behind the run of the open term; those above it, another run made."""
+    opened = view.opened.get(view.term)
+    began = began_from(opened) if opened is not None else None
+    if began is None or began not in view.accepted:
+        return math.inf
+    made = [each.what.step for key, each in view.accepted.items() if key.term == view.term]
+    return max([view.accepted[began].what.step, *made]) + 1

@@ -123,7 +123,8 @@ class Shipper:
         self._lost: list[NotShipped] = []
         self._saved_at: dict[tuple[str, int], float] = {}
         self._trouble: str | None = None
-        self._history: list[Sequence[TensorEntry]] | None = None
+        self._history: list[tuple[int, Sequence[TensorEntry]]] | None = None
+        """Steps and tensors of sound ones, oldest first."""
         self._wake = [threading.Event() for _ in self._urls]
         self._shipping = [
             Shipping(each, self._spool, wake, self._sealed, _RETRY_S)
@@ -286,8 +287,9 @@ class Shipper:
             self._give_up(waiting, str(error))
             return
         self._number(view.term)
-        history = self._prime(view)
-        findings = judged(snapshot.tensors, history, snapshot=snapshot)
+        history = self._prime(view, waiting.step)
+        older = [tensors for step, tensors in history if step < waiting.step]
+        findings = judged(snapshot.tensors, older, snapshot=snapshot)
         if findings:
             log.error(
                 "step %d is SUSPECT (%s): it is shipped, and never restored as latest",
@@ -307,7 +309,7 @@ class Shipper:
             )  # fmt: skip
             self._spool.admit(waiting.making, push, waiting.signature, snapshot)
         if not findings:
-            self._history = [*history, snapshot.tensors][-_HISTORY:]
+            self._history = [*history, (waiting.step, snapshot.tensors)][-_HISTORY:]
         with self._open:
             self._unread.remove(waiting)
         for wake in self._wake:
@@ -349,10 +351,11 @@ class Shipper:
             heads = [repository.log(self._workload).view().heads() for repository in self._peers]
             self._spool.number_above(term, max(head.get(str(term), 0) for head in heads))
 
-    def _prime(self, view: LogView) -> list[Sequence[TensorEntry]]:
+    def _prime(self, view: LogView, step: int) -> list[tuple[int, Sequence[TensorEntry]]]:
         if self._history is None:
             ours = self._peers[0]
-            self._history = list(ours.tensors(newest_sound(ours, self._workload, view, _PRIMED)))
+            sound = newest_sound(ours, self._workload, view, _PRIMED, below=step)
+            self._history = [(each.what.step, tensors) for each in sound for tensors in ours.tensors([each])]
         return self._history
 
     def _settle(self) -> None:

@@ -99,6 +99,34 @@ def test_a_run_that_went_back_goes_on_with_the_next_heights(tmp_path, intake):
     assert looked(watching, 3) == [(4, 120)]
 
 
+def again(tmp_path: Path, step: int, at: float, *, of: int | None = None) -> None:
+    """A checkpoint whose bytes follow from its step, or from that of another."""
+    folder = tmp_path / "ck" / f"step-{step}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    save_file({"w": np.arange(100, dtype=np.float32) + (step if of is None else of)}, folder / "model.safetensors")
+    os.utime(folder / "model.safetensors", (at, at))
+
+
+def found(intake: Intake) -> dict[int, list[str]]:
+    """By step of what is admitted, the reasons of its findings."""
+    made = {each.push.step: [f.reason for f in each.push.findings] for _ in range(3) for each in intake.look(1, [])}
+    delivered(intake)
+    return made
+
+
+def test_a_run_that_went_back_and_makes_the_same_steps_bit_for_bit_is_not_stale(tmp_path, intake):
+    watching = intake()
+    for step in (100, 110, 120, 130):
+        again(tmp_path, step, 1000 + step)
+        assert found(watching) == {step: []}
+    for step in (110, 120, 130):
+        again(tmp_path, step, 2000 + step)
+        assert found(watching) == {step: []}, "a run that repeats itself exactly is the best there is"
+    again(tmp_path, 140, 2140, of=130)
+    assert found(watching) == {140: ["stale"]}, "the weights of an older step are still told"
+
+
 def test_what_its_writer_had_saved_before_a_term_began_is_not_its_newest(tmp_path, intake):
     """It was passed over in the term that ended: numbered in the next, it would be newer than what that goes on from."""
     for step in (10, 20, 30):
