@@ -22,6 +22,8 @@ KEEPS: dict[Severity, float] = {"blocking": 0.0, "serious": 0.5, "warning": 0.85
 or only with a consent, or nobody can say. `warning`: it will be so, or something that helps is missing. `note`: costs
 nothing."""
 Role = Literal["standby", "writer", "any"]
+FIRST = ("writer-unseen",)
+"""Told before all others, for these say less while it stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,10 @@ def score(findings: Iterable[Finding]) -> int:
 def worst_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     rank = SEVERITIES.index
     return tuple(
-        sorted(findings, key=lambda each: (rank(each.severity), each.id, each.site or "", each.workload or ""))
+        sorted(
+            findings,
+            key=lambda each: (each.id not in FIRST, rank(each.severity), each.id, each.site or "", each.workload or ""),
+        )
     )
 
 

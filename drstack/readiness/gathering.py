@@ -104,7 +104,7 @@ def nothing_seen(environment: str, witness: str, at: float, error: DrstackError 
         KeyAbsent: "keys-unusable", KeyLocked: "keys-unusable", Untrusted: "keys-unusable",
     }  # fmt: skip
     id_ = next((id_ for kind, id_ in ids.items() if isinstance(error, kind)), "look-failed")
-    trouble = Trouble(id_, str(error), error.hint or f"drstack status {environment}", unknown(witness))
+    trouble = Trouble(id_, str(error), error.hint or f"drstack check {environment}", unknown(witness))
     return Situation(environment, at, witness, troubles=(trouble,))
 
 

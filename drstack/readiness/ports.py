@@ -43,6 +43,10 @@ class Look:
     drift: tuple[str, ...] = ()
     """What runs otherwise than it should, in words."""
     unknown: Mapping[str, str] = field(default_factory=dict[str, str])
+    replicator_log: str | None = None
+    """Where its replicator's log lies, for who reads it on the machine that looks."""
+    run_logs: Mapping[str, str] = field(default_factory=dict[str, str])
+    """By workload, where the log of its first rank lies."""
 
 
 class Probe(Protocol):

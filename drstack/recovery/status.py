@@ -168,11 +168,14 @@ def _proof_in_words(proof: Doc) -> str:
 
 
 def sentence(name: str, document: Doc, facts: Facts, back: tuple[str, str | None] | None = None) -> str:
-    """Begins with: If east died now. As far as it is known."""
+    """Begins with: If east died now; or, where that may have happened, with: east cannot be seen. As far as it is known."""
     writer, point = document["writer"], document["recovery_point"]
+    site = facts.sites.get(writer)
+    unseen = site is None or not site.reachable
+    begin = f"{_unseen(writer, facts.workloads[name], facts.at)} If it died: " if unseen else f"If {writer} died now: "
     if point is None:
         failed = f"; {_proof_in_words(document['proof'])}" if document["proof"]["failed"] else ""
-        return f"If {writer} died now: all of {name} would be lost; no other site has a recovery point{failed}."
+        return f"{begin}all of {name} would be lost; no other site has a recovery point{failed}."
     steps = (
         f" (step {document['step']} → {point['step']})"
         if document["step"] is not None
@@ -181,16 +184,23 @@ def sentence(name: str, document: Doc, facts: Facts, back: tuple[str, str | None
     verdict = "within" if document["within_rpo"] else "BEYOND"
     short = [n for n, s in facts.sites.items() if n != writer and s.reachable and s.capacity_bound > 0]
     limit = "" if short else "; no standby is within reach"
-    site = facts.sites.get(writer)
     if site is not None and site.reachable and not site.replicator_running:
         limit += f"; {writer}'s replicator is NOT RUNNING: nothing new is being protected"
     then = f"; {back[0]}" if back else ""
     limit += f"; limited by {back[1]}" if back and back[1] else ""
     return (
-        f"If {writer} died now: {spell(point['age_s'])} of {name} lost{steps}, {verdict} the objective of "
+        f"{begin}{'at most ' if unseen else ''}{spell(point['age_s'])} of {name} lost{steps}, {verdict} the objective of "
         f"{spell(document['rpo_s'])}{then}; its recovery point in {point['repository']} is {', '.join(point['receipts'])}; "
         f"{_proof_in_words(document['proof'])}{limit}."
     )
+
+
+def _unseen(writer: str, each: WorkloadFact, now: float) -> str:
+    """With the last word of it: what it is known to have saved."""
+    saved = [one for fact in each.repositories.values() if fact.reachable for one in fact.newest if not one.left]
+    last = max(saved, key=lambda one: one.saved_at, default=None)
+    heard = f" (it last saved {spell(max(0.0, now - last.saved_at))} ago: step {last.step})" if last is not None else ""
+    return f"{writer} CANNOT BE SEEN{heard}; that is no evidence that it died."
 
 
 def spell(seconds: float) -> str:

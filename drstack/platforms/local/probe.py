@@ -20,6 +20,7 @@ from drstack.platforms.local.interpreter import gone
 from drstack.platforms.local.jobs import read_definition
 from drstack.platforms.local.ownership import read_record
 from drstack.platforms.local.pool import pool_drift, read_bounds
+from drstack.platforms.local.programs import REPLICATOR
 from drstack.readiness.ports import Controller, Look
 from replicator.versions.asking import Unknown
 from replicator.versions.fit import Machine
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
 _BY_DIGEST = re.compile(r"[A-Za-z0-9][\w.:/-]*@sha256:[0-9a-f]{64}")
 _ENGINES = (("podman", "image", "exists"), ("docker", "image", "inspect"))
 _ASK_S = 10.0
+
+
+def _lies(log: Path) -> str | None:
+    return str(log) if log.is_file() else None
 
 
 class LocalProbe:
@@ -54,6 +59,7 @@ class LocalProbe:
         defined = {name: read_definition(folder, name) for name in workloads}
         serving = [job for job in desired.jobs.values() if job.running and job.program.serving is not None]
         unknown: dict[str, str] = {}
+        runs = {name: _lies(folder.log(f"{name}-rank0")) for name in workloads}
         return Look(
             at=time.time(),
             unlike=tuple(self._unlike()),
@@ -65,6 +71,8 @@ class LocalProbe:
             images=_images([job for job in defined.values() if job is not None], ask_s, unknown),
             drift=tuple(self._drift(desired)),
             unknown=unknown,
+            replicator_log=_lies(folder.log(REPLICATOR)),
+            run_logs={name: told for name, told in runs.items() if told is not None},
         )
 
     def _unlike(self) -> list[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from drstack.readiness.breach import outlook
 from drstack.readiness.catalogue import finding
+from drstack.readiness.checks.shipping import bring_back, what_helps, with_keys
 from drstack.readiness.loss import without
 from drstack.recovery.evidence import told
 from drstack.recovery.plan import stopped_at, stranded
@@ -98,9 +99,13 @@ def _age(situation: Situation, facts: Facts, each: WorkloadFact, need: Need, cho
             "recovery-point-old",
             f"{each.name}: the newest recovery point outside {each.writer} is {spell(age_s)} old; the objective is "
             f"{spell(need.rpo_s)}",
-            f"drstack status {situation.environment} (replication: who lags, and why)",
+            what_helps(situation, facts, each, _others(each), choice.point.saved_at),
             evidence, workload=each.name, role="any",
         )  # fmt: skip
+
+
+def _others(each: WorkloadFact) -> list[RepositoryFact]:
+    return [repository for name, repository in each.repositories.items() if name != each.writer]
 
 
 def _proof(situation: Situation, facts: Facts, each: WorkloadFact, choice: Choice) -> Iterator[Finding]:
@@ -129,7 +134,7 @@ def _repository(situation: Situation, each: WorkloadFact, repository: Repository
     if not repository.reachable:
         yield finding(
             "writer-repository-unreachable" if writes else "repository-unreachable",
-            f"{site}'s repository cannot be read: {repository.why}", _bring_back(repository),
+            f"{site}'s repository cannot be read: {repository.why}", bring_back(repository),
             repository.evidence, workload=name, site=site, role="writer" if writes else "standby",
         )  # fmt: skip
     if repository.rolled_back:
@@ -158,16 +163,6 @@ def _repository(situation: Situation, each: WorkloadFact, repository: Repository
         )  # fmt: skip
 
 
-def with_keys(situation: Situation, site: str) -> str:
-    """What a command of the replicator needs besides, where the repository is encrypted: the site's own keys."""
-    there = situation.descriptors.get(site)
-    return f" --keys '{there.keys}'" if there is not None and there.keys is not None else ""
-
-
-def _bring_back(repository: RepositoryFact) -> str:
-    return f"bring {repository.url} within reach (its folder or bucket, credentials, the path to it): docs/operations/repair.md"
-
-
 def _arrivals(
     situation: Situation, facts: Facts, each: WorkloadFact, need: Need, repository: RepositoryFact
 ) -> Iterator[Finding]:
@@ -180,7 +175,7 @@ def _arrivals(
             "arrivals-stopped",
             f"{each.name}: nothing new arrived in {repository.name} for longer than twice the usual "
             f"{spell(seen.interval_s)}; what it holds {when}",
-            f"drstack status {situation.environment} (is {each.writer}'s replicator running, does {repository.name} answer?)",
+            what_helps(situation, facts, each, (repository,), repository.arrivals[-1].saved_at),
             repository.evidence, workload=each.name, site=repository.name, role="standby",
         )  # fmt: skip
         return

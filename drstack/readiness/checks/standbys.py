@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from drstack.readiness.catalogue import finding
-from drstack.readiness.checks.points import with_keys
+from drstack.readiness.checks.shipping import with_keys
 from drstack.recovery.evidence import seen, supposed, told, unknown
 from drstack.recovery.status import spell
 from replicator.versions.fit import Answer, fit
@@ -63,9 +63,11 @@ def _away(situation: Situation, site: SiteObservation, *, writes: bool, stands_b
         return  # told as `descriptor-absent`
     evidence = unknown(f"site {site.site}")
     if writes:
+        others = [name for name in situation.facts.sites if name != site.site] if situation.facts is not None else []
+        to = others[0] if len(others) == 1 else "SITE"
         yield finding(
             "writer-unseen", f"{site.site} writes and cannot be seen: {site.why}; that is no evidence that it died",
-            f"look at {site.site}; if it is lost: drstack promote {situation.environment} --to SITE --plan", evidence,
+            f"look at {site.site}; if it is lost: drstack promote {situation.environment} --to {to} --plan", evidence,
             site=site.site, role="writer",
         )  # fmt: skip
     if stands_by:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drstack.readiness.catalogue import CATALOGUE, finding
-from drstack.readiness.finding import SEVERITIES, Finding, counts, score, worst_first
+from drstack.readiness.finding import FIRST, SEVERITIES, Finding, counts, score, worst_first
 from drstack.readiness.judge import judge
 from drstack.recovery.evidence import unknown
 from tests.drstack.readiness.test_judge import BAD
@@ -31,9 +31,8 @@ def test_nothing_but_notes_keeps_a_hundred_and_one_blocking_leaves_nothing(found
     if "blocking" in severities:
         assert score(found) == 0
     assert sum(counts(found).values()) == len(found)
-    assert [SEVERITIES.index(f.severity) for f in worst_first(found)] == sorted(
-        SEVERITIES.index(f.severity) for f in found
-    )
+    ranks = [(f.id not in FIRST, SEVERITIES.index(f.severity)) for f in worst_first(found)]
+    assert ranks == sorted(ranks)
 
 
 @given(st.lists(st.sampled_from(sorted(set(BAD) - {"no-standby"})), min_size=1, max_size=1), FINDINGS)

@@ -83,3 +83,15 @@ def test_an_image_is_unknown_where_nobody_can_be_asked(folder, tmp_path, monkeyp
     jobs.define(folder, replace(known, program=replace(known.program, args=("--image", IMAGE))))
     monkeypatch.setenv("PATH", str(tmp_path))
     assert look(folder).images == {IMAGE: None}
+
+
+def test_logs_are_named_where_they_lie_and_only_there(folder):
+    assert (look(folder).replicator_log, dict(look(folder).run_logs)) == (None, {})
+    folder.logs.mkdir(parents=True, exist_ok=True)
+    for program in ("replicator", "gpt-rank0"):
+        folder.log(program).write_text("killed\n")
+    seen = look(folder)
+    assert (seen.replicator_log, seen.run_logs) == (
+        str(folder.log("replicator")),
+        {"gpt": str(folder.log("gpt-rank0"))},
+    )
