@@ -170,10 +170,20 @@ class Execution:
             self.journal.write("failure", {"step": step.id, "at": clock(), "why": str(error)})
             raise
         ended_at, detail = result.pop("at", clock()), result.pop("detail", "")
+        if ended_at < began:  # it came about in the hands of an operator before this one
+            began = min([ended_at, *self._intended(step)])
         settled = self.journal.settle(
             step.id, {"began_at": began, "ended_at": ended_at, "detail": detail, "result": result}
         )
-        self.world.progress.end(step.id, settled["ended_at"] - began, str(settled["detail"]))
+        self.world.progress.end(step.id, settled["ended_at"] - settled["began_at"], str(settled["detail"]))
+
+    def _intended(self, step: Step) -> list[float]:
+        """When operators set out to do it, unix seconds."""
+        return [
+            float(each.body["at"])
+            for each in self.journal.known()
+            if each.kind == "intent" and each.body["step"] == step.id
+        ]
 
     def _require_current(self, step: Step) -> None:
         """OperationConflict where the plan of a step that decides was overtaken."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
+
 import pytest
 
 from drstack.errors import ActuatorFailed, OperationConflict, OperationPaused
@@ -11,7 +14,7 @@ from drstack.recovery.plan import Given
 from drstack.recovery.preview import preview
 from drstack.recovery.promote import Promotion
 from replicator.stores.faults import FaultyStore
-from tests.drstack.recovery.fleet import Fleet
+from tests.drstack.recovery.fleet import Fleet, FleetSite
 from tests.drstack.recovery.test_interruptions import dying_at
 from tests.drstack.recovery.test_steps import Refusing
 from tests.drstack.recovery.world import Away, Quiet
@@ -228,6 +231,27 @@ def test_an_abort_restores_what_the_work_is_to_go_on_from_where_its_trainer_has_
     assert [each.name for each in (folder / "step-00000010").iterdir()] != []
     assert [each.name for each in kept.iterdir()] == ["mine"], "what is there is not touched"
     assert pins(fleet) == []
+
+
+def test_what_came_about_in_an_earlier_operators_hands_is_measured_from_when_they_set_out(fleet):
+    began = time.time()
+    with dying_at("start"):
+        promote(fleet.world(), "west", BY)
+    intents = [r.body["at"] for r in fleet.witness().journal(1, 1).records() if r.kind == "intent"]
+    first = dict.fromkeys(fleet.names, began + 0.001)
+
+    class Earlier(FleetSite):
+        def observe(self, *, deadline_s):
+            seen = super().observe(deadline_s=deadline_s)
+            return replace(seen, jobs={n: replace(job, first_step_at=first[n]) for n, job in seen.jobs.items()})
+
+    west = fleet.sites["west"]
+    fleet.sites["west"] = Earlier(west.name, west.folder, started=west.started)
+    assert promote(fleet.world(), "west", BY)["result"] == "promoted"
+    told = fleet.witness().journal(1, 1).outcomes()
+    for name in fleet.names:
+        outcome = told[f"start {name}"]
+        assert outcome["began_at"] <= outcome["ended_at"] < max(intents)
 
 
 def test_whoever_executes_an_aborted_operation_begins_no_other_step_and_no_other_operation(fleet):
