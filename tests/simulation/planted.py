@@ -75,7 +75,7 @@ PLANTED = {
     ),
     "seals only the target": Planted("unsealed, which acknowledges", 68, ((sealing, "seal", _seal_target_alone),)),
     "an abort opens no new term": Planted("gave back", 59, ((control, "_open_anew", _opens_nothing),)),
-    "a seal may be left out": Planted("was left out", 4, ((control, "steps_of", _all_skippable),)),
+    "a seal may be left out": Planted("was left out", 453, ((control, "steps_of", _all_skippable),)),
     "begun after the end, or while it is paused": Planted("rule 12: ", 9, ((Journal, "_require_running", _goes_on),)),
     "a resume does again what may have been bought": Planted("rule 13: ", 74, ((Owning, "_require_known", _guesses),)),
     "an old tail is not void": Planted("stood below no seal", 40, ((replay, "uncovered", _all_stands),)),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from replicator.log.claim import claim
 from replicator.log.records import decode, encode
+from replicator.log.replay import Fold
 from replicator.log.slots import slot_key
 from replicator.log.workload import WorkloadLog
 
@@ -56,4 +57,5 @@ class SparseLog(WorkloadLog):
 
     def _parse(self, records: tuple[Record, ...]) -> tuple[Any, ...]:
         self._entries.clear()
+        self._fold = Fold()
         return super()._parse(records)
