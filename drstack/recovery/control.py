@@ -247,13 +247,39 @@ def start_again(world: World, fact: WorkloadFact, journal: Journal, *, saved: bo
             _have_there(world.repositories[fact.writer], name, newest, site.checkpoints(name))
         if not seen.capacity:
             site.set_capacity(seen.capacity_bound, deadline_s=START_S)
-        journal.write("start again", {"workload": name, "step": f"start again {name}", "at": world.clock()})
         token = f"{journal.identity}/abort-{of_it.count('start again') + 1}"
-        site.start_job(name, token=token, resume_step=step, deadline_s=START_S)
-        journal.write("started again", {"workload": name, "at": world.clock()})
+        return True, _start_from(world, fact, journal, step, token)
     except (DrstackError, ReplicatorError, OSError) as error:
         return False, f"{name} is stopped at {fact.writer} and could not be started ({error})"
-    return True, f"{name} goes on at {fact.writer} from step {step}"
+
+
+def _start_from(world: World, fact: WorkloadFact, journal: Journal, step: int | None, token: str) -> str:
+    """Unless something else has taken it: looked at before and after, since its fence may come before this start."""
+    site, name = world.sites[fact.writer], fact.name
+    if (other := _taken_by(world, fact, journal)) is not None:
+        return f"{name} is left to {other}"
+    journal.write("start again", {"workload": name, "step": f"start again {name}", "at": world.clock()})
+    site.start_job(name, token=token, resume_step=step, deadline_s=START_S)
+    if (other := _taken_by(world, fact, journal)) is not None:
+        site.stop_job(name, deadline_s=START_S)
+        return f"{name} is left to {other}"
+    journal.write("started again", {"workload": name, "at": world.clock()})
+    return f"{name} goes on at {fact.writer} from step {step}"
+
+
+def _taken_by(world: World, fact: WorkloadFact, journal: Journal) -> str | None:
+    """What has taken the workload from its site since, or is about to."""
+    running = unfinished(world.witness)
+    plan = (running.plan() or {}) if running is not None else {}
+    if running is not None and running.identity != journal.identity and not _opens_anew(running):
+        stops = plan.get("kind") == "fence" and plan.get("target") == fact.writer and fact.name in plan.get("stops", ())
+        moved = [each["name"] for each in plan.get("workloads", ())]
+        if stops or (plan.get("target") != fact.writer and fact.name in moved):
+            return f"operation {running.identity}, which has begun since"
+    current = world.witness.current()
+    if current is not None and current.writer(fact.name) != fact.writer:
+        return f"{current.writer(fact.name)}, which writes it since assignment {current.number}"
+    return None
 
 
 def _have_there(repository: Repository, workload: str, newest: Accepted, folder: Path) -> None:

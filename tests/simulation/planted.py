@@ -49,6 +49,10 @@ def _guesses(_self: Owning, _now: object, _step: Step) -> None:
     """Takes what nobody knows the outcome of for not done."""
 
 
+def _nobody_took(_world: object, _fact: object, _journal: object) -> None:
+    """Starts what was stopped again, whoever has fenced it since."""
+
+
 def _all_stands(_opening: object, _what: object) -> None:
     """Lets stand what a writer committed alone, after its term had been ended by others."""
 
@@ -80,7 +84,7 @@ PLANTED = {
     "a resume does again what may have been bought": Planted("rule 13: ", 74, ((Owning, "_require_known", _guesses),)),
     "an old tail is not void": Planted("stood below no seal", 40, ((replay, "uncovered", _all_stands),)),
     "a fence is lifted while an operation runs": Planted(
-        "rule 7: ", 188, ((lifting, "_require_nobody", _nobody_runs),)
+        "rule 7: ", 188, ((lifting, "_require_nobody", _nobody_runs), (control, "_taken_by", _nobody_took))
     ),
 }
 OPERATION_BUGS = tuple(PLANTED)

@@ -69,3 +69,9 @@ def test_a_failing_seed_replays_exactly_in_another_process() -> None:
             capture_output=True, text=True, check=True,
         )  # fmt: skip
         assert again.stdout == told + "\n"
+
+
+@pytest.mark.parametrize("seed", [188, 399, 453, 485])
+def test_what_an_abort_or_a_lift_starts_again_was_not_taken_by_another_operation_meanwhile(seed: int) -> None:
+    """Each found work that an abort or a lift had started after the fence of an operation that was begun since."""
+    assert run_operations(seed, "").found == []
