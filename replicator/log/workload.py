@@ -82,7 +82,8 @@ class WorkloadLog:
         return self._append(decide) is not None
 
     def entries(self) -> tuple[Entry, ...]:
-        return self._parse(self._slots.read())
+        self._parse(self._slots.read())
+        return tuple(self._entries)
 
     def view(self) -> LogView:
         """What the log says now. TermRegressed if it says less than it did."""
@@ -189,8 +190,8 @@ class WorkloadLog:
         if (why := self._fold.refusal(entry)) is not None:
             raise ReplicatorError(f"log of {self.workload}: the {entry.kind} would be void: {why}")
 
-    def _parse(self, records: tuple[Record, ...]) -> tuple[Entry, ...]:
-        """The entries of these records, which begin with those that were parsed before."""
+    def _parse(self, records: tuple[Record, ...]) -> None:
+        """Take what is new in these records, which begin with those that were taken before."""
         for record in records[len(self._entries) :]:
             entry = from_record(record, self._slots.name)
             self._authority.require(record, entry, self._slots.name)
@@ -199,7 +200,6 @@ class WorkloadLog:
                 needs.require_reader(f"log of {self.workload} from entry {record.n} on")
             self._entries.append(entry)
             self._fold.take(entry)
-        return tuple(self._entries)
 
     def _watch(self, view: LogView) -> LogView:
         if view.slots < self._seen_slots or max(view.term, view.sealed) < self._seen_term:

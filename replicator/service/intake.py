@@ -90,12 +90,12 @@ class Intake:
     _history: dict[CommitId, tuple[int, Sequence[TensorEntry]]] = field(
         default_factory=dict["CommitId", "tuple[int, Sequence[TensorEntry]]"]
     )
-    """By commit, its step and its tensors."""
+    """By commit, its step and its tensors; oldest first."""
 
     def remember(self, commit: CommitId, step: int, tensors: Sequence[TensorEntry]) -> None:
         """Take a sound checkpoint's tensors as history for admission of those after it."""
         self._history[commit] = step, tensors
-        self._history = dict(sorted(self._history.items(), key=_commit_of)[-_HISTORY:])
+        self._history = {key: self._history[key] for key in sorted(self._history)[-_HISTORY:]}
 
     def look(self, term: int, held: Sequence[What], began: CommitId | None = None) -> list[Entry]:
         """Pin and admit the newest that is new, or the next older one. `held`: all commits, of any term, that stand.
@@ -253,19 +253,11 @@ class Intake:
 
     def _judge(self, commit: CommitId, step: int, snapshot: Snapshot) -> tuple[Finding, ...]:
         """Beside older steps alone: a run that went back makes the same ones once more, bit for bit if it can."""
-        history = [
-            tensors
-            for key, (at, tensors) in sorted(self._history.items(), key=_commit_of)
-            if key < commit and at < step
-        ]
+        history = [tensors for key, (at, tensors) in self._history.items() if key < commit and at < step]
         findings = judged(snapshot.tensors, history, snapshot=snapshot, policy=self.policy)
         if not findings:
             self.remember(commit, step, snapshot.tensors)
         return findings
-
-
-def _commit_of(item: tuple[CommitId, object]) -> CommitId:
-    return item[0]
 
 
 def _is_older(ready: _Ready, head: tuple[int, float] | None) -> bool:

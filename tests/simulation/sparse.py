@@ -55,7 +55,7 @@ class SparseLog(WorkloadLog):
         super().__init__(store, workload, token=token, **ports)
         self._slots = SparseSlots(store, f"log/{workload}", token, lambda: self.stride)  # type: ignore[assignment]
 
-    def _parse(self, records: tuple[Record, ...]) -> tuple[Any, ...]:
+    def _parse(self, records: tuple[Record, ...]) -> None:
         self._entries.clear()
         self._fold = Fold()
-        return super()._parse(records)
+        super()._parse(records)
