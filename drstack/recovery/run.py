@@ -164,8 +164,12 @@ class Execution:
             with self._restoring if step.act == "restore" else nullcontext():
                 result = self.acts[step.act](step)
         except OperationConflict as error:
-            self._superseded(str(error))
-            raise
+            settled = self.journal.outcome(step.id)
+            if settled is None:
+                self._superseded(str(error))
+                raise
+            self._told(step, settled)  # another operator did it meanwhile, whatever became of the operation since
+            return
         except (DrstackError, ReplicatorError) as error:
             self.journal.write("failure", {"step": step.id, "at": clock(), "why": str(error)})
             raise
@@ -175,6 +179,9 @@ class Execution:
         settled = self.journal.settle(
             step.id, {"began_at": began, "ended_at": ended_at, "detail": detail, "result": result}
         )
+        self._told(step, settled)
+
+    def _told(self, step: Step, settled: Doc) -> None:
         self.world.progress.end(step.id, settled["ended_at"] - settled["began_at"], str(settled["detail"]))
 
     def _intended(self, step: Step) -> list[float]:

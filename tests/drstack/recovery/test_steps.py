@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import pytest
 
 from drstack.errors import ActuatorFailed, EnvironmentUnknown, NotTried, OperationConflict, StepFailed
+from drstack.recovery.bringup import BringUp
 from drstack.recovery.conduct import plan_only, promote
 from drstack.recovery.plan import Given
 from drstack.recovery.promote import Promotion
 from drstack.recovery.steps import in_order, require_acyclic
+from drstack.witness.journal import Journal
 from tests.drstack.recovery.fleet import Fleet
 
 BY = Given(by="test")
@@ -210,3 +213,28 @@ def test_an_operator_who_comes_late_to_a_step_finds_it_done_though_the_operation
     assert len(others) == 1
     assert sorted(fleet.sites["west"].starts) == ["a", "b", "c"]
     assert len(fleet.witness().assignments()) == 2
+
+
+@pytest.mark.parametrize("act", ["capacity west", "start b"])
+def test_an_operator_who_is_overtaken_in_the_middle_of_a_step_finds_it_done(tmp_path, monkeypatch, act):
+    """Another one carries all of it out between this one's intent and its look at whether the operation stands."""
+    fleet = Fleet(tmp_path)
+    fleet.save()
+    require, intend, begun, others = BringUp._require_standing, Journal.intend, [], []
+
+    def late(self):
+        if act in begun and not others:
+            others.append(act)
+            assert promote(fleet.world(), "west", BY)["result"] == "promoted"
+        require(self)
+
+    def note(self, step, **more):
+        intended = intend(self, step, **more)
+        begun.append(step)
+        return intended
+
+    monkeypatch.setattr(BringUp, "_require_standing", late)
+    monkeypatch.setattr(Journal, "intend", note)
+    assert promote(replace(fleet.world(), one_by_one=True), "west", BY)["result"] == "promoted"
+    assert others == [act]
+    assert sorted(fleet.sites["west"].starts) == ["a", "b", "c"]

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 
@@ -146,7 +147,8 @@ def test_a_failed_rank_restarts_all_and_goes_on_from_the_newest_checkpoint(site,
 def test_what_fails_whenever_it_is_started_is_told_apart_until_it_is_started_anew(site, tmp_path):
     site.set_capacity(2, deadline_s=20)
     (tmp_path / "fail").mkdir()  # which the sleeper cannot take away
-    site.start_job("gpt", token="t1", resume_step=None, deadline_s=20)
+    with suppress(ActuatorFailed):  # its ranks fail so soon that they may never be seen side by side
+        site.start_job("gpt", token="t1", resume_step=None, deadline_s=5)
     seen = observed(site, lambda seen: seen.jobs["gpt"].hopeless, within_s=60)
     assert (seen.jobs["gpt"].wanted, seen.jobs["gpt"].stopped) == (True, True)
     (tmp_path / "fail").rmdir()
