@@ -102,6 +102,8 @@ class WorkloadFact:
     started: bool | None = None
     """Whether the operation that made the term started its run at the writer; None: it was to start none, or nothing is
     known of it."""
+    fenced_at: float | None = None
+    """When a fence of the writer was proven that stopped it, and that nobody is known to have undone (unix seconds)."""
 
 
 @dataclass(frozen=True, slots=True)

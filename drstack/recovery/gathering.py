@@ -13,6 +13,7 @@ from drstack.errors import EnvironmentUnknown, WitnessUnsound
 from drstack.recovery.beside import AT_ONCE, in_turn, side_by_side, threads
 from drstack.recovery.facts import Facts, WorkloadFact
 from drstack.recovery.hearing import repository_fact
+from drstack.recovery.stillness import fenced_at
 from drstack.recovery.timekeeping import judge_clocks
 from drstack.witness.assignment import lineage_of
 from replicator.errors import ReplicatorError
@@ -43,6 +44,7 @@ class _Seen:
     read_at: Mapping[str, float]
     heard: Mapping[str, Mapping[str, RepositoryFact]]
     made: Mapping[str, _Made]
+    fenced_at: Mapping[tuple[str, str], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,7 @@ def _look(
 ) -> _Seen:
     asked = [name for name in current.workloads if name in workloads]
     made = _made_by_operations(witness, current)
+    fenced = fenced_at(witness.journals(current.number))
     behind = {name: lineage_of(witness.assignments(), name) for name in asked}
     near = one_by_one or all(_near(each) for each in repositories.values())
     at_once = max(1, min(_NEAR if near else AT_ONCE, len(repositories) * len(workloads)))
@@ -126,6 +129,7 @@ def _look(
             {name: future.result()[1] for name, future in observed.items()},
             {name: {each: future.result() for each, future in found.items()} for name, found in heard.items()},
             made,
+            fenced,
         )
 
 
@@ -141,7 +145,8 @@ def _facts(witness: Witness, current: Assignment, looked: _Seen) -> Facts:
         at=here + time.offset_s, time=time, assignment=current, sites=looked.sites,
         workloads={
             name: WorkloadFact(
-                name, part.writer, part.term, part.acknowledge, looked.heard[name], looked.made.get(name, _NOTHING).started
+                name, part.writer, part.term, part.acknowledge, looked.heard[name], looked.made.get(name, _NOTHING).started,
+                looked.fenced_at.get((part.writer, name)),
             )
             for name, part in workloads.items()
         },

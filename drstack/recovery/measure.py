@@ -19,8 +19,9 @@ def measure(journal: Journal, plan: Doc, workloads: list[Doc]) -> Doc:
     A phase ends with the last of its steps, and begins where the one before it ended; `detect` begins at the failure.
     Steps of several phases run side by side: one that ended before the phase before it took no time of its own.
     Where nobody knows when the writer failed, it counts as failed when the operation began, and its checkpoints up to
-    the seals count: the loss was that at most (`rpo_is_bound`), the time that at least (`rto_is_bound`). Nothing took
-    less than no time: operators who took turns, or sites, may have clocks that disagree.
+    the seals count (those of work that is known to have stood still, up to then): the loss was that at most
+    (`rpo_is_bound`), the time that at least (`rto_is_bound`). Nothing took less than no time: operators who took turns, or
+    sites, may have clocks that disagree.
     """
     failed_at = plan.get("failed_at") or plan["began_at"]
     outcomes, records = journal.outcomes(), journal.records()
@@ -74,10 +75,15 @@ def _untold(plan: Doc) -> bool:
     return not plan.get("failed_at")
 
 
+def loss_counted(plan: Doc, workload: Doc) -> Doc:
+    """The plan, failed when this workload's work is known to have stopped, where nobody told of a failure."""
+    return {**plan, "failed_at": plan.get("failed_at") or workload.get("still_since")}
+
+
 def _workload(planned: Doc, results: dict[str, Doc], outcomes: dict[str, Doc], plan: Doc) -> Doc:
     name = planned["name"]
     restored = {**planned, **results.get(f"restore {name}", {})}
-    failed_at = plan.get("failed_at") or plan["facts_at"]
+    failed_at = loss_counted(plan, planned)["failed_at"] or plan["facts_at"]
     started_at = outcomes[f"start {name}"]["ended_at"] if "first_step" in results.get(f"start {name}", {}) else None
     return {
         "name": name, "step": restored["step"], "commit": restored["commit"],

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from drstack.errors import ConsentRequired, EnvironmentUnknown, NotReady, OperationConflict, PromotionRefused
 from drstack.recovery.contest import contested
 from drstack.recovery.points import Wish, choose, refuted
 from drstack.recovery.steps import promotion_steps
+from drstack.recovery.stillness import still_since
 from drstack.recovery.unwitnessed import consent_to
 from replicator.log.records import canonical, digest
 
@@ -115,6 +117,8 @@ class WorkloadPlan:
     """How the recovery point stands with proof, and what the other choice would have lost."""
     other: Other | None = None
     prefer_newest: bool = False
+    still_since: float | None = None
+    """When its work is known to have stopped (unix seconds), where nobody told the failure: the loss counts to that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +170,7 @@ class Plan:
         return digest_of(asdict(self))[:16]
 
 
-_VARYING = ("loss_s", "why", "other")
+_VARYING = ("loss_s", "why", "other", "still_since")
 _BESIDE = ("clocks", "fenced", "runs")
 """Told with a plan, and no part of it."""
 
@@ -281,7 +285,8 @@ def _plan_workload(each: WorkloadFact, target: str, need: Need, given: Given, fa
             f"{each.name}: {', '.join(unknown)} may hold acknowledged checkpoints and cannot be sealed: unknown loss",
             hint="Bring it within reach, or add: --accept-data-loss unknown --reason '…'",
         )
-    failed_at = given.failed_at or facts.at
+    still = None if given.failed_at else still_since(each, facts)
+    failed_at = given.failed_at or still or facts.at
     newest = given.newest or each.writer == target  # a run that goes on by itself goes on from its newest
     wish = Wish(need.demanded, need.rpo_s, failed_at, target, newest, given.failed_proof)
     stays = each.writer == target and (given.reopen is not None or not stopped_at(each, target, facts))
@@ -294,11 +299,11 @@ def _plan_workload(each: WorkloadFact, target: str, need: Need, given: Given, fa
     allowed = max(need.rpo_s, given.data_loss_s or 0.0)
     if loss > allowed and each.writer != target:
         raise PromotionRefused(
-            f"{each.name}: the newest recovery point is step {commit.step}, saved {loss:.1f} s {_since(each, given)}; "
+            f"{each.name}: the newest recovery point is step {commit.step}, saved {loss:.1f} s {_since(each, given, still)}; "
             f"the objective is {need.rpo_s:g} s{_passed_over(tried)}{_of_clocks(given, facts)}",
             hint=("Set the clock that is wrong. " if _of_clocks(given, facts) else "")
-            + ("" if given.failed_at else f"Say when {each.writer} failed, if you know: --failed-at TIME. ")
-            + f"To go on all the same: --accept-data-loss {_enough(loss, given)} --reason '…'"
+            + ("" if given.failed_at or still else f"Say when {each.writer} failed, if you know: --failed-at TIME. ")
+            + f"To go on all the same: --accept-data-loss {_enough(loss, known=bool(given.failed_at or still))} --reason '…'"
             + ("; or take the one that failed: --accept-failed-proof --reason '…'" if tried else ""),
         )
     any_loss = math.isinf(allowed) or (each.writer == target and not stays)  # its own newest: there is nothing else
@@ -310,12 +315,15 @@ def _plan_workload(each: WorkloadFact, target: str, need: Need, given: Given, fa
         tuple(name for name in need.acknowledge if name not in unreachable),
         tuple(name for name in need.acknowledge if name in unreachable),
         tuple(f"{commit} in {name}" for name, commit in sorted(contested(each.repositories, each.acknowledge, target))),
-        choice.why + _passed_over(tried), _other(choice.other, failed_at), newest,
+        choice.why + _passed_over(tried), _other(choice.other, failed_at), newest, still,
     )  # fmt: skip
 
 
-def _since(each: WorkloadFact, given: Given) -> str:
+def _since(each: WorkloadFact, given: Given, still: float | None) -> str:
     """What the age of a recovery point is counted to."""
+    if still is not None:
+        at = datetime.fromtimestamp(still, UTC).strftime("%H:%M:%S UTC")
+        return f"before {each.writer}'s work stood still ({at})"
     if given.supposed:
         return "ago"
     return "before the failure" if given.failed_at else f"ago, and when {each.writer} failed is not known"
@@ -324,9 +332,9 @@ def _since(each: WorkloadFact, given: Given) -> str:
 _MINUTE_S, _TO_TYPE_MIN = 60, 5
 
 
-def _enough(loss_s: float, given: Given) -> str:
-    """A duration that allows this loss, also once somebody has typed it: until a failure is told, the loss grows."""
-    if given.failed_at:
+def _enough(loss_s: float, *, known: bool) -> str:
+    """A duration that allows this loss, also once somebody has typed it: until it is `known` when work ended, it grows."""
+    if known:
         return f"{math.ceil(loss_s + 1)}s"
     return f"{math.ceil(loss_s / _MINUTE_S) + _TO_TYPE_MIN}m"
 

@@ -12,7 +12,7 @@ from drstack.errors import DrstackError, OperationConflict, StepFailed
 from drstack.recovery import sealing
 from drstack.recovery.bringup import BringUp
 from drstack.recovery.leases import end_leases
-from drstack.recovery.measure import measure
+from drstack.recovery.measure import loss_counted, measure
 from drstack.recovery.notices import BROKEN, Notices
 from drstack.recovery.pins import let_go
 from drstack.recovery.run import Execution, trace_end
@@ -100,7 +100,8 @@ class Promotion(Execution):
         )
 
     def _seal(self, step: Step) -> Doc:
-        return sealing.seal(self.world, self.plan, self._planned(step.subject), self.journal.identity)
+        workload = self._planned(step.subject)
+        return sealing.seal(self.world, loss_counted(self.plan, workload), workload, self.journal.identity)
 
     def _assign(self, _step: Step) -> Doc:
         chosen = self._every_chosen()
@@ -116,9 +117,10 @@ class Promotion(Execution):
         detail += "".join(f"; {why}" for why in troubles if why is not None)
         return {"number": made.number, "opens": opens, "detail": detail}
 
-    def _bring_up(self) -> BringUp:
+    def _bring_up(self, workload: Doc | None = None) -> BringUp:
         made = self.world.witness.up_to(int(self._outcome("assign")["number"]))[-1]
-        return BringUp(self.world, self.journal, self.plan, made)
+        plan = self.plan if workload is None else loss_counted(self.plan, workload)
+        return BringUp(self.world, self.journal, plan, made)
 
     def _requests(self, _step: Step) -> Doc:
         return self._bring_up().move_requests()
@@ -127,10 +129,12 @@ class Promotion(Execution):
         return self._bring_up().have_capacity(timeout_s=step.timeout_s)
 
     def _pin(self, step: Step) -> Doc:
-        return self._bring_up().pin(self._chosen(step.subject))
+        workload = self._chosen(step.subject)
+        return self._bring_up(workload).pin(workload)
 
     def _restore(self, step: Step) -> Doc:
-        return self._bring_up().restore(self._chosen(step.subject))
+        workload = self._chosen(step.subject)
+        return self._bring_up(workload).restore(workload)
 
     def _start(self, step: Step) -> Doc:
         restored = self._outcome(f"restore {step.subject}")

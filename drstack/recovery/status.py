@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from drstack.recovery.points import Wish, choose
+from drstack.recovery.stillness import loss_counts_to
 from replicator.versions.brief import brief
 
 if TYPE_CHECKING:
@@ -81,9 +82,11 @@ def _workload(each: WorkloadFact, facts: Facts, need: Need, back: tuple[str, str
     counts = job is not None and _of_this_term(job, started=each.started)
     standbys = {name: fact for name, fact in each.repositories.items() if name != each.writer}
     reachable = {name: fact for name, fact in standbys.items() if fact.reachable}
-    choice = _best_of(each, reachable or each.repositories, need, facts.at)
+    until = loss_counts_to(each, facts)
+    choice = _best_of(each, reachable or each.repositories, need, until)
     best = (choice.point, choice.source) if choice else None
     age = facts.at - best[0].saved_at if best else None
+    loss_s = max(0.0, until - best[0].saved_at) if best else None
     document: Doc = {
         "writer": each.writer,
         "term": each.term,
@@ -99,7 +102,8 @@ def _workload(each: WorkloadFact, facts: Facts, need: Need, back: tuple[str, str
         "proof": _proof(each, facts),
         "rpo_s": need.rpo_s,
         "rto_s": need.rto_s,
-        "within_rpo": age is not None and age <= need.rpo_s,
+        "loss_s": loss_s,
+        "within_rpo": loss_s is not None and loss_s <= need.rpo_s,
         "replication": {
             name: {
                 "reachable": fact.reachable, "why": fact.why, "term": fact.term, "sealed": fact.sealed,
@@ -189,7 +193,7 @@ def sentence(name: str, document: Doc, facts: Facts, back: tuple[str, str | None
     then = f"; {back[0]}" if back else ""
     limit += f"; limited by {back[1]}" if back and back[1] else ""
     return (
-        f"{begin}{'at most ' if unseen else ''}{spell(point['age_s'])} of {name} lost{steps}, {verdict} the objective of "
+        f"{begin}{'at most ' if unseen else ''}{spell(document['loss_s'])} of {name} lost{steps}, {verdict} the objective of "
         f"{spell(document['rpo_s'])}{then}; its recovery point in {point['repository']} is {', '.join(point['receipts'])}; "
         f"{_proof_in_words(document['proof'])}{limit}."
     )

@@ -5,6 +5,7 @@ All three take the document that `drstack promote --plan` prints.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from html import escape
 from typing import Any
 
@@ -86,9 +87,15 @@ def _losses(plan: Doc) -> list[str]:
     return [
         f"{each['name']}: from step {each['step']} in {each['source']}, "
         f"at most {each['loss_s']:.1f} s of work lost; {each['why']}"
+        + (f"; {_still(each)}" if each.get("still_since") else "")
         + (f"; out of reach: {', '.join(each['unreachable'])}" if each["unreachable"] else "")
         for each in plan["workloads"]
     ]
+
+
+def _still(each: Doc) -> str:
+    at = datetime.fromtimestamp(each["still_since"], UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return f"its work stands still since {at}, and loses nothing more"
 
 
 def _beside(plan: Doc) -> list[str]:

@@ -13,6 +13,7 @@ from drstack.recovery.evidence import told
 from drstack.recovery.plan import stopped_at, stranded
 from drstack.recovery.points import Wish, choose, refuted
 from drstack.recovery.status import spell
+from drstack.recovery.stillness import loss_counts_to
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,8 +94,9 @@ def _none(situation: Situation, each: WorkloadFact, need: Need) -> Iterator[Find
 
 def _age(situation: Situation, facts: Facts, each: WorkloadFact, need: Need, choice: Choice) -> Iterator[Finding]:
     age_s = facts.at - choice.point.saved_at
+    loss_s = loss_counts_to(each, facts) - choice.point.saved_at
     evidence = each.repositories[choice.source].evidence
-    if age_s > need.rpo_s:
+    if loss_s > need.rpo_s:
         yield finding(
             "recovery-point-old",
             f"{each.name}: the newest recovery point outside {each.writer} is {spell(age_s)} old; the objective is "
