@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from drstack.cli.naming import naming
 from replicator.cli.verbs import Verb, application
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ VERBS = (
 
 def make_app(arguments: Sequence[str] = ()) -> typer.Typer:
     """The application; where `arguments` begin with a verb, with that one only."""
-    app = application(HELP, VERBS, arguments)
+    app = application(HELP, VERBS, arguments, naming)
     app.callback(help=HELP)(logs)
     return app
 

@@ -94,35 +94,33 @@ def promote(
     """Bring the work back at another site. Run it again at any time: it takes up what is unfinished."""
     from drstack.assembly import assemble, load, local_root, project_root
     from drstack.cli.approve import holding
-    from drstack.cli.naming import named
     from drstack.cli.progress import Tree
     from drstack.recovery.preview import preview, question
     from replicator.heap import keep_freed_blocks
 
-    with named(environment, to):
-        failed = told(failed_at)
-        declared = load(environment)
-        root = local_root(project_root())
-        reconcile = None if no_reconcile or plan or without_witness else reconciler(declared)
-        world = assemble(
-            declared, root, to, progress=Tree(f"promote {environment} to {to}"), reconcile=reconcile,
-            holding=holding(declared, root, break_glass, key),
-            without=_unwitnessed(kit, reason, touch=not plan) if _asked(kit, without=without_witness) else None,
-        )  # fmt: skip
-        given = replace(
-            _given(reason, accept_data_loss, failed), abandon=abandon, newest=newest,
-            failed_proof=accept_failed_proof, unfenced=tuple(accept_unfenced or ()), only=tuple(workload or ()),
-            skip_fence=tuple(skip_fence or ()), break_glass=break_glass, without_witness=without_witness,
-        )  # fmt: skip
-        if plan:
-            show(world, preview(world, to, given), shown_as, indent=None if json else 2)
-            return
-        if not yes and sys.stdin.isatty():
-            typer.confirm(question(world, to, given), abort=True, err=True)
-        keep_freed_blocks()
-        agreed: dict[str, Any] | None = json_.loads(plan_file.read_text()) if plan_file else None
-        end = carried_out(world, to, given, agreed=agreed, wait=wait_for_approvals)
-        sys.stdout.write(json_.dumps(end) + "\n" if json else summary(end, to))
+    failed = told(failed_at)
+    declared = load(environment)
+    root = local_root(project_root())
+    reconcile = None if no_reconcile or plan or without_witness else reconciler(declared)
+    world = assemble(
+        declared, root, to, progress=Tree(f"promote {environment} to {to}"), reconcile=reconcile,
+        holding=holding(declared, root, break_glass, key),
+        without=_unwitnessed(kit, reason, touch=not plan) if _asked(kit, without=without_witness) else None,
+    )  # fmt: skip
+    given = replace(
+        _given(reason, accept_data_loss, failed), abandon=abandon, newest=newest,
+        failed_proof=accept_failed_proof, unfenced=tuple(accept_unfenced or ()), only=tuple(workload or ()),
+        skip_fence=tuple(skip_fence or ()), break_glass=break_glass, without_witness=without_witness,
+    )  # fmt: skip
+    if plan:
+        show(world, preview(world, to, given), shown_as, indent=None if json else 2)
+        return
+    if not yes and sys.stdin.isatty():
+        typer.confirm(question(world, to, given), abort=True, err=True)
+    keep_freed_blocks()
+    agreed: dict[str, Any] | None = json_.loads(plan_file.read_text()) if plan_file else None
+    end = carried_out(world, to, given, agreed=agreed, wait=wait_for_approvals)
+    sys.stdout.write(json_.dumps(end) + "\n" if json else summary(end, to))
 
 
 def _asked(kit: Path | None, *, without: bool) -> bool:
@@ -145,6 +143,7 @@ def carried_out(
 ) -> dict[str, Any]:
     """The operation's end. With `wait`, approvals that lack are waited for, as long as the plan stands."""
     from drstack.errors import ApprovalsMissing
+    from drstack.naming import in_place
     from drstack.recovery.approving import wait as await_approvals
     from drstack.recovery.conduct import promote
 
@@ -154,7 +153,7 @@ def carried_out(
         except ApprovalsMissing as missing:
             if not wait:
                 raise
-            sys.stderr.write(f"waiting: {missing}\n  {missing.hint}\n")
+            sys.stderr.write(f"waiting: {missing}\n  {in_place(missing.hint or '', world.environment, to=to)}\n")
             await_approvals(world, missing)
 
 

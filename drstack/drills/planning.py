@@ -12,6 +12,7 @@ from drstack.drills import scene
 from drstack.drills.judge import Finding
 from drstack.drills.parts import practised
 from drstack.errors import DrstackError, NotReady
+from drstack.naming import in_place
 from drstack.recovery.conduct import decide, look
 from drstack.recovery.estimate import estimate, past_durations
 from drstack.recovery.plan import Given
@@ -67,6 +68,12 @@ def scene_of(request: Request, facts: Facts) -> Scene:
     return scene.chosen(facts, site=request.site, workloads=request.workloads)
 
 
+def _hint(error: DrstackError, world: World, target: str) -> str:
+    """What to type, with the real environment's names."""
+    said = error.hint or "drstack promote ENV --to SITE --plan shows the same."
+    return in_place(said, world.environment, to=target)
+
+
 def planned(world: World, request: Request, told: Scene) -> Held:
     """The plan of the real promotion, were the site lost now. A refusal is a finding, which the drill is held for."""
     facts = scene.without(look(world), told.lost)
@@ -81,7 +88,7 @@ def planned(world: World, request: Request, told: Scene) -> Held:
             held.plan = decide(world, facts, told.target, tried)
         except DrstackError as error:
             if tried is given or str(error) != held.findings[-1].what:
-                held.findings.append(Finding(str(error), error.hint or "drstack promote ENV --plan shows the same."))
+                held.findings.append(Finding(str(error), _hint(error, world, told.target)))
             continue
         if tried is not given:  # the loss is judged beside its objective
             held.findings.pop()

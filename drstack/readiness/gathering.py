@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from drstack.custody.readiness import readiness as custody
 from drstack.drills.schedule import Overdue, last_held, overdue
 from drstack.errors import DrstackError, EnvironmentUnknown, WitnessUnreachable, WitnessUnsound
+from drstack.naming import in_place
 from drstack.platforms.registry import open_probe
 from drstack.readiness.approvals import look_at_approvals, unsigned
 from drstack.readiness.backend import ask_backend
@@ -104,7 +105,8 @@ def nothing_seen(environment: str, witness: str, at: float, error: DrstackError 
         KeyAbsent: "keys-unusable", KeyLocked: "keys-unusable", Untrusted: "keys-unusable",
     }  # fmt: skip
     id_ = next((id_ for kind, id_ in ids.items() if isinstance(error, kind)), "look-failed")
-    trouble = Trouble(id_, str(error), error.hint or f"drstack check {environment}", unknown(witness))
+    remedy = in_place(error.hint or "drstack check ENV", environment)
+    trouble = Trouble(id_, str(error), remedy, unknown(witness))
     return Situation(environment, at, witness, troubles=(trouble,))
 
 

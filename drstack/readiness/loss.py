@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from drstack.errors import ConsentRequired, DrstackError, PromotionRefused
+from drstack.naming import in_place
 from drstack.readiness.back import back
 from drstack.recovery.own_steps import with_own
 from drstack.recovery.plan import Given, plan_promotion
@@ -97,7 +98,8 @@ def _plan(situation: Situation, facts: Facts, standby: str, only: tuple[str, ...
         )
     except DrstackError as error:
         asks = isinstance(error, ConsentRequired | PromotionRefused) and "--accept-" in (error.hint or "")
-        return Refusal(str(error), error.hint or "", asks)
+        hint = in_place(error.hint or "", situation.environment, to=standby)
+        return Refusal(str(error), hint, asks)
 
 
 def kind(refusal: Refusal | None) -> Literal["succeed", "ask", "fail"]:

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from html import escape
 from typing import Any
 
+from drstack.naming import in_place
+
 Doc = dict[str, Any]
 _BOX, _GAP, _ROW, _MARGIN = (178, 34), 46, 52, 16
 _COLOURS = {"fence": "#b4472f", "seal": "#b4472f", "assign": "#8a5a00", "reconcile": "#5b6770"}
@@ -41,7 +43,7 @@ def markdown(plan: Doc) -> str:
     for step in plan["steps"]:
         cells = (
             step["id"], step["does"] + _seconds(plan, step), ", ".join(step["after"]) or "-", step["requires"] or "-",
-            f"{step['timeout_s']:g} s", step["undone"] or "-",
+            f"{step['timeout_s']:g} s", in_place(step["undone"], plan["environment"]) or "-",
         )  # fmt: skip
         lines.append("| " + " | ".join(each.replace("|", "\\|") for each in cells) + " |")
     return "\n".join(lines) + "\n"
