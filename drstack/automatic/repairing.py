@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from drstack.errors import ActuatorFailed, DrstackError
+from drstack.recovery.operation import now_at
 from drstack.recovery.steps import START_S
 from drstack.recovery.switchover import newest_of
 from replicator.errors import ReplicatorError
@@ -41,24 +42,24 @@ def repair(world: World, verdict: Verdict, repairs: Repairs, *, by: str, known: 
 
 
 def _act(world: World, name: str, remedy: Remedy, workload: str, token: str) -> str:
-    site = world.sites[name]
+    site, order = world.sites[name], now_at(world.witness)
     seen = site.observe(deadline_s=_OBSERVE_S)
     if not seen.reachable:
         raise ActuatorFailed(f"{name} cannot be seen any more: {seen.why}")
     if remedy == "restart":
-        return _restart(world, name, seen, workload, token)
+        return _restart(world, name, seen, workload, token, order)
     slots = seen.capacity if remedy == "reship" else seen.capacity_bound
     if seen.replicator_running if remedy == "reship" else seen.capacity >= slots:
         return WELL
-    site.set_capacity(slots, deadline_s=START_S)
+    site.set_capacity(slots, deadline_s=START_S, order=order)
     return f"{MENDED}: {slots} slots, and its replicator"
 
 
-def _restart(world: World, name: str, seen: SiteObservation, workload: str, token: str) -> str:
+def _restart(world: World, name: str, seen: SiteObservation, workload: str, token: str, order: str) -> str:
     job = seen.jobs.get(workload)
     if job is None or job.running or job.failure is None:
         return WELL
     newest = newest_of(world.repositories[name], workload)
     step = newest.what.step if newest is not None else None
-    world.sites[name].start_job(workload, token=token, resume_step=step, deadline_s=START_S)
+    world.sites[name].start_job(workload, token=token, resume_step=step, deadline_s=START_S, order=order)
     return f"{MENDED}: started from step {step}"

@@ -18,6 +18,7 @@ from drstack.recovery.pins import pin_name
 from drstack.recovery.presence import Presence, mending
 from drstack.recovery.timekeeping import moment_here
 from drstack.recovery.traffic import Traffic
+from drstack.recovery.unwitnessed import consented
 from drstack.witness.assignment import lineage_of
 from replicator.errors import DestinationOccupied, ReplicatorError
 from replicator.log.covering import uncovered
@@ -58,6 +59,11 @@ class BringUp:
     @property
     def _site(self) -> Site:
         return self.world.sites[self.plan["target"]]
+
+    @property
+    def _order(self) -> str | None:
+        """None without the witness: what fenced the site last may stand there alone."""
+        return None if consented(self.plan) else f"{self.assignment.number}-0"
 
     def _traffic(self) -> Traffic:
         """By the newest assignment: one that was made since, by whoever declared something, has these shares too."""
@@ -255,7 +261,7 @@ class BringUp:
     def _turn(self, slots: int, timeout_s: float) -> str | None:
         """Ask for all; why some were refused, where what is held is enough for the work. ActuatorFailed."""
         try:
-            self._site.set_capacity(slots, deadline_s=timeout_s)
+            self._site.set_capacity(slots, deadline_s=timeout_s, order=self._order)
         except ActuatorFailed as error:
             seen = self._site.observe(deadline_s=5.0)
             moving = {each["name"]: int(each["ranks"]) for each in self.plan["workloads"]}
@@ -272,7 +278,9 @@ class BringUp:
         """
         self._require_standing()
         self._keep_capacity(name, timeout_s)
-        self._site.start_job(name, token=self.journal.identity, resume_step=resume_step, deadline_s=timeout_s)
+        self._site.start_job(
+            name, token=self.journal.identity, resume_step=resume_step, deadline_s=timeout_s, order=self._order
+        )
         job, clock = self._await(name, _has_begun, timeout_s, "a first step")
         if job.resumed_step != resume_step:
             raise StepFailed(

@@ -6,7 +6,8 @@ Invariant: an abort leaves no workload that nobody may write, where its old writ
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 from drstack.errors import DrstackError, OperationConflict
 from drstack.recovery.conduct import execution, look, promote
@@ -158,9 +159,9 @@ def abort(world: World, *, by: str, reason: str) -> Doc:
                 continue
             told["next"].append(f"{fact.writer} may write {name} again, in a new term")
         if {f"quiesce {name}", f"fence {fact.writer}"} & begun:
-            done, why = start_again(world, fact, journal, saved=f"quiesce {name}" in begun)
-            left = left or not done
-            told["next"] += [why] if why else []
+            again = start_again(world, fact, journal, order=journal.identity, saved=f"quiesce {name}" in begun)
+            left = left or again.state == "failed"
+            told["next"] += [again.why] if again.why else []
     told["next"] += let_go(world, journal)
     told["next"] += _to_undo(journal)
     if not left:
@@ -222,8 +223,16 @@ def _open_anew(world: World, fact: WorkloadFact, by: str, reason: str) -> str | 
     return None
 
 
-def start_again(world: World, fact: WorkloadFact, journal: Journal, *, saved: bool) -> tuple[bool, str]:
-    """Have what the operation had stopped run where it ran, from its last checkpoint. Whether it does, and in words.
+@dataclass(frozen=True, slots=True)
+class Again:
+    """How work stands that was to run again where it ran; `why` in words, nothing where it ran all the time."""
+
+    state: Literal["runs", "taken", "failed"]
+    why: str = ""
+
+
+def start_again(world: World, fact: WorkloadFact, journal: Journal, *, order: str, saved: bool) -> Again:
+    """Have what the operation had stopped run where it ran, from its last checkpoint. `order`: as of `Site`.
 
     `saved`: it was asked to save as it stopped, and that checkpoint is waited for. Once it was started again it is left
     alone; a start that was cut short is made anew, with a token of its own.
@@ -231,14 +240,14 @@ def start_again(world: World, fact: WorkloadFact, journal: Journal, *, saved: bo
     site, name = world.sites[fact.writer], fact.name
     of_it = [record.kind for record in journal.records() if record.body.get("workload") == name]
     if "started again" in of_it:
-        return True, ""
+        return Again("runs")
     try:
         seen = site.observe(deadline_s=OBSERVE_S)
         if not seen.reachable:
-            return False, f"{name} may be stopped at {fact.writer}, which cannot be seen: {seen.why}"
+            return Again("failed", f"{name} may be stopped at {fact.writer}, which cannot be seen: {seen.why}")
         job = seen.jobs.get(name)
         if job is not None and job.running and not saved:
-            return True, ""
+            return Again("runs")
         site.stop_job(name, deadline_s=START_S)
         last_step = job.step if saved and job is not None else None
         newest = last_saved(world, world.repositories[fact.writer], name, last_step)
@@ -246,25 +255,27 @@ def start_again(world: World, fact: WorkloadFact, journal: Journal, *, saved: bo
         if newest is not None:
             _have_there(world.repositories[fact.writer], name, newest, site.checkpoints(name))
         if not seen.capacity:
-            site.set_capacity(seen.capacity_bound, deadline_s=START_S)
+            site.set_capacity(seen.capacity_bound, deadline_s=START_S, order=order)
         token = f"{journal.identity}/abort-{of_it.count('start again') + 1}"
-        return True, _start_from(world, fact, journal, step, token)
+        return _start_from(world, fact, journal, step, token, order)
+    except OperationConflict as error:
+        return Again("taken", f"{name} is left alone: {error}")
     except (DrstackError, ReplicatorError, OSError) as error:
-        return False, f"{name} is stopped at {fact.writer} and could not be started ({error})"
+        return Again("failed", f"{name} is stopped at {fact.writer} and could not be started ({error})")
 
 
-def _start_from(world: World, fact: WorkloadFact, journal: Journal, step: int | None, token: str) -> str:
-    """Unless something else has taken it: looked at before and after, since its fence may come before this start."""
+def _start_from(world: World, fact: WorkloadFact, journal: Journal, step: int | None, token: str, order: str) -> Again:
+    """Unless something else has taken it: the site knows of a fence, and the witness of one that did not get through."""
     site, name = world.sites[fact.writer], fact.name
     if (other := _taken_by(world, fact, journal)) is not None:
-        return f"{name} is left to {other}"
+        return Again("taken", f"{name} is left to {other}")
     journal.write("start again", {"workload": name, "step": f"start again {name}", "at": world.clock()})
-    site.start_job(name, token=token, resume_step=step, deadline_s=START_S)
+    site.start_job(name, token=token, resume_step=step, deadline_s=START_S, order=order)
     if (other := _taken_by(world, fact, journal)) is not None:
         site.stop_job(name, deadline_s=START_S)
-        return f"{name} is left to {other}"
+        return Again("taken", f"{name} is left to {other}")
     journal.write("started again", {"workload": name, "at": world.clock()})
-    return f"{name} goes on at {fact.writer} from step {step}"
+    return Again("runs", f"{name} goes on at {fact.writer} from step {step}")
 
 
 def _taken_by(world: World, fact: WorkloadFact, journal: Journal) -> str | None:

@@ -72,7 +72,7 @@ class Fencing(Execution):
 
     def _fence(self, step: Step) -> Doc:
         only = list(self.plan["stops"]) if self.plan["alone"] else None
-        done = self.world.sites[step.subject].fence(deadline_s=step.timeout_s, only=only)
+        done = self.world.sites[step.subject].fence(deadline_s=step.timeout_s, only=only, order=self.journal.identity)
         row = {"site": step.subject, "grade": done.grade, "done": done.done, "proof": done.proof}
         return {"fence": row, "detail": f"{done.grade} ({done.proof})"}
 
@@ -242,7 +242,8 @@ def again(world: World, site: str) -> Doc:
         )
     whole = any(each.kind == "fence" and not each.alone for each in every)
     only = None if whole else sorted({name for each in every for name in each.workloads})
-    done = world.sites[site].fence(deadline_s=FENCE_S, only=only)
+    latest = max((each.operation for each in every), key=parse)
+    done = world.sites[site].fence(deadline_s=FENCE_S, only=only, order=latest)
     better = [each for each in every if ORDER.index(done.grade) > ORDER.index(each.grade)]
     for each in better:
         _note(world, each, done.grade, done.done, done.proof)

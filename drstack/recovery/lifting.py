@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from drstack.errors import ActuatorFailed, OperationConflict
 from drstack.recovery.conduct import look
 from drstack.recovery.control import start_again
-from drstack.recovery.operation import unfinished
+from drstack.recovery.operation import now_at, unfinished
 
 if TYPE_CHECKING:
     from drstack.recovery.world import World
@@ -26,6 +26,7 @@ def lift(world: World, site: str, *, by: str, reason: str) -> Doc:
     OperationConflict, ActuatorFailed.
     """
     journal = _last_fence(world, site)
+    order = now_at(world.witness)
     _require_nobody(world)
     facts = look(world)
     names = [str(name) for name in (journal.plan() or {}).get("stops", ())]
@@ -42,13 +43,15 @@ def lift(world: World, site: str, *, by: str, reason: str) -> Doc:
         )
     journal.write("lift", {"site": site, "by": by, "reason": reason, "at": world.clock()})
     told: list[str] = []
+    started: list[str] = []
     for name in names:
-        done, why = start_again(world, facts.workloads[name], journal, saved=False)
-        if not done:
-            raise ActuatorFailed(why, hint="The same command again, once that is mended.")
-        told.append(why or f"{name} runs at {site}")
+        again = start_again(world, facts.workloads[name], journal, order=order, saved=False)
+        if again.state == "failed":
+            raise ActuatorFailed(again.why, hint="The same command again, once that is mended.")
+        started += [name] if again.state == "runs" else []
+        told.append(again.why or f"{name} runs at {site}")
     _require_nobody(world)
-    return {"site": site, "operation": journal.identity, "started": names, "told": told}
+    return {"site": site, "operation": journal.identity, "started": started, "told": told}
 
 
 def _require_nobody(world: World) -> None:

@@ -36,8 +36,18 @@ def maker(witness: Witness, workload: str) -> Journal | None:
     return witness.journal(*parse(operation)) if operation is not None else None
 
 
+def now_at(witness: Witness) -> str:
+    """The order of what acts now without an operation of its own: before any that has not ended, or is begun later."""
+    running = unfinished(witness)
+    if running is not None:
+        base, k = parse(running.identity)
+        return f"{base}-{k - 1}"
+    base = len(witness.assignments())
+    return f"{base}-{sum(journal.ended() is not None for journal in witness.journals(base))}"
+
+
 def parse(identity: str) -> tuple[int, int]:
-    """An operation's name as (assignment it was planned on, its number there)."""
+    """An operation's name, or an order, as (assignment it was planned on, its number there)."""
     base, k = identity.split("-")
     return int(base), int(k)
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HOPELESS = 3
+"""Starts that failed in a row, after which nobody need wait for another."""
 FenceGrade = Literal["proven", "lease-expired", "assumed"]
 
 
@@ -142,7 +143,11 @@ class Router(Protocol):
 
 
 class Site(Protocol):
-    """One site's actuators and facts."""
+    """One site's actuators and facts.
+
+    `order` says when, in the order of assignments and operations, somebody was told to act: `3-2` by the second operation
+    planned on assignment 3, `4-0` by assignment 4 itself. None: by nobody who could be overtaken.
+    """
 
     @property
     def name(self) -> str: ...
@@ -151,17 +156,18 @@ class Site(Protocol):
         """Never raises for a site that is away: it says `reachable=False` and why."""
         ...
 
-    def fence(self, *, deadline_s: float, only: Collection[str] | None = None) -> Fence:
+    def fence(self, *, deadline_s: float, only: Collection[str] | None = None, order: str | None = None) -> Fence:
         """Stop everything that writes there; with `only`, no more than the processes of these workloads.
 
-        Never raises: what could not be confirmed is graded `assumed`.
+        Never raises: what could not be confirmed is graded `assumed`. With `order`, no start of an earlier one is made
+        there any more: whoever set out to start it before, and comes late, is refused.
         """
         ...
 
-    def set_capacity(self, slots: int, *, deadline_s: float) -> None:
+    def set_capacity(self, slots: int, *, deadline_s: float, order: str | None = None) -> None:
         """Bring the worker slots that run to `slots`, within the site's bound, and have its replicator run.
 
-        A fence that an earlier promotion put on the site is lifted. ActuatorFailed.
+        A fence that an earlier promotion put on the site is lifted. ActuatorFailed; OperationConflict as `start_job`.
         """
         ...
 
@@ -169,10 +175,13 @@ class Site(Protocol):
         """The folder in which the workload's trainer looks for checkpoints at this site."""
         ...
 
-    def start_job(self, workload: str, *, token: str, resume_step: int | None, deadline_s: float) -> None:
+    def start_job(
+        self, workload: str, *, token: str, resume_step: int | None, deadline_s: float, order: str | None = None
+    ) -> None:
         """Start the workload's processes unless the start of this `token` was already made. ActuatorFailed.
 
-        The run must resume from exactly `resume_step`, or from nothing if that is None.
+        The run must resume from exactly `resume_step`, or from nothing if that is None. OperationConflict, and nothing is
+        touched, where a fence of a later `order` came before: decided by the site, in one act with the start.
         """
         ...
 
@@ -180,6 +189,6 @@ class Site(Protocol):
         """Have the replicas of a workload that serves run, ready or not yet. ActuatorFailed."""
         ...
 
-    def stop_job(self, workload: str, *, deadline_s: float) -> None:
-        """Stop the workload's processes and confirm it. ActuatorFailed."""
+    def stop_job(self, workload: str, *, deadline_s: float, order: str | None = None) -> None:
+        """Stop the workload's processes and confirm it. ActuatorFailed. `order`: as of `fence`."""
         ...

@@ -89,7 +89,8 @@ class Promotion(Execution):
         return [self._chosen(each["name"]) for each in self.plan["workloads"]]
 
     def _fence(self, step: Step) -> Doc:
-        fenced = sealing.fence(self.world, self.plan, step.subject, deadline_s=step.timeout_s)
+        order = None if consented(self.plan) else self.journal.identity
+        fenced = sealing.fence(self.world, self.plan, step.subject, deadline_s=step.timeout_s, order=order)
         require_proven(self.plan, fenced)
         return fenced
 

@@ -38,7 +38,7 @@ Doc = dict[str, Any]
 _FEW = 3
 
 
-def fence(world: World, plan: Doc, site: str, *, deadline_s: float) -> Doc:
+def fence(world: World, plan: Doc, site: str, *, deadline_s: float, order: str | None) -> Doc:
     """Try to stop a site that loses workloads. What failed is graded, not raised; one that was left out is not tried."""
     if [SKIP_FENCE, site] in [list(each) for each in plan["consents"]]:
         why = f"{plan.get('by')} left it out: {plan.get('reason') or 'no reason'}"
@@ -47,7 +47,7 @@ def fence(world: World, plan: Doc, site: str, *, deadline_s: float) -> Doc:
             "detail": f"assumed ({why})",
         }
     only = [each["name"] for each in plan["workloads"] if each["writer"] == site] if plan["alone"] else None
-    done = world.sites[site].fence(deadline_s=deadline_s, only=only)
+    done = world.sites[site].fence(deadline_s=deadline_s, only=only, order=order)
     row = {"site": site, "grade": done.grade, "done": done.done, "proof": done.proof}
     return {"fence": row, "detail": f"{done.grade} ({done.proof})"}
 

@@ -133,7 +133,7 @@ class Switchover(Promotion):
     def _quiesce(self, step: Step) -> Doc:
         workload = self._planned(step.subject)
         site = self.world.sites[workload["writer"]]
-        site.stop_job(step.subject, deadline_s=step.timeout_s)
+        site.stop_job(step.subject, deadline_s=step.timeout_s, order=self.journal.identity)
         job = site.observe(deadline_s=5.0).jobs.get(step.subject)
         if job is not None and job.ranks:
             raise ActuatorFailed(f"{step.subject} still has {job.ranks} ranks at {site.name}")
@@ -203,7 +203,7 @@ class Switchover(Promotion):
         slots = self.world.standby(step.subject)
         if slots is None:
             return {"capacity": None, "detail": "its size as a standby is not counted in slots"}
-        self.world.sites[step.subject].set_capacity(slots, deadline_s=step.timeout_s)
+        self.world.sites[step.subject].set_capacity(slots, deadline_s=step.timeout_s, order=self.journal.identity)
         return {"capacity": slots, "detail": f"{slots} slots"}
 
 

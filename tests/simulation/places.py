@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from drstack.errors import ActuatorFailed
+from drstack.platforms.local.desired import Desired
 from drstack.recovery.acting import Checked, OwnStep, Said
 from drstack.recovery.admission import bring_up_to
 from drstack.recovery.plan import Need
@@ -82,6 +83,8 @@ class Place:
     name: str
     alive: bool = True
     fenced: bool = False
+    bar: Desired = field(default_factory=lambda: Desired(0))
+    """What of it refuses whoever comes too late is a local site's own."""
     capacity: int = 1
     runs: dict[str, Run] = field(default_factory=dict[str, Run])
     to_ship: list[tuple[Push, Any, str]] = field(default_factory=list[tuple[Push, Any, str]])
@@ -321,7 +324,7 @@ class SimSite:
             replicator_running=not place.fenced,
         )  # fmt: skip
 
-    def fence(self, *, deadline_s: float, only: Collection[str] | None = None) -> Fence:
+    def fence(self, *, deadline_s: float, only: Collection[str] | None = None, order: str | None = None) -> Fence:
         try:
             lost = self._act(f"fence {'all' if only is None else ', '.join(sorted(only))}")
         except ActuatorFailed as error:
@@ -330,22 +333,28 @@ class SimSite:
             if name in self._place.runs:
                 self._place.runs[name].running = False
         self._place.fenced = self._place.fenced or only is None
+        self._place.bar = self._place.bar.bar(order, only)
         if lost:
             return Fence("assumed", "nothing", "the answer was lost")
         return Fence("proven", "stopped", "confirmed")
 
-    def set_capacity(self, slots: int, *, deadline_s: float) -> None:
+    def set_capacity(self, slots: int, *, deadline_s: float, order: str | None = None) -> None:
         lost = self._act(f"capacity {slots}")
+        self._place.bar.require_admitted(order, self.name)
         self._place.capacity, self._place.fenced = slots, False
         self._answer("capacity", lost=lost)
 
     def checkpoints(self, workload: str) -> Path:
         return self.ground.folder / "sites" / self.name / workload
 
-    def start_job(self, workload: str, *, token: str, resume_step: int | None, deadline_s: float) -> None:
+    def start_job(
+        self, workload: str, *, token: str, resume_step: int | None, deadline_s: float, order: str | None = None
+    ) -> None:
         lost = self._act(f"start {workload} from {resume_step}")
         ground, place = self.ground, self._place
         before = place.runs.get(workload)
+        if before is None or before.token != token:
+            place.bar.require_admitted(order, self.name, workload)
         if before is not None and before.token == token:
             if not before.running:
                 raise ActuatorFailed(f"{workload} was started with token {token} and stopped since")
@@ -368,8 +377,9 @@ class SimSite:
     def serve(self, workload: str, *, deadline_s: float) -> None:
         raise ActuatorFailed(f"{workload} serves nothing here")
 
-    def stop_job(self, workload: str, *, deadline_s: float) -> None:
+    def stop_job(self, workload: str, *, deadline_s: float, order: str | None = None) -> None:
         lost = self._act(f"stop {workload}")
+        self._place.bar = self._place.bar.bar(order, [workload])
         run = self._place.runs.get(workload)
         if run is not None and run.running:
             self.ground.save(self._place, workload)

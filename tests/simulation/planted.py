@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
+from drstack.platforms.local.desired import Desired
 from drstack.recovery import control, lifting, sealing
 from drstack.recovery.owning import Owning
 from drstack.recovery.switchover import Switchover
@@ -57,6 +58,10 @@ def _all_stands(_opening: object, _what: object) -> None:
     """Lets stand what a writer committed alone, after its term had been ended by others."""
 
 
+def _whoever_comes(_desired: object, _order: object, _site: object, _workload: object = "") -> None:
+    """Starts at a site what was told to start before its last fence."""
+
+
 def _nobody_runs(_world: object) -> None:
     """Lifts a fence while an operation decides where the work runs."""
 
@@ -84,7 +89,13 @@ PLANTED = {
     "a resume does again what may have been bought": Planted("rule 13: ", 74, ((Owning, "_require_known", _guesses),)),
     "an old tail is not void": Planted("stood below no seal", 40, ((replay, "uncovered", _all_stands),)),
     "a fence is lifted while an operation runs": Planted(
-        "rule 7: ", 188, ((lifting, "_require_nobody", _nobody_runs), (control, "_taken_by", _nobody_took))
+        "rule 7: ",
+        188,
+        (
+            (lifting, "_require_nobody", _nobody_runs),
+            (control, "_taken_by", _nobody_took),
+            (Desired, "require_admitted", _whoever_comes),
+        ),
     ),
 }
 OPERATION_BUGS = tuple(PLANTED)

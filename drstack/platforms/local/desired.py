@@ -9,13 +9,16 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
-from drstack.errors import ActuatorFailed
+from drstack.errors import ActuatorFailed, OperationConflict
 from drstack.platforms.local.atomic import locked, read_json, write_json
+from drstack.recovery.operation import parse as parse_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from drstack.platforms.local.folder import SiteFolder
+
+_ALL = "*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,23 @@ class Desired:
     fenced: str | None = None
     """Why nothing may run here until the site is taken back as a standby."""
     jobs: Mapping[str, DesiredJob] = field(default_factory=dict[str, DesiredJob])
+    barred: Mapping[str, str] = field(default_factory=dict[str, str])
+    """By workload, `*` for all of the site, the order of the latest fence: what was told to start before it comes too late."""
+
+    def bar(self, order: str | None, workloads: Collection[str] | None = None) -> Desired:
+        """The same, refusing starts of these workloads, or all, that are earlier than `order`."""
+        names = [_ALL] if workloads is None else workloads
+        later = {n: order for n in names if order is not None and parse_order(order) > self._bar_of(n)}
+        return replace(self, barred={**self.barred, **later}) if later else self
+
+    def require_admitted(self, order: str | None, site: object, workload: str = "") -> None:
+        """OperationConflict where a later fence came before who was told to act at `order`."""
+        for name, what in ((_ALL, f"{site}"), (workload, f"{workload} at {site}")):
+            if order is not None and self._bar_of(name) > parse_order(order):
+                raise OperationConflict(f"operation {self.barred[name]} has fenced {what} since")
+
+    def _bar_of(self, name: str) -> tuple[int, int]:
+        return parse_order(self.barred[name]) if name in self.barred else (0, 0)
 
     def with_job(self, workload: str, job: DesiredJob) -> Desired:
         return replace(self, jobs={**self.jobs, workload: job})
@@ -82,9 +102,8 @@ class Desired:
         """
         slots = self.slots if any(name in writes for name in self.jobs) else standby_slots
         trains = {name: job for name, job in self.jobs.items() if job.program.serving is None}
-        back = Desired(
-            slots, None, {n: job if n in writes else replace(job, running=False) for n, job in trains.items()}
-        )
+        jobs = {n: job if n in writes else replace(job, running=False) for n, job in trains.items()}
+        back = replace(self, slots=slots, fenced=None, jobs=jobs)
         for name, job in sorted(self.jobs.items()):
             if job.program.serving is not None:
                 free = back.free_slots(job.ranks, name)
@@ -116,7 +135,10 @@ def read_desired(folder: SiteFolder) -> Desired | None:
 def parse(body: Mapping[str, Any], where: str) -> Desired:
     try:
         jobs = {str(name): _job(job) for name, job in body["jobs"].items()}
-        return Desired(int(body["slots"]), cast("str | None", body["fenced"]), jobs)
+        barred = {str(name): str(order) for name, order in body.get("barred", {}).items()}
+        for order in barred.values():
+            parse_order(order)
+        return Desired(int(body["slots"]), cast("str | None", body["fenced"]), jobs, barred)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ActuatorFailed(f"{where}: not the desired state of a pool ({error!r})") from error
 

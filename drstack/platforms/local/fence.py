@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 GRACE_S = 2.0
 
 
-def fence(folder: SiteFolder, *, deadline_s: float) -> Fence:
-    """Stop slots and replicator, kill what stays, and look again."""
+def fence(folder: SiteFolder, *, deadline_s: float, order: str | None = None) -> Fence:
+    """Stop slots and replicator, kill what stays, and look again. `order`: as of `Site`."""
     deadline = Deadline(deadline_s)
     if not folder.path.is_dir():
         return _assumed(folder, f"the site's folder {folder.path} is not there", deadline)
     try:
         if folder.desired.exists():
-            change(folder, _closed)
+            change(folder, lambda now: _closed(now, order))
     except (ActuatorFailed, OSError) as error:
         return _assumed(folder, str(error), deadline)
     try:
@@ -46,7 +46,9 @@ def fence(folder: SiteFolder, *, deadline_s: float) -> Fence:
     return Fence("proven", "every program stopped", "supervisord runs no program, and no process of the site is left")
 
 
-def fence_workloads(folder: SiteFolder, workloads: Collection[str], *, deadline_s: float) -> Fence:
+def fence_workloads(
+    folder: SiteFolder, workloads: Collection[str], *, deadline_s: float, order: str | None = None
+) -> Fence:
     """Stop the processes of these workloads and leave everything else there as it is."""
     deadline = Deadline(deadline_s)
     names = ", ".join(sorted(workloads))
@@ -54,7 +56,7 @@ def fence_workloads(folder: SiteFolder, workloads: Collection[str], *, deadline_
         if not folder.path.is_dir():
             return Fence("assumed", "nothing", f"the site's folder {folder.path} is not there")
         for name in sorted(workloads):
-            jobs.stop(folder, name, deadline_s=deadline.left_s())
+            jobs.stop(folder, name, deadline_s=deadline.left_s(), order=order)
     except (ActuatorFailed, OSError) as error:
         return Fence("assumed", f"{names} shall not run", str(error))
     if not processes.can_look():
@@ -62,8 +64,8 @@ def fence_workloads(folder: SiteFolder, workloads: Collection[str], *, deadline_
     return Fence("proven", f"{names} stopped", f"no rank of {names} is left, and none is wanted there")
 
 
-def _closed(now: Desired | None) -> Desired:
-    return replace((now or Desired(0)).stopped(), fenced="a promotion elsewhere stopped it")
+def _closed(now: Desired | None, order: str | None) -> Desired:
+    return replace((now or Desired(0)).stopped().bar(order), fenced="a promotion elsewhere stopped it")
 
 
 def _stop(supervisor: Supervisor, folder: SiteFolder, deadline: Deadline) -> list[processes.Seen]:

@@ -67,16 +67,25 @@ def begin(folder: SiteFolder, workload: str, *, deadline_s: float) -> None:
         await_ranks(folder, workload, deadline_s=deadline_s)
 
 
-def start(folder: SiteFolder, workload: str, *, token: str, resume_step: int | None, deadline_s: float) -> None:
+def start(
+    folder: SiteFolder,
+    workload: str,
+    *,
+    token: str,
+    resume_step: int | None,
+    deadline_s: float,
+    order: str | None = None,
+) -> None:
     """Start it from exactly `resume_step`, None being nothing, unless this token's start was made.
 
-    ActuatorFailed, also where another token's start came in between.
+    ActuatorFailed, also where another token's start came in between; OperationConflict where a fence later than `order` did.
     """
-    deadline = Deadline(deadline_s)
-    before = _job(read_desired(folder), workload)
+    deadline, now = Deadline(deadline_s), read_desired(folder)
+    before = _job(now, workload)
     if before is None or before.token != token:
-        _make_start(folder, workload, before, token, resume_step, deadline)
+        _make_start(folder, workload, before, token, resume_step, deadline, order)
     elif not before.running:
+        (now or Desired(0)).require_admitted(order, folder.path.name, workload)
         raise ActuatorFailed(
             f"{workload} at {folder.path} was started with token {token} and stopped since",
             hint="A start that should count again needs a token of its own.",
@@ -91,12 +100,15 @@ def _make_start(
     token: str,
     resume_step: int | None,
     deadline: Deadline,
+    order: str | None,
 ) -> None:
     def made(now: Desired | None) -> bool:
-        """Whether another operator has made this token's start. ActuatorFailed if one made another token's."""
+        """Whether another operator has made this token's start. ActuatorFailed if one made another token's; OperationConflict."""
         job = _job(now, workload)
         if job is not None and job.token == token:
             return True
+        if now is not None:
+            now.require_admitted(order, folder.path.name, workload)
         if job is not None and (before is None or job.generation != before.generation):
             raise ActuatorFailed(
                 f"{workload} at {folder.path} was started with token {job.token} meanwhile",
@@ -107,7 +119,7 @@ def _make_start(
     def halted(now: Desired | None) -> Desired:
         if now is None:
             raise _no_job(folder, workload)
-        return now if made(now) or workload not in now.jobs else _without(now, workload)
+        return now if made(now) else _without(now, workload)
 
     def restarted(now: Desired | None) -> Desired:
         after = _started(folder, now, workload, token, exact=True, resume_step=resume_step)
@@ -121,13 +133,12 @@ def _make_start(
     change(folder, restarted)
 
 
-def stop(folder: SiteFolder, workload: str, *, deadline_s: float) -> None:
-    """Have it not wanted, and wait until no rank of it runs. ActuatorFailed."""
+def stop(folder: SiteFolder, workload: str, *, deadline_s: float, order: str | None = None) -> None:
+    """Have it not wanted, and wait until no rank of it runs. ActuatorFailed. `order`: as of `Site.fence`."""
     desired = read_desired(folder)
     if desired is None:
         return
-    if workload in desired.jobs:
-        change(folder, lambda now: _without(now or desired, workload))
+    change(folder, lambda now: _without((now or desired).bar(order, [workload]), workload))
     if not Deadline(deadline_s).until(lambda: not ranks_running(folder, workload), 0.1):
         raise ActuatorFailed(f"site {folder.path}: {workload} does not stop within {deadline_s:.0f} s")
 
@@ -224,7 +235,8 @@ def _started(
 
 
 def _without(now: Desired, workload: str) -> Desired:
-    return now.with_job(workload, replace(now.jobs[workload], running=False))
+    job = now.jobs.get(workload)
+    return now if job is None else now.with_job(workload, replace(job, running=False))
 
 
 def _set_aside(folder: SiteFolder, workload: str, resume_step: int | None, token: str) -> None:

@@ -91,13 +91,13 @@ class LocalSite:
             failures=attempt.in_a_row if attempt else 0,
         )
 
-    def fence(self, *, deadline_s: float, only: Collection[str] | None = None) -> Fence:
+    def fence(self, *, deadline_s: float, only: Collection[str] | None = None, order: str | None = None) -> Fence:
         end_guests(self._folder)
         if only is not None:
-            return fence_workloads(self._folder, only, deadline_s=deadline_s)
-        return fence(self._folder, deadline_s=deadline_s)
+            return fence_workloads(self._folder, only, deadline_s=deadline_s, order=order)
+        return fence(self._folder, deadline_s=deadline_s, order=order)
 
-    def set_capacity(self, slots: int, *, deadline_s: float) -> None:
+    def set_capacity(self, slots: int, *, deadline_s: float, order: str | None = None) -> None:
         deadline = Deadline(deadline_s)
         end_guests(self._folder)  # a drill's: the real work takes what they use
         bounds = read_bounds(self._folder)
@@ -111,6 +111,7 @@ class LocalSite:
         def decide(now: Desired | None) -> Desired:
             if now is None:
                 raise ActuatorFailed(f"site {self.name} has no pool", hint="drstack up ENV makes it.")
+            now.require_admitted(order, self.name)
             losing = [name for name, job in now.jobs.items() if job.running and max(job.slots, default=-1) >= slots]
             if losing and slots < now.slots:
                 raise ActuatorFailed(
@@ -147,18 +148,20 @@ class LocalSite:
             )
         return Path(known.checkpoints)
 
-    def start_job(self, workload: str, *, token: str, resume_step: int | None, deadline_s: float) -> None:
+    def start_job(
+        self, workload: str, *, token: str, resume_step: int | None, deadline_s: float, order: str | None = None
+    ) -> None:
         end_guests(self._folder)
         with _named(self.name):
-            jobs.start(self._folder, workload, token=token, resume_step=resume_step, deadline_s=deadline_s)
+            jobs.start(self._folder, workload, token=token, resume_step=resume_step, deadline_s=deadline_s, order=order)
 
     def serve(self, workload: str, *, deadline_s: float) -> None:
         with _named(self.name):
             replicas.ensure(self._folder, workload, deadline_s=deadline_s)
 
-    def stop_job(self, workload: str, *, deadline_s: float) -> None:
+    def stop_job(self, workload: str, *, deadline_s: float, order: str | None = None) -> None:
         with _named(self.name):
-            jobs.stop(self._folder, workload, deadline_s=deadline_s)
+            jobs.stop(self._folder, workload, deadline_s=deadline_s, order=order)
 
 
 class _named:  # noqa: N801 — reads as a function

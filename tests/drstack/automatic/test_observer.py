@@ -252,8 +252,9 @@ class Broken:
         job = JobObservation(running=False, ranks=0, generation=1, step=12, failure="exited 3")
         return replace(self.site.observe(deadline_s=deadline_s), capacity=2, jobs={"gpt": job})
 
-    def start_job(self, workload, *, token, resume_step, deadline_s):
+    def start_job(self, workload, *, token, resume_step, deadline_s, order):
         self.tokens.append((token, resume_step))
+        assert order == "1-0"
         if not self.heals:
             raise StepFailed("it does not start")
 

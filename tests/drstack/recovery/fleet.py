@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from drstack.errors import ActuatorFailed
+from drstack.platforms.local.desired import Desired
 from drstack.recovery.admission import bring_up_to
 from drstack.recovery.plan import Need
 from drstack.recovery.ports import Fence, JobObservation, SiteObservation
@@ -49,6 +50,8 @@ class FleetSite:
     last: dict[str, int] = field(default_factory=dict)
     """The last step of what was stopped."""
     fenced: int = 0
+    bar: Desired = field(default_factory=lambda: Desired(0))
+    """What of it refuses whoever comes too late is a local site's own."""
     looks: int = 0
     acts: list[tuple[str, float]] = field(default_factory=list)
     trouble: Callable[[str], None] = lambda _: None
@@ -80,10 +83,11 @@ class FleetSite:
         self.acts.append((name, time.monotonic()))
         self.trouble(name)
 
-    def fence(self, *, deadline_s: float, only: Collection[str] | None = None) -> Fence:
+    def fence(self, *, deadline_s: float, only: Collection[str] | None = None, order: str | None = None) -> Fence:
         self._act("fence")
         if not self.reachable:
             return Fence("assumed", "nothing", "taken away")
+        self.bar = self.bar.bar(order, only)
         if only is None:
             self.fenced += 1
             self.started.clear()
@@ -93,15 +97,19 @@ class FleetSite:
                 self.started.pop(name, None)
         return Fence("proven", "stopped", "confirmed")
 
-    def set_capacity(self, slots: int, *, deadline_s: float) -> None:
+    def set_capacity(self, slots: int, *, deadline_s: float, order: str | None = None) -> None:
         self._act(f"capacity {slots}")
+        self.bar.require_admitted(order, self.name)
         self.capacity = slots
 
     def checkpoints(self, workload: str) -> Path:
         return self.folder / workload
 
-    def start_job(self, workload: str, *, token: str, resume_step: int | None, deadline_s: float) -> None:
+    def start_job(
+        self, workload: str, *, token: str, resume_step: int | None, deadline_s: float, order: str | None = None
+    ) -> None:
         self._act(f"start {workload}")
+        self.bar.require_admitted(order, self.name, workload)
         with self.lock:
             if self.started.get(workload) != (token, resume_step):
                 self.started[workload] = (token, resume_step)
@@ -110,8 +118,9 @@ class FleetSite:
     def serve(self, workload: str, *, deadline_s: float) -> None:
         raise ActuatorFailed(f"{workload} serves nothing here")
 
-    def stop_job(self, workload: str, *, deadline_s: float) -> None:
+    def stop_job(self, workload: str, *, deadline_s: float, order: str | None = None) -> None:
         with self.lock:
+            self.bar = self.bar.bar(order, [workload])
             told = self.started.pop(workload, None)
             if told is not None:
                 self.last[workload] = self.reached.get(workload, (told[1] or 0) + 10)

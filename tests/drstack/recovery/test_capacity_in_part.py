@@ -20,7 +20,7 @@ class Scarce(FleetSite):
 
     most: int = 100
 
-    def set_capacity(self, slots, *, deadline_s):
+    def set_capacity(self, slots, *, deadline_s, order=None):
         self.capacity = max(self.capacity, min(slots, self.most))
         if self.capacity < slots:
             raise ActuatorFailed(f"{self.capacity} of {slots} slots run and are held", hint="Mend the rest.")

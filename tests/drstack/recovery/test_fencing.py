@@ -260,6 +260,27 @@ def test_a_lifted_fence_has_the_work_run_again_from_its_last_checkpoint(fleet):
     assert fleet.sites["east"].starts == starts, "started once"
 
 
+@pytest.mark.parametrize("act", ["start a", "capacity 100"])
+def test_a_lift_that_is_overtaken_between_its_last_look_and_its_act_starts_nothing(fleet, act):
+    """The site itself refuses: it knows of the later fence."""
+    fencing.fence(fleet.world(), "east", BY)
+    east = fleet.sites["east"]
+    before, east.capacity = len(east.starts), 0
+
+    def taken(name: str) -> None:
+        if name == act:
+            east.trouble = lambda _: None
+            assert promote(fleet.world(), "west", LOST)["result"] == "promoted"
+
+    east.trouble = taken
+    told = lift(fleet.world(), "east", by="other", reason="false alarm")
+    assert told["started"] == []
+    assert "operation 1-2 has fenced" in told["told"][0]
+    assert told["told"][1].startswith("b is left")
+    assert len(east.starts) == before
+    assert east.started == {}
+
+
 def test_a_fence_is_not_lifted_once_the_work_is_elsewhere_or_an_operation_runs(fleet):
     with pytest.raises(OperationConflict, match="east was not fenced by itself"):
         lift(fleet.world(), "east", by="x", reason="r")

@@ -83,7 +83,7 @@ class RememberedSite:
             jobs=jobs,
         )
 
-    def fence(self, *, deadline_s: float, only: Collection[str] | None = None) -> Fence:
+    def fence(self, *, deadline_s: float, only: Collection[str] | None = None, order: str | None = None) -> Fence:
         if only is not None:
             self.stopped += only
         else:
@@ -92,13 +92,15 @@ class RememberedSite:
             return Fence("proven", "stopped", "confirmed")
         return Fence("assumed", "nothing", "taken away")
 
-    def set_capacity(self, slots: int, *, deadline_s: float) -> None:
+    def set_capacity(self, slots: int, *, deadline_s: float, order: str | None = None) -> None:
         self.capacity = slots
 
     def checkpoints(self, workload: str) -> Path:
         return self.folder / workload
 
-    def start_job(self, workload: str, *, token: str, resume_step: int | None, deadline_s: float) -> None:
+    def start_job(
+        self, workload: str, *, token: str, resume_step: int | None, deadline_s: float, order: str | None = None
+    ) -> None:
         if (token, resume_step) not in self.starts:
             self.starts.append((token, resume_step))
             self.resumed = resume_step
@@ -106,7 +108,7 @@ class RememberedSite:
     def serve(self, workload: str, *, deadline_s: float) -> None:
         self.served.append(workload)
 
-    def stop_job(self, workload: str, *, deadline_s: float) -> None:
+    def stop_job(self, workload: str, *, deadline_s: float, order: str | None = None) -> None:
         self.starts.clear()
 
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import pytest
 
-from drstack.errors import ActuatorFailed
+from drstack.errors import ActuatorFailed, OperationConflict
 from drstack.platforms.local import jobs, pool, processes, programs, supervisor, teardown
 from drstack.platforms.local.desired import Program, read_desired
 from drstack.platforms.local.waiting import Deadline
@@ -176,6 +176,29 @@ def test_no_process_survives_its_supervisord(site, folder):
     left = lambda: [s for s in processes.of_site(folder) if s.ours and "leash" not in s.command]  # noqa: E731
     assert Deadline(5).until(lambda: not left()), left()
     assert not site.observe(deadline_s=2).reachable
+
+
+def test_a_site_refuses_whoever_set_out_before_it_was_fenced(site, folder):
+    site.set_capacity(2, deadline_s=20, order="3-0")
+    site.start_job("gpt", token="3-1", resume_step=None, deadline_s=20, order="3-0")
+    assert site.fence(deadline_s=15, order="3-2").grade == "proven"
+    late = [
+        lambda: site.set_capacity(2, deadline_s=20, order="3-1"),
+        lambda: site.start_job("gpt", token="3-1/abort-1", resume_step=None, deadline_s=20, order="3-1"),
+        lambda: site.start_job("gpt", token="3-1", resume_step=None, deadline_s=20, order="3-0"),
+    ]
+    for act in late:
+        with pytest.raises(OperationConflict, match="operation 3-2 has fenced"):
+            act()
+    assert read_desired(folder).fenced is not None
+    assert site.fence(deadline_s=15, order="2-9").grade == "proven"  # an earlier one changes nothing
+    site.set_capacity(2, deadline_s=20, order="3-2")  # as a lift does, when that one has ended
+    site.start_job("gpt", token="3-2/abort-1", resume_step=None, deadline_s=20, order="3-2")
+    assert site.fence(deadline_s=15, only=["gpt"], order="4-1").grade == "proven"
+    with pytest.raises(OperationConflict, match="operation 4-1 has fenced gpt"):
+        site.start_job("gpt", token="x", resume_step=None, deadline_s=20, order="4-0")
+    site.set_capacity(3, deadline_s=20, order="4-0")  # what others run there is not its business
+    site.start_job("gpt", token="4-2", resume_step=None, deadline_s=20, order="10-0")
 
 
 def test_a_fence_is_proven_when_nothing_is_left(site, folder):
