@@ -27,10 +27,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Unwitnessed:
-    """`kit`: the `witness/` of a recovery kit, for what this machine never saw. `touch`: whether anything may be written."""
+    """`kit`: the `witness/` of a recovery kit, for what this machine never saw. `touch`: whether anything may be written.
+
+    `found_away`: it was asked just now and did not answer, and is not asked again.
+    """
 
     kit: Path | None = None
     touch: bool = True
+    found_away: bool = False
 
 
 def noting(witness: Witness, seen: Seen) -> Callable[[str], dict[str, Any] | None]:
@@ -63,7 +67,8 @@ def stand_in_for(
             f"{target}'s repository cannot be read: {found.unread[target]}",
             hint="Repair it, or promote to another site.",
         )
-    require_away(witness, stand_in)
+    if not without.found_away or without.touch:
+        require_away(witness, stand_in)
     if not without.touch:
         stand_in = Witness(memory_store(), name, clock=clock, token=random_token)
     bring_up(stand_in, found, seen.assignment(), by=by)

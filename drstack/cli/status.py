@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from drstack.errors import WitnessUnreachable
+from drstack.naming import in_place
+
 if TYPE_CHECKING:
+    from drstack.readiness.away import Away
     from drstack.readiness.judge import Readiness
     from drstack.readiness.looking import Looked
     from drstack.recovery.world import World
@@ -30,23 +34,29 @@ def status(
 ) -> None:
     """Show each workload: writer, term, replication lag, newest recovery point, what would be lost, and what is in the way.
 
-    With --watch, a witness or site that is away is shown, and looked at again.
+    With --watch, a witness or site that is away is shown, and looked at again. While the witness is away it shows what sites
+    and repositories say, and what a promotion without it would do; it ends with exit 22 then.
     """
     from drstack.errors import BelowReadiness
+    from drstack.readiness.away import look_without
     from drstack.readiness.looking import Looking
 
     looking = Looking(environment)
     told: tuple[object, list[dict[str, Any]]] = (None, [])
     while True:
         looked = looking.look()
-        if looked.error is not None and not watch and require_ready is None:
+        away = look_without(environment) if isinstance(looked.error, WitnessUnreachable) else None
+        if looked.error is not None and away is None and not watch and require_ready is None:
             raise looked.error
         document, told = _document(environment, looked, told, promotions=json)
+        document |= _away(away, looked.error) if away is not None else {}
         sys.stdout.write(json_.dumps(document) + "\n" if json else _render(document, looked.readiness))
         sys.stdout.flush()
         if not watch:
             break
         time.sleep(every)
+    if looked.error is not None and require_ready is None:
+        raise looked.error
     readiness = looked.readiness
     if require_ready is not None and readiness.score < require_ready:
         first = readiness.findings[0]
@@ -54,6 +64,14 @@ def status(
             f"readiness of {environment} is {readiness.score}; {require_ready} was asked for: {first.what}",
             hint=first.remedy,
         )
+
+
+def _away(away: Away, error: Exception | None) -> dict[str, Any]:
+    """What is seen without the witness; the error's hint names the site, where one alone could be promoted."""
+    possible = [each.target for each in away.moves if each.plan is not None]
+    if len(possible) == 1 and isinstance(error, WitnessUnreachable):
+        error.hint = in_place(error.hint or "", away.world.environment, to=possible[0])
+    return {**away.document(), "witness": {"reachable": False, "why": str(error)}}
 
 
 Told = tuple[object, list[dict[str, Any]]]
@@ -100,15 +118,43 @@ def _render(document: dict[str, Any], readiness: Readiness) -> str:
     from drstack.cli.traffic import render
     from drstack.readiness.words import lines as found
 
+    if "without_witness" in document:
+        return _without(document)
     if "workloads" not in document:
         return "\n".join(found(readiness)) + "\n"
     shown = _standing(document, found(readiness)) + (render(document["serving"]) if document["serving"] else "")
     return shown + (observers(document["automatic"]) if document["automatic"] else "")
 
 
-def _standing(document: dict[str, Any], found: list[str]) -> str:
-    from drstack.recovery.status import spell, verified_in_words
+def _without(document: dict[str, Any]) -> str:
+    """What is seen without the witness, and what could be done without it."""
+    from drstack.recovery.status import spell
 
+    environment, told = document["environment"], document["without_witness"]
+    lines = [
+        f"THE WITNESS CANNOT BE READ: {document['witness']['why']}.",
+        f"This is what sites and repositories say; assignment {document['assignment']} is the newest known to them or here.",
+        "",
+        *(each["sentence"] for each in document["workloads"].values()),
+    ]
+    lines += [f"{each} goes on without the witness, and has not ended." for each in told["operations"]]
+    for target, each in told["promotions"].items():
+        lines.append(f"\nPromoting {target} without the witness: {'' if each['possible'] else each['why']}".rstrip())
+        lines += [f"  {said}" for said in each["runs"]]
+        lines += [
+            f"  {one['name']} would go on from step {one['step']} in {one['source']}, at most {spell(one['loss_s'])} lost"
+            for one in each["workloads"]
+        ]
+        lines += [
+            f"  first {site} has to be fenced, as proven (else exit 88, and nothing is sealed)"
+            for site in each["fences"]
+        ]
+        lines.append(f"  next: {each['next']}")
+    lines.append(f"\nOnce the witness is back: drstack status {environment}. To move it: docs/operations/witness.md.")
+    return "\n".join([*lines, *_workloads(document), "", *_sites(document)]) + "\n"
+
+
+def _standing(document: dict[str, Any], found: list[str]) -> str:
     lines: list[str] = [each["sentence"] for each in document["workloads"].values()]
     lines += found
     lines += _protection(document)
@@ -118,6 +164,13 @@ def _standing(document: dict[str, Any], found: list[str]) -> str:
             f"The fence of {each['site']} by operation {each['operation']} is {each['grade']}, not proven: {each['proof']}.",
             f"  next: drstack fence {document['environment']} {each['site']} --again",
         ]
+    return "\n".join([*lines, *_workloads(document), "", *_sites(document)]) + "\n"
+
+
+def _workloads(document: dict[str, Any]) -> list[str]:
+    from drstack.recovery.status import spell
+
+    lines: list[str] = []
     for name, each in document["workloads"].items():
         lines.append(f"\n{name}: {each['writer']} writes, term {each['term']}, {_run(each, document['sites'])}")
         point = each["recovery_point"]
@@ -137,7 +190,13 @@ def _standing(document: dict[str, Any], found: list[str]) -> str:
             if copy["rolled_back"]:
                 lines[-1] = f"  {site:<10} ROLLED BACK: {copy['rolled_back']}"
         lines += [f"  prover of {site}: {said}" for site, said in each["proof"]["provers"].items()]
-    lines.append("")
+    return lines
+
+
+def _sites(document: dict[str, Any]) -> list[str]:
+    from drstack.recovery.status import verified_in_words
+
+    lines: list[str] = []
     for name, site in document["sites"].items():
         state = (
             f"{site['capacity']} of {site['capacity_bound']} slots"
@@ -148,7 +207,7 @@ def _standing(document: dict[str, Any], found: list[str]) -> str:
         if site["verified"]:
             lines.append(f"  {verified_in_words(site['verified'])}")
             lines += [f"  to test next: {each}" for each in site["verified"]["next"][:1]]
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def _run(each: dict[str, Any], sites: dict[str, Any]) -> str:
