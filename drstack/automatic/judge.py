@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from drstack.spec.quantities import format_duration
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -210,7 +212,9 @@ def _alive(site: str, names: Sequence[str], fresh: Sequence[View], situation: Si
             if renewed:
                 return f"{view.observer}: the lease of {name} may still hold: {site} had renewed it"
             if view.sight.heads_still_for_s.get(name, policy.after_s) < policy.after_s:
-                return f"{view.observer}: a checkpoint of {name} arrived less than {policy.after_s:g} s ago"
+                return (
+                    f"{view.observer}: a checkpoint of {name} arrived less than {format_duration(policy.after_s)} ago"
+                )
     return None
 
 
@@ -245,7 +249,7 @@ def _barred(names: Sequence[str], heard: Sequence[View], situation: Situation, p
     if skewed:
         return f"the clock of {', '.join(skewed)} differs by more than {SKEW_S:g} s, so that nobody can keep the budget"
     if any(age_s < policy.period_s for age_s in situation.promoted_ages_s):
-        return f"one automatic promotion was made in the last {policy.period_s:g} s already"
+        return f"one automatic promotion was made in the last {format_duration(policy.period_s)} already"
     if situation.not_ready is not None:
         return f"{policy.to} could not take over without a person: {situation.not_ready}"
     return None

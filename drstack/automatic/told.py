@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from drstack.automatic.past import Past
 from drstack.automatic.records import Holds, Observations, Repairs
 from drstack.recovery.operation import unfinished
+from drstack.spec.quantities import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,7 +79,7 @@ def stop_running(witness: Witness, *, by: str, reason: str) -> None:
 def render(told: Doc) -> str:
     """For people."""
     state = "on" if told["automatic"] else "OFF"
-    made = f"{told['promotions_in_period']} in the last {told['once_in_s']:g} s, one is allowed"
+    made = f"{told['promotions_in_period']} in the last {format_duration(told['once_in_s'])}, one is allowed"
     lines = [f"Automatic promotion is {state}, to {told['to']}; {made}."]
     if told["held"] is not None:
         lines.append(f"HELD OFF by {told['held']['by']}: {told['held']['reason']}")

@@ -207,20 +207,23 @@ def reconciler(declared: Environment) -> Reconciler:
 
 def _lost(workload: dict[str, Any]) -> str:
     from drstack.recovery.objectives import lost
+    from drstack.spec import format_duration
 
     is_bound, goal = workload.get("rpo_is_bound", False), workload["rpo_objective_s"]
     verdict = lost(workload["rpo_s"], goal, is_bound=is_bound)
     known = {"met": "", "missed": "; MISSED", "unknown": "; not known to be met"}[verdict]
-    return f"lost {'at most ' if is_bound else ''}{workload['rpo_s']:.1f} s of work (objective {goal:g} s{known})"
+    return f"lost {'at most ' if is_bound else ''}{workload['rpo_s']:.1f} s of work (objective {format_duration(goal)}{known})"
 
 
 def _back(workload: dict[str, Any], *, is_bound: bool) -> str:
     """When it ran again, beside its objective; nothing where it did not have to start."""
+    from drstack.spec import format_duration
+
     took, goal = workload.get("rto_s"), workload.get("rto_objective_s")
     if took is None or goal is None:
         return ""
     missed = "; MISSED" if took > goal else ""  # a time that was at least too long was too long
-    return f"; back after {'at least ' if is_bound else ''}{took:.1f} s (objective {goal:g} s{missed})"
+    return f"; back after {'at least ' if is_bound else ''}{took:.1f} s (objective {format_duration(goal)}{missed})"
 
 
 def summary(end: dict[str, Any], to: str) -> str:

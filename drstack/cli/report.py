@@ -95,12 +95,14 @@ def _render(told: dict[str, Any]) -> str:
 
     if not told["operations"]:
         return f"{told['environment']} has had no operation yet.\n"
-    lines = [f"{'operation':<10} {'began (UTC)':<17} {'kind':<10} {'to':<10} {'result':<13} workload: lost, back"]
+    lines = [
+        f"{'operation':<10} {'began (UTC)':<17} {'kind':<10} {'to':<10} {'result':<13} workload: lost (RPO), back (RTO)"
+    ]
     for each in told["operations"]:
         lines.append(
             f"{each['operation']:<10} {_when(each['began_at']):<17} {each['kind']:<10} {each['target']:<10} "
             f"{each['result']:<13} "
-            + ("; ".join(_workload(one) for one in each["workloads"]))
+            + ("; ".join(_workload(one, each) for one in each["workloads"]))
             + (f" ({each['why']})" if each["why"] else "")
         )
         lines += _allowed(each)
@@ -129,16 +131,25 @@ def _when(at: float) -> str:
     return dt.datetime.fromtimestamp(at, dt.UTC).strftime("%Y-%m-%d %H:%M")
 
 
-def _workload(one: dict[str, Any]) -> str:
-    if one["verdict"] is None:
-        return f"{one['workload']}: not recovered"
+def _workload(one: dict[str, Any], each: dict[str, Any]) -> str:
+    """What was lost and when it was back, each beside its objective."""
+    from drstack.recovery.objectives import lost
     from drstack.recovery.status import spell
+    from drstack.report.operation import stands
+    from drstack.spec import format_duration
 
-    goals = f"{spell(one['rpo_objective_s'])} / {spell(one['rto_objective_s'])}"
-    verdict = {"met": "met", "missed": f"MISSED {goals}", "unknown": f"{goals} not known to be met"}[one["verdict"]]
-    lost = f"{'at most ' if one['rpo_is_bound'] else ''}{spell(one['rpo_s'])}"
-    back = f"{'at least ' if one['rto_is_bound'] else ''}{spell(one['rto_s'])}"
-    return f"{one['workload']}: {lost}, {back}, {verdict}"
+    if one["verdict"] is None:
+        return f"{one['workload']}: {stands(each)}"
+    known = {"met": "", "missed": ", MISSED", "unknown": ", not known to be met"}
+    rpo = known[lost(one["rpo_s"], one["rpo_objective_s"], is_bound=one["rpo_is_bound"])]
+    rto = known["missed" if one["rto_s"] > one["rto_objective_s"] else "met"]
+    away = "stood still" if each["kind"] in ("switchover", "failback") else "back after"
+    return (
+        f"{one['workload']}: lost {'at most ' if one['rpo_is_bound'] else ''}{spell(one['rpo_s'])} "
+        f"(RPO {format_duration(one['rpo_objective_s'])}{rpo}), "
+        f"{away} {'at least ' if one['rto_is_bound'] else ''}{spell(one['rto_s'])} "
+        f"(RTO {format_duration(one['rto_objective_s'])}{rto})"
+    )
 
 
 def _several(count: int, what: str) -> str:

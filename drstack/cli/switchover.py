@@ -63,6 +63,7 @@ def switchover(
         key,
         unfenced=tuple(accept_unfenced or ()),
         wait=wait_for_approvals,
+        typed="switchover",
     )
     _move(load(environment), asked, shown_as, plan=plan, yes=yes, reconcile=not no_reconcile, json=json)
 
@@ -98,6 +99,7 @@ def failback(
         key,
         unfenced=tuple(accept_unfenced or ()),
         wait=wait_for_approvals,
+        typed="failback",
     )
     _move(declared, asked, shown_as, plan=plan, yes=yes, reconcile=not no_reconcile, json=json)
 
@@ -113,6 +115,7 @@ class _Asked:
     key: Path | None
     unfenced: tuple[str, ...]
     wait: bool
+    typed: str
 
 
 def _move(
@@ -129,11 +132,16 @@ def _move(
     name, to, root = declared.environment, asked.to, local_root(project_root())
     afterwards = reconciler(declared) if reconcile and not plan else None
     world = assemble(
-        declared, root, to, progress=Tree(f"switchover of {name} to {to}"), reconcile=afterwards,
+        declared, root, to, progress=Tree(f"{asked.typed} of {name} to {to}"), reconcile=afterwards,
         holding=holding(declared, root, asked.break_glass, asked.key),
     )  # fmt: skip
     given = Given(
-        by=operator(), reason=asked.reason, only=asked.only, unfenced=asked.unfenced, break_glass=asked.break_glass
+        by=operator(),
+        reason=asked.reason,
+        only=asked.only,
+        unfenced=asked.unfenced,
+        break_glass=asked.break_glass,
+        typed=asked.typed,
     )
     if plan:
         show(world, preview(world, to, given, kind="switchover"), form, indent=None if json else 2)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from drstack.spec.quantities import format_duration
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -98,7 +100,8 @@ def findings_of(objectives: Sequence[Objective], played: Played | None, steps: S
         if not each.rpo_met:
             found.append(
                 Finding(
-                    f"{each.workload}: {each.rpo_s:.1f} s of work would be lost; the objective is {each.rpo_objective_s:g} s",
+                    f"{each.workload}: {each.rpo_s:.1f} s of work would be lost; the objective is "
+                    f"{format_duration(each.rpo_objective_s)}",
                     "Save or ship more often, or state a greater rpo.",
                     grave=False,
                 )
@@ -106,7 +109,7 @@ def findings_of(objectives: Sequence[Objective], played: Played | None, steps: S
         if each.rto_met is False and each.rto_s is not None:  # else the step that failed says more
             found.append(
                 Finding(
-                    f"{each.workload}: back after {each.rto_s:.1f} s; the objective is {each.rto_objective_s:g} s",
+                    f"{each.workload}: back after {each.rto_s:.1f} s; the objective is {format_duration(each.rto_objective_s)}",
                     "See which steps took longest, or state a greater rto.",
                     grave=False,
                 )

@@ -267,7 +267,7 @@ def _digest(plan: object) -> str | None:
 
 def _bare(plan: Doc) -> Doc:
     """A plan as people approve it: without what a journal or a file holds beside it."""
-    beside = ("by", "failed_at", "began_at", "facts_at", "planned_at", "approvals", "break_glass", "estimate")
+    beside = ("by", "typed", "failed_at", "began_at", "facts_at", "planned_at", "approvals", "break_glass", "estimate")
     return {name: value for name, value in plan.items() if name not in beside}
 
 

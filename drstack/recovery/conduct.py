@@ -24,6 +24,7 @@ from drstack.recovery.plan import plan_promotion, stopped_at, stranded
 from drstack.recovery.promote import Promotion
 from drstack.recovery.run import trace_end
 from drstack.recovery.switchover import Switchover, plan_switchover
+from drstack.spec.quantities import format_duration
 from replicator.errors import KeyAbsent
 
 if TYPE_CHECKING:
@@ -177,6 +178,7 @@ def _begin(
         world.witness,
         {
             **document, **admitted, "kind": given.reopen or kind, "by": given.by, "failed_at": given.failed_at,
+            **({"typed": given.typed} if given.typed else {}),
             "began_at": began_at, "facts_at": facts_at, "planned_at": planned_at,
         },
     )  # fmt: skip
@@ -218,7 +220,9 @@ def require_agreed(plan: Plan, agreed: Doc) -> None:
         stated = bounds.get(workload.name, -1.0)
         bound = math.inf if stated is None else float(stated)
         if workload.loss_s > bound:
-            raise PlanStale(f"{workload.name} would lose {workload.loss_s:.1f} s now; the plan allows {bound:g} s")
+            raise PlanStale(
+                f"{workload.name} would lose {workload.loss_s:.1f} s now; the plan allows {format_duration(bound)}"
+            )
 
 
 def describe(plan: Plan) -> str:

@@ -2,7 +2,8 @@
 
 Pure, but for reading the witness. Operations of every kind are told, with their kind, also of kinds that this module does
 not know. Invariant: only what a journal says is counted; an operation without an end is told as such, and never as a
-recovery; a move is a failback where an earlier promotion had taken the work from its target.
+recovery; a move is called what was typed, or, of versions that did not record that, a failback where an earlier promotion
+had taken the work from its target.
 """
 
 from __future__ import annotations
@@ -89,6 +90,10 @@ class Past:
     """By site, the grade of its fence at the end of the operation, where it got better since."""
     phase_steps: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     """By phase, the steps that it was made of, the longest first."""
+    typed: bool = False
+    """Whether the journal says by which verb it was asked for; else a move is told by whether it went home."""
+    moved: bool = False
+    """Whether its assignment was made: the work is its target's from then on, however it ended."""
     plan_record: str = ""
     """Digest of the first record of its journal."""
 
@@ -130,9 +135,9 @@ def _with_failbacks(operations: Sequence[Past]) -> list[Past]:
     told: list[Past] = []
     for each in operations:
         home = {(one.workload, each.target) for one in each.workloads}
-        goes_home = each.kind == "switchover" and bool(home & left)
+        goes_home = each.kind == "switchover" and not each.typed and bool(home & left)
         told.append(replace(each, kind="failback") if goes_home else each)
-        if each.went_well and each.kind in ("promote", "switchover"):
+        if each.went_well and each.kind in ("promote", "switchover", "failback"):
             left -= home
         if each.went_well and each.kind == "promote":
             left |= {
@@ -171,7 +176,9 @@ def past(journal: Journal) -> Past:
             for each in plan.get("workloads", ())
             if "rpo_s" in each
         ),
-        kind=str(plan.get("kind", "promote")),
+        kind=str(plan.get("typed") or plan.get("kind", "promote")),
+        typed=bool(plan.get("typed")),
+        moved=any(record.kind == "outcome" and record.body.get("step") == "assign" for record in records),
         by=str(plan.get("by") or ""),
         ended_at=next((record.at for record in records if record.kind == "end"), None),
         writers=tuple(sorted({str(each["writer"]) for each in plan.get("workloads", ()) if "writer" in each})),

@@ -17,6 +17,7 @@ from drstack.recovery.points import Wish, choose, refuted
 from drstack.recovery.steps import promotion_steps
 from drstack.recovery.stillness import still_since
 from drstack.recovery.unwitnessed import consent_to
+from drstack.spec.quantities import format_duration
 from replicator.log.records import canonical, digest
 
 if TYPE_CHECKING:
@@ -84,6 +85,8 @@ class Given:
     """Who goes on without the approvals that the environment asks for."""
     without_witness: bool = False
     """Go on while the witness is away."""
+    typed: str | None = None
+    """The verb by which it was asked for, where another does the same."""
     supposed: bool = False
     """Nothing failed: it is asked what a promotion would do if the writer failed now."""
 
@@ -171,14 +174,14 @@ class Plan:
 
 
 _VARYING = ("loss_s", "why", "other", "still_since")
-_BESIDE = ("clocks", "fenced", "runs")
+BESIDE = ("clocks", "fenced", "runs")
 """Told with a plan, and no part of it."""
 
 
 def digest_of(document: Mapping[str, Any]) -> str:
     """64 hex digits over what an operator agrees to in a plan's document, wherever that was kept."""
     body = {
-        each.name: document[each.name] for each in fields(Plan) if each.name in document and each.name not in _BESIDE
+        each.name: document[each.name] for each in fields(Plan) if each.name in document and each.name not in BESIDE
     }
     said = [each.name for each in fields(WorkloadPlan) if each.name not in _VARYING]
     body["workloads"] = [{name: each[name] for name in said if name in each} for each in document["workloads"]]
@@ -300,7 +303,7 @@ def _plan_workload(each: WorkloadFact, target: str, need: Need, given: Given, fa
     if loss > allowed and each.writer != target:
         raise PromotionRefused(
             f"{each.name}: the newest recovery point is step {commit.step}, saved {loss:.1f} s {_since(each, given, still)}; "
-            f"the objective is {need.rpo_s:g} s{_passed_over(tried)}{_of_clocks(given, facts)}",
+            f"the objective is {format_duration(need.rpo_s)}{_passed_over(tried)}{_of_clocks(given, facts)}",
             hint=("Set the clock that is wrong. " if _of_clocks(given, facts) else "")
             + ("" if given.failed_at or still else f"Say when {each.writer} failed, if you know: --failed-at TIME. ")
             + f"To go on all the same: --accept-data-loss {_enough(loss, known=bool(given.failed_at or still))} --reason '…'"
@@ -335,8 +338,8 @@ _MINUTE_S, _TO_TYPE_MIN = 60, 5
 def _enough(loss_s: float, *, known: bool) -> str:
     """A duration that allows this loss, also once somebody has typed it: until it is `known` when work ended, it grows."""
     if known:
-        return f"{math.ceil(loss_s + 1)}s"
-    return f"{math.ceil(loss_s / _MINUTE_S) + _TO_TYPE_MIN}m"
+        return format_duration(math.ceil(loss_s + 1))
+    return format_duration((math.ceil(loss_s / _MINUTE_S) + _TO_TYPE_MIN) * _MINUTE_S)
 
 
 def _of_clocks(given: Given, facts: Facts) -> str:
@@ -386,7 +389,9 @@ def _consents(plans: tuple[WorkloadPlan, ...], needs: Mapping[str, Need], given:
             if not given.reason:
                 raise ConsentRequired("a loss beyond the objective needs a reason", hint="Add: --reason '…'")
             away = ", ".join(sorted({name for plan in plans for name in plan.unreachable}))
-            used.append(("unknown-loss", away or "any") if unknown else ("data-loss", f"{given.data_loss_s:g}"))
+            used.append(
+                ("unknown-loss", away or "any") if unknown else ("data-loss", format_duration(given.data_loss_s))
+            )
     return tuple(used)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from drstack.recovery.contest import contested
+from drstack.spec.quantities import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -64,7 +65,10 @@ def choose(workload: WorkloadFact, wish: Wish) -> Choice | None:
         return Choice(point, source, f"{_standing(point)}; {older}; the newest was asked for", proved[0])
     if loss_s > wish.rpo_s:
         return Choice(
-            point, source, f"{_standing(point)}; {older}, more than the objective of {wish.rpo_s:g} s", proved[0]
+            point,
+            source,
+            f"{_standing(point)}; {older}, more than the objective of {format_duration(wish.rpo_s)}",
+            proved[0],
         )
     newer_s = max(0.0, wish.failed_at - point.saved_at)
     why = (

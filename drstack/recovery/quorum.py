@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, cast
 
-from drstack.recovery.plan import Plan
+from drstack.recovery.plan import BESIDE, Plan
+from drstack.spec.quantities import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -17,10 +18,22 @@ if TYPE_CHECKING:
 Doc = dict[str, Any]
 SKEW_S = 120.0
 """How far the clock of who approved may be ahead."""
-_MOVING = ("commit", "step", "saved_at", "source", "void", "seal", "unreachable", "loss_s", "why", "other")
+_MOVING = (
+    "commit",
+    "step",
+    "saved_at",
+    "source",
+    "void",
+    "seal",
+    "unreachable",
+    "loss_s",
+    "why",
+    "other",
+    "still_since",
+)
 """Of a workload: what goes on changing while people are asked. How much may be lost is bounded apart from it."""
 _STEP = ("id", "act", "subject", "at", "after", "own")
-_SAID = tuple(each.name for each in fields(Plan) if each.name not in ("workloads", "steps"))
+_SAID = tuple(each.name for each in fields(Plan) if each.name not in ("workloads", "steps", *BESIDE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +153,7 @@ def _against(
 
 def _untimely(quorum: Quorum, each: Signed, moments: Sequence[float]) -> str | None:
     if each.expires_at - each.at > quorum.expires_s + 1:
-        return f"it is to count for {each.expires_at - each.at:.0f} s; the environment allows {quorum.expires_s:g} s"
+        return f"it is to count for {each.expires_at - each.at:.0f} s; the environment allows {format_duration(quorum.expires_s)}"
     if any(each.at - SKEW_S <= moment <= each.expires_at for moment in moments):
         return None
     now = max(moments)
@@ -173,7 +186,7 @@ def covers(approved: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
     for each in now["workloads"]:
         bound = bounds[each["name"]]
         if bound is not None and each.get("loss_s", 0.0) > bound:
-            return f"{each['name']} would lose {each['loss_s']:.1f} s; {bound:g} s were approved"
+            return f"{each['name']} would lose {each['loss_s']:.1f} s; {format_duration(bound)} were approved"
     return None
 
 

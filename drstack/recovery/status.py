@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from drstack.recovery.points import Wish, choose
 from drstack.recovery.stillness import loss_counts_to
+from drstack.spec.quantities import format_duration
 from replicator.versions.brief import brief
 
 if TYPE_CHECKING:
@@ -194,7 +195,8 @@ def sentence(name: str, document: Doc, facts: Facts, back: tuple[str, str | None
     limit += f"; limited by {back[1]}" if back and back[1] else ""
     return (
         f"{begin}{'at most ' if unseen else ''}{spell(document['loss_s'])} of {name} lost{steps}, {verdict} the objective of "
-        f"{spell(document['rpo_s'])}{then}; its recovery point in {point['repository']} is {', '.join(point['receipts'])}; "
+        f"{format_duration(document['rpo_s'])}{then}; "
+        f"its recovery point in {point['repository']} is {', '.join(point['receipts'])}; "
         f"{_proof_in_words(document['proof'])}{limit}."
     )
 

@@ -20,6 +20,10 @@ QUIET = ("keys", "abort")
 """Kinds that open terms by the same steps and bring nothing back: told, and counted nowhere."""
 
 
+_ONCE_BACK = ("prove", "reconcile")
+"""Phases after the work is back: no time that it was away goes into them."""
+
+
 def trends(operations: Sequence[Past]) -> Doc:
     """Counts by result, how many recoveries met their objectives, and how recent medians stand to earlier ones.
 
@@ -99,8 +103,8 @@ def _trend(values: Sequence[float]) -> Doc:
 
 
 def _slowest(recovered: Sequence[Past]) -> Doc | None:
-    """The phase with the greatest median, among those of recoveries."""
-    names = {name for each in recovered for name in each.phases}
+    """The phase with the greatest median, among those of recoveries, up to when the work was back."""
+    names = {name for each in recovered for name in each.phases if name not in _ONCE_BACK}
     medians = {name: median([each.phases[name] for each in recovered if name in each.phases]) for name in names}
     if not medians:
         return None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from drstack.spec.quantities import format_duration
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -54,9 +56,10 @@ def _objectives(drill: Mapping[str, Any]) -> str:
         rto = "**not reached**" if each["started"] else "not practised"
         if each["rto_s"] is not None:
             rto = f"{each['rto_s']:.1f} s{_met(each['rto_met'])}"
+        goals = {name: format_duration(each[f"{name}_objective_s"]) for name in ("rpo", "rto")}
         rows.append(
             f"| {each['workload']} | {each['step']} | {each['rpo_s']:.1f} s{_met(each['rpo_met'])} | "
-            f"{each['rpo_objective_s']:g} s | {rto} | {each['rto_objective_s']:g} s | {_cell(each['losses'] or '-')} |"
+            f"{goals['rpo']} | {rto} | {goals['rto']} | {_cell(each['losses'] or '-')} |"
         )
     return "\n".join(rows)
 

@@ -19,8 +19,9 @@ from drstack.report.blocks import (
     Tiles,
 )
 from drstack.report.durations import spoken
-from drstack.report.operation import moment, named
+from drstack.report.operation import moment, named, stands
 from drstack.report.trend import trend
+from drstack.spec.quantities import format_duration
 
 Doc = dict[str, Any]
 
@@ -131,7 +132,7 @@ def _operations(operations: list[Doc]) -> Table:
         "Kind",
         "To",
         "Result",
-        "Workload: lost, back after",
+        "Workload: lost, back after (objectives)",
         "Fences",
         "Failures",
         "By",
@@ -145,12 +146,13 @@ def _achieved(each: Doc) -> Line:
     for one in each["workloads"]:
         text = f"{one['workload']}: "
         if one["verdict"] is None:
-            pieces += [f"{text}not measured. "]
+            pieces += [f"{text}{stands(each)}. "]
             continue
         lost = f"{'at most ' if one['rpo_is_bound'] else ''}{spoken(one['rpo_s'])}"
         back = f"{'at least ' if one['rto_is_bound'] else ''}{spoken(one['rto_s'])}"
         known = "" if one["verdict"] != "unknown" else " (not known to be met)"
-        pieces += [text, Mark(f"{lost}, {back}{known}", good=one["verdict"] == "met"), ". "]
+        goals = f"RPO {format_duration(one['rpo_objective_s'])}, RTO {format_duration(one['rto_objective_s'])}"
+        pieces += [text, Mark(f"lost {lost}, back after {back} ({goals}){known}", good=one["verdict"] == "met"), ". "]
     return tuple(pieces)
 
 

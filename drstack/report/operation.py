@@ -45,6 +45,21 @@ def named(kind: str) -> str:
     return NAMES.get(kind, kind[:1].upper() + kind[1:])
 
 
+def stands(told: Doc) -> str:
+    """What became of the work of an operation that did not come to its end, of the document of an operation or of many."""
+    writers = ", ".join(told["writers"]) or "who wrote it"
+    if told["result"] == "unfinished":
+        return (
+            f"not ended yet; {told['target']} writes it"
+            if told["moved"]
+            else f"not ended yet; {writers} writes it still"
+        )
+    if told["result"] in _UNWELL:
+        stayed = f"{told['target']} had become the writer" if told["moved"] else f"it stayed with {writers}"
+        return f"{told['result']}; {stayed}"
+    return "not measured"
+
+
 def _title(told: Doc) -> str:
     to = f" to {told['target']}" if told["target"] else ""
     away = "stood still for" if told["kind"] in ("switchover", "failback") else "back after"

@@ -11,7 +11,11 @@ from drstack.report.durations import spoken
 Doc = dict[str, Any]
 _LEFT, _WIDTH, _ROW, _TOP, _RIGHT = 220, 700, 24, 34, 90
 _COLOURS = {"done": "#2f6690", "failed": "#b3141f", "skipped": "#8a97a3", "cut short": "#b86a00", "open": "#b86a00"}
-_LETTERS = {"done": "█", "failed": "x", "skipped": "-", "cut short": "?", "open": "?"}
+_LETTERS = {"done": "█", "failed": "x", "skipped": "-", "cut short": "~", "open": "?"}
+_MEANS = {
+    "done": "done", "failed": "failed", "skipped": "left out", "cut short": "begun, its end taken over by another try",
+    "open": "begun, and not ended",
+}  # fmt: skip
 _COLUMNS = 60
 _TICKS = 5
 
@@ -93,7 +97,9 @@ def _text(rows: list[Doc], told: Doc, zero: float, length: float) -> str:
             cells[first : last + 1] = _LETTERS[each["how"]] * (last + 1 - first)
         took = spoken(step["seconds"]) if step["seconds"] is not None else step["state"]
         lines.append(f"{_short(step['id']):<{wide}}  {''.join(cells)}  {took}")
-    return "\n".join([*lines, f"{'':<{wide}}  █ done  x failed  - left out  ? nobody recorded its end"])
+    hows = {each["how"] for step in rows for each in step["attempts"]}
+    used = [f"{_LETTERS[how]} {what}" for how, what in _MEANS.items() if how in hows]
+    return "\n".join([*lines, f"{'':<{wide}}  {'  '.join(used)}"])
 
 
 def _short(name: str, most: int = 32) -> str:

@@ -108,7 +108,7 @@ def _consents(way: Way, plan: Plan) -> list[Block]:
     )
     rows: list[tuple[Line, ...]] = [
         *((told(f"It will be asked for: {why}"), _flags(hint)) for why, hint in way.asked),
-        (older, Mono("--accept-data-loss 900s --reason '…'")),
+        (older, Mono("--accept-data-loss 15m --reason '…'")),
         *(() if any("unknown" in hint for _, hint in way.asked) else (away,)),
         ("Every recovery point within the objective was tried and failed", Mono("--accept-failed-proof --reason '…'")),
         ("The old site must not be touched, not even to stop it", Mono("--skip-fence SITE --reason '…'")),

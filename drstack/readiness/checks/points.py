@@ -14,6 +14,7 @@ from drstack.recovery.plan import stopped_at, stranded
 from drstack.recovery.points import Wish, choose, refuted
 from drstack.recovery.status import spell
 from drstack.recovery.stillness import loss_counts_to
+from drstack.spec.quantities import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,7 +101,7 @@ def _age(situation: Situation, facts: Facts, each: WorkloadFact, need: Need, cho
         yield finding(
             "recovery-point-old",
             f"{each.name}: the newest recovery point outside {each.writer} is {spell(age_s)} old; the objective is "
-            f"{spell(need.rpo_s)}",
+            f"{format_duration(need.rpo_s)}",
             what_helps(situation, facts, each, _others(each), choice.point.saved_at),
             evidence, workload=each.name, role="any",
         )  # fmt: skip

@@ -63,7 +63,7 @@ WAITS = {
         (view("a"), view("b", sight(lease=LEASE.model_copy(update={"still_for_s": 33.9})))),
         "b: the lease of gpt may still hold",
     ),
-    "a checkpoint arrived": ((view("a"), view("b", sight(head_s=59.0))), "arrived less than 60 s ago"),
+    "a checkpoint arrived": ((view("a"), view("b", sight(head_s=59.0))), "arrived less than 1m ago"),
     "the router is answered": (
         (view("a"), view("b", sight(east=LOST.model_copy(update={"serves": True})))),
         "the router is answered by east",
@@ -95,7 +95,7 @@ REFUSES = {
         {}, tuple(view(n, sight(lease=LEASE.model_copy(update={"term": 2}))) for n in "ab"), "nobody holds a lease"
     ),
     "a hold": ({"held": "ann: moving racks"}, (), "held off: ann: moving racks"),
-    "the budget": ({"promoted_ages_s": (86399.0,)}, (), "was made in the last 86400 s"),
+    "the budget": ({"promoted_ages_s": (86399.0,)}, (), "was made in the last 1d"),
     "a promotion in the future": ({"promoted_ages_s": (-5.0,)}, (), "was made in the last"),
     "clocks": ({}, (view("a"), view("b", skew_s=-121.0)), "the clock of b differs"),
     "not ready": ({"not_ready": "the objective is 60 s"}, (), "west could not take over without a person"),

@@ -79,7 +79,7 @@ def report(**changed):
 def test_the_report_says_what_was_measured_beside_what_was_asked_for_and_estimated():
     shown = markdown(report())
     assert shown.startswith("# Drill 1 of e: missed\n")
-    assert "| gpt | 7 | 61.0 s, **missed** | 60 s | 20.0 s, met | 120 s |" in shown
+    assert "| gpt | 7 | 61.0 s, **missed** | 1m | 20.0 s, met | 2m |" in shown
     assert "| restore gpt | 10.0 s | - | a\\|b |" in shown
     for told in (
         "- too slow\n  - Go faster.",

@@ -33,5 +33,5 @@ def test_a_point_that_is_too_old_is_the_reason_and_nothing_is_said_to_have_faile
     told = said(with_repository(good(), "west", newest=(commit(5, 300.0),)))
     assert told == (
         "when it is back nobody knows: a promotion to west would go on only with a consent "
-        "(the newest recovery point is step 5, saved 300.0 s ago; the objective is 60 s)"
+        "(the newest recovery point is step 5, saved 300.0 s ago; the objective is 1m)"
     )

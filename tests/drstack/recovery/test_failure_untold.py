@@ -77,7 +77,7 @@ def test_the_end_and_every_form_of_the_report_say_that_the_loss_is_a_bound(fleet
     end = promote(world(fleet), "west", Given(by="ada", data_loss_s=900.0, reason="east burnt"))
     assert (end["rto_is_bound"], end["workloads"][0]["rpo_is_bound"]) == (True, True)
     said = summary(end, "west")
-    assert re.search(r"lost at most 26\d\.\d s of work \(objective 60 s; not known to be met\)", said)
+    assert re.search(r"lost at most 26\d\.\d s of work \(objective 1m; not known to be met\)", said)
     assert "since promote began" in said
 
     past = past_operations(fleet.witness())
@@ -87,7 +87,9 @@ def test_the_end_and_every_form_of_the_report_say_that_the_loss_is_a_bound(fleet
     [row] = promotions(fleet.witness())[0]["workloads"]
     assert (row["rpo_is_bound"], row["met"], row["verdict"]) == (True, None, "unknown")
     text = _render(told)
-    assert re.search(r"a: at most 4 min, at least \d+ s, 60 s / 60 s not known to be met", text)
+    assert re.search(
+        r"a: lost at most 4 min \(RPO 1m, not known to be met\), back after at least \d+ s \(RTO 1m\)", text
+    )
     assert "MISSED" not in text
     journal = fleet.witness().journal(1, 1)
     single = json.loads(json.dumps(dossier("e", "1-1", journal.records(), "promote", {})))
@@ -112,11 +114,11 @@ def test_a_loss_that_was_told_is_stated_as_it_is(fleet):
 
 
 @pytest.mark.parametrize(("is_bound", "took", "said"), [
-    (True, 12.0, "; back after at least 12.0 s (objective 60 s)"),
-    (True, 61.0, "; back after at least 61.0 s (objective 60 s; MISSED)"),
-    (False, 60.0, "; back after 60.0 s (objective 60 s)"),
-    (False, 61.0, "; back after 61.0 s (objective 60 s; MISSED)"),
-    (False, None, "(objective 60 s)"),
+    (True, 12.0, "; back after at least 12.0 s (objective 1m)"),
+    (True, 61.0, "; back after at least 61.0 s (objective 1m; MISSED)"),
+    (False, 60.0, "; back after 60.0 s (objective 1m)"),
+    (False, 61.0, "; back after 61.0 s (objective 1m; MISSED)"),
+    (False, None, "(objective 1m)"),
 ])  # fmt: skip
 def test_the_time_stands_beside_its_objective(fleet, is_bound, took, said):
     end = promote(fleet.world(), "west", Given(by="ada", failed_at=time.time()))

@@ -149,7 +149,7 @@ def test_more_is_never_lost_than_was_agreed_to_though_the_facts_change_before_th
 
     world = rig.world()
     world = replace(world, repositories=dict(world.repositories), progress=At("fence east", late))
-    with pytest.raises(PromotionRefused, match="the objective is 60 s"):
+    with pytest.raises(PromotionRefused, match="the objective is 1m"):
         promote(world, "west", BY)
     assert len(rig.witness().assignments()) == 1
     assert rig.witness().journal(1, 1).ended()["result"] == "superseded"

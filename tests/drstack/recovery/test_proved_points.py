@@ -49,7 +49,7 @@ def test_nothing_beyond_the_objective_is_lost_for_the_sake_of_a_proof(rig):
     [part] = plan_only(rig.world(), "west", BY).workloads
     assert (part.step, part.other.step, part.other.proved) == (20, 10, True)
     assert "step 10 is proved and would lose" in part.why
-    assert "more than the objective of 60 s" in part.why
+    assert "more than the objective of 1m" in part.why
     assert promote(rig.world(), "west", BY)["workloads"][0]["step"] == 20
 
 

@@ -79,3 +79,39 @@ def test_what_took_longest_is_named_by_its_steps(fleet):
     slow = replace(past, phases={"actuate": 70.0, "start": 1.0}, phase_steps={"actuate": ("capacity west", "requests")})
     assert "most of it: capacity west, requests (70 s)" in text(slow)
     assert "most of it: plan (80 s)" in text(replace(slow, phases={"plan": 80.0})), "a phase without steps"
+
+
+def test_each_measure_is_named_beside_its_objective_and_the_one_that_was_missed_says_so():
+    late = Past("1-1", "west", 1.0, "promoted", "", {}, {}, (Recovered("gpt", 3.0, 30.0, 96.0, 90.0),))
+    assert "gpt: lost 3 s (RPO 30s), back after 96 s (RTO 90s, MISSED)" in text(late)
+    assert "stood still 96 s" in text(replace(late, kind="switchover"))
+
+
+@pytest.mark.parametrize(("result", "moved", "said"), [
+    ("aborted", False, "gpt: aborted; it stayed with east"),
+    ("aborted", True, "gpt: aborted; west had become the writer"),
+    ("unfinished", False, "gpt: not ended yet; east writes it still"),
+    ("promoted", True, "gpt: not measured"),
+])  # fmt: skip
+def test_of_what_did_not_come_to_its_end_it_is_said_what_stands(result, moved, said):
+    each = replace(made(1, "promote", rto_s=None, result=result), writers=("east",), moved=moved)
+    assert said in text(each)
+    page = as_markdown(environment_page({**document("e", [each]), "break_glass": []}, made_at=0.0))
+    assert said in page
+
+
+def test_what_came_after_the_work_was_back_is_not_where_its_time_went():
+    each = replace(made(1, "switchover"), phases={"ship": 4.0, "start": 2.0, "prove": 9.0, "reconcile": 99.0})
+    assert "most of it: ship (4 s)" in text(each)
+
+
+@pytest.mark.parametrize(
+    ("typed", "kind"), [("failback", "failback"), ("switchover", "switchover"), (None, "failback")]
+)
+def test_a_move_home_is_called_what_was_typed(fleet, typed, kind):
+    east = fleet.sites["east"]
+    east.reachable = True
+    fleet.save(step=20, term=2)
+    promote(fleet.world(), "east", Given(by="ada", typed=typed), kind="switchover")
+    past = past_operations(fleet.witness())[-1]
+    assert (past.kind, past.moved) == (kind, True)

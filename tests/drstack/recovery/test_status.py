@@ -13,14 +13,14 @@ def said(situation) -> str:
 
 
 def test_a_writer_that_is_seen_might_die_now():
-    assert said(good()).startswith("If east died now: 5 s of gpt lost (back to step 5), within the objective of 60 s")
+    assert said(good()).startswith("If east died now: 5 s of gpt lost (back to step 5), within the objective of 1m")
 
 
 def test_of_a_writer_that_cannot_be_seen_that_comes_first_and_the_loss_is_a_bound():
     away = with_site(good(), "east", reachable=False, why="no supervisord")
     assert said(away).startswith(
         "east CANNOT BE SEEN (it last saved 5 s ago: step 5); that is no evidence that it died. "
-        "If it died: at most 5 s of gpt lost (back to step 5), within the objective of 60 s"
+        "If it died: at most 5 s of gpt lost (back to step 5), within the objective of 1m"
     )
 
 

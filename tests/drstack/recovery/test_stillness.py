@@ -14,6 +14,7 @@ from drstack.recovery.lifting import lift
 from drstack.recovery.operation import abandon, begin
 from drstack.recovery.plan import Given
 from drstack.recovery.ports import JobObservation, SiteObservation
+from drstack.recovery.quorum import covers
 from drstack.recovery.status import status
 from drstack.recovery.stillness import fenced_at, loss_counts_to, still_since
 from drstack.recovery.timekeeping import Timekeeping
@@ -67,6 +68,17 @@ def test_it_holds_where_the_site_is_gone_since_and_status_says_no_more(fleet):
     told = status("e", look(late), late.needs, None)["workloads"]["a"]
     assert told["loss_s"] < 60 < told["recovery_point"]["age_s"]
     assert told["within_rpo"]
+
+
+def test_an_approval_covers_a_plan_in_which_only_what_is_seen_to_run_or_to_stand_still_changed(fleet):
+    approved = plan_only(fleet.world(), "west", Given(by="bob")).document()
+    assert approved["runs"]
+    fencing.fence(fleet.world(), "east", BY)
+    now = plan_only(fleet.world(), "west", Given(by="bob")).document()
+    assert not now["runs"]
+    assert now["workloads"][0]["still_since"]
+    assert covers(approved, now) is None
+    assert covers(approved, {**now, "capacity": 7}) == "capacity changed"
 
 
 def test_a_fence_that_was_not_proven_says_nothing_until_it_is(fleet):
