@@ -23,7 +23,8 @@ environment: {name}
 strategy: {strategy}
 
 # Both lie outside all sites, so that the loss of a site takes neither. The witness says who writes; state is Pulumi's.
-# A relative `file:` address lies in .drstack/local of the project, or in DRSTACK_ROOT.
+# A relative `file:` address lies in .drstack/local of the project, or in DRSTACK_ROOT. A copy of the project elsewhere has a
+# witness of its own, which knows nothing of this one and gives out the same numbers: for more than one place write a whole one.
 witness: {witness}
 state: {state}
 

@@ -38,6 +38,8 @@ def dossier(
         "by": plan.get("by"), "reason": plan.get("reason"), "failed_at": plan.get("failed_at"),
         "began_at": plan.get("began_at", records[0].at), "planned_at": plan.get("planned_at"),
         "ended_at": end.at if end is not None else None,
+        "writers": sorted({str(each["writer"]) for each in plan.get("workloads", ()) if "writer" in each}),
+        "moved": any(record.kind == "outcome" and record.body.get("step") == "assign" for record in records),
         "result": body.get("result", "unfinished"), "why": body.get("why", ""), "hash": plan.get("hash"),
         "steps": _steps(plan, records, estimates), "consents": _consents(plan, records), "fences": _fences(records),
         "workloads": [

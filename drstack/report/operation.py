@@ -72,7 +72,7 @@ def _title(told: Doc) -> str:
 def _warnings(told: Doc) -> list[Line]:
     found: list[Line] = []
     if told["result"] in _UNWELL:
-        found.append(f"It did not do what it was begun for: {told['result']}.")
+        found.append(f"It did not do what it was begun for: {stands(told)}.")
     for each in told["workloads"]:
         for name, value in (("rpo", "lost"), ("rto", "was away")):
             got, goal = each.get(f"{name}_s"), each.get(f"{name}_objective_s")

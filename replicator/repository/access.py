@@ -7,7 +7,9 @@ under no less a suite than it demands.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 from replicator.crypto.notary import KeyNotary
 from replicator.crypto.suites import NONE
@@ -19,8 +21,6 @@ from replicator.repository.memory import ManifestMemory, default_memory
 from replicator.repository.seen import Seen
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from replicator.crypto.keyring import Keyring
     from replicator.log.notary import Notary
     from replicator.repository.cipher import Cipher
@@ -35,12 +35,28 @@ class Access:
     seen: Seen | None = None
 
 
+def _where_keys_are(url: str) -> str:
+    """The folder where a local site has its own, if it is there; else where such folders are."""
+    parts = urlsplit(url)
+    beside = Path(unquote(parts.path)).parent / "keys"
+    if parts.scheme == "file" and (beside / "trust.json").is_file():
+        return f"The site's own are in {beside}: the same command with --keys '{beside}' (or DRSTACK_KEYS={beside})"
+    return (
+        "Name their folder: the same command with --keys FOLDER, or DRSTACK_KEYS=FOLDER. drstack keeps an environment's in "
+        "keys/ENVIRONMENT below its root (DRSTACK_ROOT, else .drstack/local of the project), and a local site's in `keys` of its "
+        "folder, beside `store`"
+    )
+
+
 def access_to(found: Format, store: ObjectStore, keys: Keyring | None, memory: Path | None) -> Access:
     """KeyAbsent, Untrusted."""
     claimed = found.suites.crypto
     if keys is None:
         if claimed != NONE:
-            raise KeyAbsent(f"{store.url} is encrypted and signed ({claimed}), and no keys are at hand")
+            raise KeyAbsent(
+                f"{store.url} is encrypted and signed ({claimed}), and no keys are at hand",
+                hint=_where_keys_are(store.url),
+            )
         return Access(UNSIGNED, PLAIN)
     suite = keys.trust.admit(found.repository, claimed, store.url)
     if suite == NONE:

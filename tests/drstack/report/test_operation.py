@@ -124,7 +124,7 @@ def test_an_attempt_without_an_end_is_drawn_open():
     open_one = dossier("e", "1-1", every, "promote", {})
     bars = ET.fromstring(timeline(open_one).svg).findall("rect")
     assert "stroke-dasharray" in bars[-1].attrib
-    assert "It did not do what it was begun for: unfinished." in Outline(as_html(operation_page(open_one))).text
+    assert "It did not do what it was begun for: not ended yet; " in Outline(as_html(operation_page(open_one))).text
 
 
 def test_nothing_begun_is_said():
