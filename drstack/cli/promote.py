@@ -239,7 +239,7 @@ def summary(end: dict[str, Any], to: str) -> str:
         lines.append(f"  {workload['name']}: resumed from step {workload['step']}; {_lost(workload)}{again}")
         for void in workload.get("void", ()):
             lines.append(f"    void: {void['commit']} (step {void['step']}) in {void['repository']}: {void['reason']}")
-    since = " since promote began: when the work stopped is not known" if end.get("rto_is_bound") else ""
+    since = " since promote began: nobody said when it failed" if end.get("rto_is_bound") else ""
     back = "nothing had to start" if end["rto_s"] is None else f"back after {end['rto_s']:.1f} s{since}"
     fences = ", ".join(f"{each['site']} {each['grade']}" for each in end["fences"]) or "nobody"
     if promoted:

@@ -31,7 +31,10 @@ def away(drstack: str, name: str, every: tuple[Lost, ...], witness: str, *, site
             "Can this machine reach it? Address, credentials, network path. Try from another place.",
             f"{unsound} Never remove one.",
             ("Is it lost, empty or older than it was: ", Mono(f"{drstack} witness repair {name} --reason '…'"), " puts it back."),
-            ("Once it answers, type the same command again. ", Mono(f"{drstack} status {name}"), " says whether it does."),
+            (
+                "Once it answers, type the same command again. ", Mono(f"{drstack} status {name}"),
+                " says whether it does; while it does not, who runs what.",
+            ),
         )),
         *_without(drstack, name, every, site),
     ]  # fmt: skip

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -29,6 +31,16 @@ def stored_step(project):
     return told["step"] if told else 0
 
 
+def shown_without(project):
+    """What status prints while the witness is away."""
+    done = subprocess.run(
+        [sys.executable, "-m", "drstack", "status", "local", "--json"], cwd=project.folder, env=project.environ(),
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 22, done.stderr
+    return json.loads(done.stdout)
+
+
 def job_runs(project, site):
     return project.open(site).observe(deadline_s=10).jobs["gpt"].running
 
@@ -44,6 +56,10 @@ def test_a_promotion_without_the_witness_is_its_copy_once_it_is_back(project):
     witness = project.root / "witness"
     witness.rename(witness.with_name("away"))
     assert refused(project, "promote", "local", "--to", "west", "--yes")[0] == 22
+    seen = shown_without(project)
+    assert (seen["witness"]["reachable"], seen["workloads"]["gpt"]["running"]) == (False, True)
+    assert seen["without_witness"]["promotions"]["west"]["possible"], seen["without_witness"]
+    assert seen["without_witness"]["promotions"]["west"]["fences"] == ["east"]
     assert refused(project, *WITHOUT)[0] == 25
     planned = json.loads(project.drstack(*WITHOUT, *REASON, "--plan", "--json"))
     assert planned["consents"] == [["without-witness", "west"]]
