@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
+from functools import cache, partial
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
@@ -10,16 +11,35 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 P = ParamSpec("P")
-AT_ONCE = 32
+AT_ONCE = 64
+_SHARED = 128
+"""Threads that wait for stores in a process, whoever asks: to begin one costs more than a near store takes."""
+
+
+@cache
+def _shared() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_SHARED, thread_name_prefix="beside")
 
 
 def side_by_side(calls: Sequence[Callable[[], T]]) -> list[T]:
-    """What each call returns, in their order. All are ended before the first error, in their order, is raised."""
-    if len(calls) <= 1:
-        return [call() for call in calls]
-    with ThreadPoolExecutor(min(AT_ONCE, len(calls)), thread_name_prefix="beside") as pool:
-        futures = [pool.submit(call) for call in calls]
-    return [future.result() for future in futures]
+    """What each call returns, in their order. All are ended before the first error, in their order, is raised.
+
+    A call may do the same: who waits makes those that no thread has begun itself, so that none waits for a free thread.
+    """
+    futures = [_shared().submit(call) for call in calls[1:]]
+    ended = [_made_here(call) for call in calls[:1]]
+    ended += [_made_here(call) if future.cancel() else future for call, future in zip(calls[1:], futures, strict=True)]
+    wait(ended)
+    return [future.result() for future in ended]
+
+
+def _made_here(call: Callable[[], T]) -> Future[T]:
+    future: Future[T] = Future()
+    try:
+        future.set_result(call())
+    except Exception as error:  # noqa: BLE001 - raised by whoever asks for the result
+        future.set_exception(error)
+    return future
 
 
 def in_turn(calls: Sequence[Callable[[], T]]) -> list[T]:
@@ -31,12 +51,7 @@ class InTurn(Executor):
     """Makes each call as it is handed over, in the caller's thread."""
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        future: Future[T] = Future()
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except Exception as error:  # noqa: BLE001 - raised by whoever asks for the result
-            future.set_exception(error)
-        return future
+        return _made_here(partial(fn, *args, **kwargs))
 
 
 def threads(most: int, *, one_by_one: bool) -> Executor:

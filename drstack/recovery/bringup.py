@@ -8,7 +8,8 @@ is moved any more: the run saves into that folder.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ from replicator.versions.brief import brief
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from drstack.recovery.ports import JobObservation, Site
@@ -55,6 +57,8 @@ class BringUp:
     journal: Journal
     plan: Doc
     assignment: Assignment
+    restoring: AbstractContextManager[object] = field(default_factory=nullcontext)
+    """Held while a checkpoint's bytes are brought back."""
 
     @property
     def _site(self) -> Site:
@@ -149,10 +153,12 @@ class BringUp:
         destination = folder / accepted.what.name
         self._clear_the_way(workload, folder, keep=destination)
         try:
-            return restore(repository, accepted, destination)
+            with self.restoring:
+                return restore(repository, accepted, destination)
         except DestinationOccupied:
             self._clear_the_way(workload, folder, keep=None)
-            return restore(repository, accepted, destination)
+            with self.restoring:
+                return restore(repository, accepted, destination)
 
     def _clear_the_way(self, workload: str, folder: Path, *, keep: Path | None) -> None:
         """Move everything but `keep` out of a trainer's checkpoint folder into a quarantine beside it."""

@@ -105,7 +105,8 @@ def _look(
     asked = [name for name in current.workloads if name in workloads]
     made = _made_by_operations(witness, current)
     fenced = fenced_at(witness.journals(current.number))
-    behind = {name: lineage_of(witness.assignments(), name) for name in asked}
+    every = witness.assignments()
+    behind = {name: lineage_of(every, name) for name in asked}
     near = one_by_one or all(_near(each) for each in repositories.values())
     at_once = max(1, min(_NEAR if near else AT_ONCE, len(repositories) * len(workloads)))
 

@@ -6,6 +6,8 @@ the same single end.
 
 from __future__ import annotations
 
+from functools import partial
+from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Any
 
 from drstack.errors import DrstackError, OperationConflict, StepFailed
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from drstack.witness.journal import Journal
 
 Doc = dict[str, Any]
+_RESTORES_AT_ONCE = 8
+"""Each restore has its own buffers and its own parallel reads."""
 
 
 class Promotion(Execution):
@@ -40,6 +44,7 @@ class Promotion(Execution):
             "prove": self._prove, "answers": self._answers, "reconcile": self._reconcile,
         })  # fmt: skip
         self._notices = Notices(world, journal, self.plan)
+        self._restoring = BoundedSemaphore(_RESTORES_AT_ONCE)
 
     def finish(self) -> Doc:
         """Do what is left. Returns the end record: phases, recovery point and times, as docs/operations shows it.
@@ -108,7 +113,7 @@ class Promotion(Execution):
         chosen = self._every_chosen()
         made = sealing.assign(self.world, self.plan, chosen, self.journal.identity)
         brings_up = BringUp(self.world, self.journal, self.plan, made)
-        troubles = [brings_up.make_way(workload) for workload in chosen if not workload["reopen"]]
+        troubles = self.world.beside([partial(brings_up.make_way, each) for each in chosen if not each["reopen"]])
         open_all = open_in_order if consented(self.plan) else sealing.open_all
         opens = open_all(self.world, made, self.plan)
         away = [name for name, how in opens.items() if how != "open"]
@@ -121,7 +126,7 @@ class Promotion(Execution):
     def _bring_up(self, workload: Doc | None = None) -> BringUp:
         made = self.world.witness.up_to(int(self._outcome("assign")["number"]))[-1]
         plan = self.plan if workload is None else loss_counted(self.plan, workload)
-        return BringUp(self.world, self.journal, plan, made)
+        return BringUp(self.world, self.journal, plan, made, self._restoring)
 
     def _requests(self, _step: Step) -> Doc:
         return self._bring_up().move_requests()

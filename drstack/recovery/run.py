@@ -8,10 +8,9 @@ nothing else; what was won is never given back because of it (DESIGN, rules 12 a
 from __future__ import annotations
 
 from collections import deque
-from contextlib import nullcontext
 from graphlib import TopologicalSorter
 from queue import SimpleQueue
-from threading import BoundedSemaphore, Lock, Thread
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
 
 from drstack.errors import DrstackError, NotTried, OperationConflict, OperationPaused, StepFailed
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
 Doc = dict[str, Any]
 DECIDING = ("fence", "seal", "assign")
 _AT_ONCE = 32
-_RESTORES_AT_ONCE = 8
-"""Each restore has its own buffers and its own parallel reads."""
 _IN_A_ROW = 3
 """So many steps that fail one after another at a site, or for one act, and no more of them are tried."""
 
@@ -51,7 +48,6 @@ class Execution:
         self.plan = plan
         self.acts = acts
         self._breaker = _Breaker()
-        self._restoring = BoundedSemaphore(_RESTORES_AT_ONCE)
         self._own = Owning(world, journal, plan)
         self._steps = {step.id: step for step in _steps(journal.identity, plan)}
 
@@ -161,8 +157,7 @@ class Execution:
             return
         self.world.progress.begin(step.id)
         try:
-            with self._restoring if step.act == "restore" else nullcontext():
-                result = self.acts[step.act](step)
+            result = self.acts[step.act](step)
         except OperationConflict as error:
             settled = self.journal.outcome(step.id)
             if settled is None:

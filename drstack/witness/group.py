@@ -2,16 +2,17 @@
 
 A far witness answers in tens of milliseconds, and an operation of fifty workloads writes hundreds of records: one after
 another they would take most of its time. Records that share a slot are one record of kind `several`; readers take it apart.
-Invariant: each decision sees every record before its own, those of the same slot too, and is made anew when the slot is
-lost. A decision on what is known already that writes nothing, or refuses, is made again on what there is.
+Who reads meanwhile is told what a write, or a look, found that was begun after they had asked. Invariant: each decision
+sees every record before its own, those of the same slot too, and is made anew when the slot is lost. A decision on what is
+known already that writes nothing, or refuses, is made again on what there is.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
+from drstack.witness.joining import Together
 from replicator.log.records import Record
 
 if TYPE_CHECKING:
@@ -31,10 +32,9 @@ class _Stale(Exception):
 
 @dataclass(slots=True)
 class _Wish:
-    """One thread's decision, and what became of it."""
+    """One thread's decision, and what became of it; `decide` None: it is to be told what there is."""
 
-    decide: Decide
-    settled: bool = False
+    decide: Decide | None
     wrote: bool = False
     refusal: BaseException | None = None
 
@@ -49,9 +49,7 @@ class GroupLog:
 
     def __init__(self, log: SlotLog) -> None:
         self._log = log
-        self._turn = Lock()
-        self._queue: list[_Wish] = []
-        self._queued = Lock()
+        self._together = Together(self._write)
         self._known: tuple[Record, ...] = ()
 
     def known(self) -> tuple[Record, ...]:
@@ -60,25 +58,23 @@ class GroupLog:
 
     def read(self) -> tuple[Record, ...]:
         """Every record there is now. RecordCorrupt, StoreError."""
-        with self._turn:
-            self._known = taken_apart(self._log.read())
-            return self._known
+        self._settle(_Wish(None))
+        return self._known
 
     def append(self, decide: Decide) -> bool:
         """Write what `decide` makes of all records so far. Whether it wrote; raises what `decide` raised, or StoreError."""
-        wish = _Wish(decide)
-        with self._queued:
-            self._queue.append(wish)
-        with self._turn:
-            if not wish.settled:
-                self._write()
+        return self._settle(_Wish(decide))
+
+    def _settle(self, wish: _Wish) -> bool:
+        self._together.hand_over(wish)
         return wish.result()
 
-    def _write(self) -> None:
-        """Write all that is wished for now."""
-        with self._queued:
-            wishes, self._queue = self._queue, []
+    def _write(self, wishes: Sequence[_Wish]) -> None:
+        """Write all that is wished for now. A slot that was won, or found free, shows that all below it is known."""
         try:
+            if all(wish.decide is None for wish in wishes):
+                self._log.read()
+                return
             try:
                 self._log.append(lambda records: _decide(wishes, taken_apart(records), all_of_them=True), eager=True)
             except _Stale:
@@ -87,8 +83,6 @@ class GroupLog:
             for wish in wishes:
                 wish.refusal = error
         finally:
-            for wish in wishes:
-                wish.settled = True
             self._known = taken_apart(self._log.known)
 
 
@@ -97,6 +91,8 @@ def _decide(wishes: Sequence[_Wish], records: tuple[Record, ...], *, all_of_them
     made: list[tuple[str, Mapping[str, Any]]] = []
     seen = list(records)
     for wish in wishes:
+        if wish.decide is None:
+            continue
         wish.wrote, wish.refusal, decision = False, None, None
         try:
             decision = wish.decide(tuple(seen))

@@ -17,6 +17,7 @@ from drstack.witness.assignment import Assignment
 from drstack.witness.drills import DrillLog
 from drstack.witness.glass import Glass
 from drstack.witness.guard import PUT_BACK, guarded
+from drstack.witness.joining import Joined
 from drstack.witness.journal import Journal
 from drstack.witness.leases import LeaseLog
 from drstack.witness.requests import Request
@@ -30,6 +31,7 @@ from replicator.repository.anchors import Anchored, Anchors
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from replicator.log.records import Record
     from replicator.repository.repository import Repository
     from replicator.stores.store import ObjectStore
 
@@ -66,6 +68,7 @@ class Witness:
         self._assignments = self._log("assignments")
         self._admitted = False
         self._lock = Lock()
+        self._look = Joined(self._read)
 
     @property
     def url(self) -> str:
@@ -111,11 +114,15 @@ class Witness:
         outcome = claim(self._store, f"{self.environment}/format.json", seal_envelope(body))
         return self._id_in(outcome.found)
 
+    def _read(self) -> tuple[Record, ...]:
+        with self._lock:
+            return self._assignments.read()
+
     def assignments(self) -> tuple[Assignment, ...]:
         """Every assignment, in order. WitnessUnreachable; WitnessUnsound if one cannot be read, or is of a newer format."""
         self._require_known()
-        with guarded(self.url), self._lock:
-            records = self._assignments.read()
+        with guarded(self.url):
+            records = self._look()
         return tuple(_assignment(record.n, record.body) for record in records)
 
     def up_to(self, number: int) -> tuple[Assignment, ...]:
