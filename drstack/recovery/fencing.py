@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 from drstack.errors import EnvironmentUnknown, OperationConflict, WitnessUnreachable
 from drstack.recovery.approving import admit
 from drstack.recovery.conduct import look
+from drstack.recovery.consents import with_broken_glass
 from drstack.recovery.glass import break_running
 from drstack.recovery.operation import begin, join, parse, unfinished
-from drstack.recovery.plan import Plan, with_broken_glass
+from drstack.recovery.plan import Plan
 from drstack.recovery.run import Execution
 from drstack.recovery.steps import FENCE_S, fence_step
 

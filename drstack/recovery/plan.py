@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from drstack.errors import ConsentRequired, EnvironmentUnknown, NotReady, OperationConflict, PromotionRefused
+from drstack.recovery.consents import agrees_to_any_loss, skipped_fences, to_losses, with_broken_glass
 from drstack.recovery.contest import contested
 from drstack.recovery.points import Wish, choose, refuted
 from drstack.recovery.steps import promotion_steps
@@ -36,10 +37,6 @@ PHASE_OF = {
     "capacity": "actuate", "requests": "actuate", "answers": "prove", "rejoin": "quiesce", "release": "reconcile",
 }  # fmt: skip
 """The phase that an act is counted in, where it is not the one of its name."""
-SKIP_FENCE = "skip-fence"
-BREAK_GLASS = "break-glass"
-FAILED_PROOF = ("override", "failed-proof")
-"""The consent to take a checkpoint whose proof failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +197,7 @@ def plan_promotion(environment: str, facts: Facts, target: str, needs: Mapping[s
     alone = bool(given.only)
     after = {name: need.after for name, need in needs.items()}
     unwitnessed = consent_to(given, target, leased=[each.name for each in moving if needs[each.name].leased])
-    consents = (*_consents(plans, needs, given), *skipped_fences(fence, given), *unwitnessed)
+    consents = (*to_losses(plans, needs, given), *skipped_fences(fence, given), *unwitnessed)
     return Plan(
         environment=environment, target=target, base=facts.assignment.number, workloads=plans, fence=fence,
         capacity=capacity, consents=with_broken_glass(consents, given), alone=alone,
@@ -283,7 +280,7 @@ def _plan_workload(each: WorkloadFact, target: str, need: Need, given: Given, fa
             )
     unreachable = tuple(name for name, fact in each.repositories.items() if not fact.reachable)
     unknown = [name for name in unreachable if name in each.acknowledge]
-    if unknown and not _any_loss(given):
+    if unknown and not agrees_to_any_loss(given):
         raise ConsentRequired(
             f"{each.name}: {', '.join(unknown)} may hold acknowledged checkpoints and cannot be sealed: unknown loss",
             hint="Bring it within reach, or add: --accept-data-loss unknown --reason '…'",
@@ -370,47 +367,3 @@ def _other(commit: CommitFact | None, failed_at: float) -> Other | None:
         return None
     loss_s = round(max(0.0, failed_at - commit.saved_at), 3)
     return Other((commit.id.term, commit.id.height), commit.step, commit.saved_at, commit.proved, loss_s)
-
-
-def _any_loss(given: Given) -> bool:
-    return given.data_loss_s is not None and math.isinf(given.data_loss_s)
-
-
-def _consents(plans: tuple[WorkloadPlan, ...], needs: Mapping[str, Need], given: Given) -> tuple[tuple[str, str], ...]:
-    used: list[tuple[str, str]] = []
-    if given.failed_proof:
-        if not given.reason:
-            raise ConsentRequired("taking a checkpoint whose proof failed needs a reason", hint="Add: --reason '…'")
-        used.append(FAILED_PROOF)
-    if given.data_loss_s is not None:
-        beyond = [plan for plan in plans if plan.loss_s > needs[plan.name].rpo_s]
-        unknown = _any_loss(given)
-        if beyond or unknown:
-            if not given.reason:
-                raise ConsentRequired("a loss beyond the objective needs a reason", hint="Add: --reason '…'")
-            away = ", ".join(sorted({name for plan in plans for name in plan.unreachable}))
-            used.append(
-                ("unknown-loss", away or "any") if unknown else ("data-loss", format_duration(given.data_loss_s))
-            )
-    return tuple(used)
-
-
-def skipped_fences(fence: tuple[str, ...], given: Given) -> tuple[tuple[str, str], ...]:
-    """The consents not to fence. EnvironmentUnknown for a site that would not be fenced, ConsentRequired without a reason."""
-    for site in given.skip_fence:
-        if site not in fence:
-            raise EnvironmentUnknown(
-                f"{site} is not fenced by this plan", hint=f"It fences {', '.join(fence) or 'nobody'}."
-            )
-    if given.skip_fence and not given.reason:
-        raise ConsentRequired("leaving out a fence needs a reason", hint="Add: --reason '…'")
-    return tuple((SKIP_FENCE, site) for site in sorted(set(given.skip_fence)))
-
-
-def with_broken_glass(consents: tuple[tuple[str, str], ...], given: Given) -> tuple[tuple[str, str], ...]:
-    """The consents, and that somebody goes on without approvals. ConsentRequired without a reason."""
-    if given.break_glass is None:
-        return consents
-    if not given.reason:
-        raise ConsentRequired("going on without approvals needs a reason", hint="Add: --reason '…'")
-    return (*consents, (BREAK_GLASS, given.break_glass))

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from drstack.errors import OperationConflict, StepFailed, WitnessUnsound
 from drstack.recovery.admission import bring_up_to
+from drstack.recovery.consents import FAILED_PROOF, SKIP_FENCE
 from drstack.recovery.contest import by_preference
 from drstack.recovery.facts import WorkloadFact
 from drstack.recovery.hearing import repository_fact
-from drstack.recovery.plan import FAILED_PROOF, SKIP_FENCE
 from drstack.recovery.points import Wish, choose
 from drstack.recovery.traffic import weights_after
 from drstack.recovery.unwitnessed import mark
+from drstack.spec.quantities import format_duration
 from drstack.witness.assignment import Assignment, Consent, WorkloadAssignment, lineage_of
 from replicator.errors import ReplicatorError
 from replicator.log.counters import Run
@@ -158,7 +159,7 @@ def _choose(world: World, plan: Doc, workload: Doc, opening: Open, before: Assig
     if bound_s is not None and loss_s > bound_s and not workload["reopen"]:
         raise OperationConflict(
             f"{name}: once the logs were sealed, step {commit.step} is the best that is left ({choice.why}); it would lose "
-            f"{loss_s:.1f} s, and {bound_s:g} s were agreed to"
+            f"{loss_s:.1f} s, and {format_duration(bound_s)} were agreed to"
         )
     return {
         "commit": [commit.id.term, commit.id.height], "step": commit.step, "saved_at": commit.saved_at, "source": source,

@@ -13,8 +13,9 @@ from drstack.errors import ActuatorFailed, NotReady, PromotionRefused, StepFaile
 from drstack.recovery import sealing
 from drstack.recovery.admission import bring_up_to
 from drstack.recovery.bringup import BringUp
+from drstack.recovery.consents import with_broken_glass
 from drstack.recovery.measure import measure
-from drstack.recovery.plan import Plan, WorkloadPlan, moving_of, require_ready, stranded, with_broken_glass
+from drstack.recovery.plan import Plan, WorkloadPlan, moving_of, require_ready, stranded
 from drstack.recovery.presence import Presence
 from drstack.recovery.promote import Promotion
 from drstack.recovery.steps import switchover_steps
