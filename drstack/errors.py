@@ -10,6 +10,7 @@
     ├── ConsentRequired         25  it may go on, but only with a consent that was not given
     │   └── ApprovalsMissing    25  it may go on once enough people have approved it
     ├── OperationConflict       26  another operation, or a newer assignment, is in the way
+    │   └── FencedSince         26  a later operation has fenced the site where work was to be started
     ├── PlanStale               27  the plan's facts are no longer true
     ├── StepFailed              28  a step of an operation ended without its effect
     │   ├── NotTried            28  a step was not begun, because others like it had failed one after another
@@ -99,6 +100,14 @@ class FenceNotProven(DrstackError):
 class OperationConflict(DrstackError):
     exit_code = 26
     hint = "drstack status ENV shows who writes now; plan again with drstack promote ENV --to SITE --plan."
+
+
+class FencedSince(OperationConflict):
+    """`operation`: the later one, as the site knows it."""
+
+    def __init__(self, operation: str, what: str) -> None:
+        super().__init__(f"operation {operation} has fenced {what} since")
+        self.operation = operation
 
 
 class PlanStale(DrstackError):

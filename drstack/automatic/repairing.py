@@ -9,7 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from drstack.errors import ActuatorFailed, DrstackError
+from drstack.recovery.fenced import recorded
 from drstack.recovery.operation import now_at
+from drstack.recovery.ordered import in_order
 from drstack.recovery.steps import START_S
 from drstack.recovery.switchover import newest_of
 from replicator.errors import ReplicatorError
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from drstack.recovery.world import World
 
 _OBSERVE_S = 5.0
-MENDED, WELL = "done", "it was well already"
+MENDED, WELL, LEFT = "done", "it was well already", "left alone"
 
 
 def repair(world: World, verdict: Verdict, repairs: Repairs, *, by: str, known: int) -> str | None:
@@ -46,20 +48,38 @@ def _act(world: World, name: str, remedy: Remedy, workload: str, token: str) -> 
     seen = site.observe(deadline_s=_OBSERVE_S)
     if not seen.reachable:
         raise ActuatorFailed(f"{name} cannot be seen any more: {seen.why}")
+    if (why := _not_ours(world, name, workload)) is not None:
+        return f"{LEFT}: {why}"
     if remedy == "restart":
         return _restart(world, name, seen, workload, token, order)
     slots = seen.capacity if remedy == "reship" else seen.capacity_bound
     if seen.replicator_running if remedy == "reship" else seen.capacity >= slots:
         return WELL
-    site.set_capacity(slots, deadline_s=START_S, order=order)
+    in_order(world.witness, order, lambda at: site.set_capacity(slots, deadline_s=START_S, order=at))
     return f"{MENDED}: {slots} slots, and its replicator"
+
+
+def _not_ours(world: World, name: str, workload: str) -> str | None:
+    """Why the site is to be left as it is: asked once the order was taken, so that what comes later is refused by the site."""
+    current = world.witness.current()
+    if current is None:
+        return "nothing is assigned"
+    if workload and current.writer(workload) != name:
+        return f"{current.writer(workload)} writes {workload} since assignment {current.number}"
+    fences = [each for each in recorded(world.witness.journals(current.number)) if each.site == name]
+    return fences[-1].told() if fences else None
 
 
 def _restart(world: World, name: str, seen: SiteObservation, workload: str, token: str, order: str) -> str:
     job = seen.jobs.get(workload)
-    if job is None or job.running or job.failure is None:
+    if job is None or job.running or job.wanted is False or job.failure is None:
         return WELL
     newest = newest_of(world.repositories[name], workload)
     step = newest.what.step if newest is not None else None
-    world.sites[name].start_job(workload, token=token, resume_step=step, deadline_s=START_S, order=order)
+    site = world.sites[name]
+    in_order(
+        world.witness,
+        order,
+        lambda at: site.start_job(workload, token=token, resume_step=step, deadline_s=START_S, order=at),
+    )
     return f"{MENDED}: started from step {step}"

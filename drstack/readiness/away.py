@@ -49,9 +49,9 @@ class Away:
 
     def document(self) -> Doc:
         """As `drstack status --json` has it; docs/cli.md names the fields."""
+        told = status(self.world.environment, self.facts, self.world.needs, None)
         return {
-            **status(self.world.environment, self.facts, self.world.needs, None),
-            "running": None,
+            **{name: value for name, value in told.items() if name != "operation"},
             "without_witness": {
                 "operations": list(self.running),
                 "promotions": {each.target: self._move(each) for each in self.moves},

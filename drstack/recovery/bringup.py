@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from drstack.errors import ActuatorFailed, OperationConflict, StepFailed
 from drstack.recovery.hearing import repository_fact
+from drstack.recovery.ordered import in_order
 from drstack.recovery.pins import pin_name
 from drstack.recovery.presence import Presence, mending
 from drstack.recovery.timekeeping import moment_here
 from drstack.recovery.traffic import Traffic
-from drstack.recovery.unwitnessed import consented
 from drstack.witness.assignment import lineage_of
 from replicator.errors import DestinationOccupied, ReplicatorError
 from replicator.log.covering import uncovered
@@ -57,17 +57,14 @@ class BringUp:
     journal: Journal
     plan: Doc
     assignment: Assignment
+    order: str | None
+    """When the site was told to act, as of `Site`; None without the witness: its last fence may be known there alone."""
     restoring: AbstractContextManager[object] = field(default_factory=nullcontext)
     """Held while a checkpoint's bytes are brought back."""
 
     @property
     def _site(self) -> Site:
         return self.world.sites[self.plan["target"]]
-
-    @property
-    def _order(self) -> str | None:
-        """None without the witness: what fenced the site last may stand there alone."""
-        return None if consented(self.plan) else f"{self.assignment.number}-0"
 
     def _traffic(self) -> Traffic:
         """By the newest assignment: one that was made since, by whoever declared something, has these shares too."""
@@ -267,7 +264,7 @@ class BringUp:
     def _turn(self, slots: int, timeout_s: float) -> str | None:
         """Ask for all; why some were refused, where what is held is enough for the work. ActuatorFailed."""
         try:
-            self._site.set_capacity(slots, deadline_s=timeout_s, order=self._order)
+            self._in_order(lambda at: self._site.set_capacity(slots, deadline_s=timeout_s, order=at))
         except ActuatorFailed as error:
             seen = self._site.observe(deadline_s=5.0)
             moving = {each["name"]: int(each["ranks"]) for each in self.plan["workloads"]}
@@ -284,8 +281,9 @@ class BringUp:
         """
         self._require_standing()
         self._keep_capacity(name, timeout_s)
-        self._site.start_job(
-            name, token=self.journal.identity, resume_step=resume_step, deadline_s=timeout_s, order=self._order
+        token = self.journal.identity
+        self._in_order(
+            lambda at: self._site.start_job(name, token=token, resume_step=resume_step, deadline_s=timeout_s, order=at)
         )
         job, clock = self._await(name, _has_begun, timeout_s, "a first step")
         if job.resumed_step != resume_step:
@@ -311,6 +309,9 @@ class BringUp:
         serving = traffic.settle()
         told = [f"{name} by {', '.join(s for s, w in each.items() if w)}" for name, each in serving.items()]
         return {"serving": serving, "detail": "; ".join(told)}
+
+    def _in_order(self, act: Callable[[str | None], None]) -> None:
+        in_order(self.world.witness, self.order, act)
 
     def _require_standing(self) -> None:
         """OperationConflict where somebody has ended the operation: a site that it would turn may be another's by now."""

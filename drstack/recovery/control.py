@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from drstack.errors import DrstackError, OperationConflict
+from drstack.errors import DrstackError, FencedSince, OperationConflict
 from drstack.recovery.conduct import execution, look, promote
-from drstack.recovery.fencing import Fencing
-from drstack.recovery.operation import maker, unfinished
+from drstack.recovery.fencing import Fencing, standings
+from drstack.recovery.operation import maker, parse, unfinished
+from drstack.recovery.ordered import in_order
 from drstack.recovery.own_steps import accept_unfenced
 from drstack.recovery.pins import let_go
 from drstack.recovery.plan import Given, stranded
@@ -248,6 +249,7 @@ def start_again(world: World, fact: WorkloadFact, journal: Journal, *, order: st
         job = seen.jobs.get(name)
         if job is not None and job.running and not saved:
             return Again("runs")
+        _require_last(world.witness, fact, order)
         site.stop_job(name, deadline_s=START_S)
         last_step = job.step if saved and job is not None else None
         newest = last_saved(world, world.repositories[fact.writer], name, last_step)
@@ -255,7 +257,8 @@ def start_again(world: World, fact: WorkloadFact, journal: Journal, *, order: st
         if newest is not None:
             _have_there(world.repositories[fact.writer], name, newest, site.checkpoints(name))
         if not seen.capacity:
-            site.set_capacity(seen.capacity_bound, deadline_s=START_S, order=order)
+            most = seen.capacity_bound
+            in_order(world.witness, order, lambda at: site.set_capacity(most, deadline_s=START_S, order=at))
         token = f"{journal.identity}/abort-{of_it.count('start again') + 1}"
         return _start_from(world, fact, journal, step, token, order)
     except OperationConflict as error:
@@ -270,7 +273,11 @@ def _start_from(world: World, fact: WorkloadFact, journal: Journal, step: int | 
     if (other := _taken_by(world, fact, journal)) is not None:
         return Again("taken", f"{name} is left to {other}")
     journal.write("start again", {"workload": name, "step": f"start again {name}", "at": world.clock()})
-    site.start_job(name, token=token, resume_step=step, deadline_s=START_S, order=order)
+    in_order(
+        world.witness,
+        order,
+        lambda at: site.start_job(name, token=token, resume_step=step, deadline_s=START_S, order=at),
+    )
     if (other := _taken_by(world, fact, journal)) is not None:
         site.stop_job(name, deadline_s=START_S)
         return Again("taken", f"{name} is left to {other}")
@@ -291,6 +298,16 @@ def _taken_by(world: World, fact: WorkloadFact, journal: Journal) -> str | None:
     if current is not None and current.writer(fact.name) != fact.writer:
         return f"{current.writer(fact.name)}, which writes it since assignment {current.number}"
     return None
+
+
+def _require_last(witness: Witness, fact: WorkloadFact, order: str) -> None:
+    """FencedSince where an operation after `order` fenced the workload's writer: what becomes of it there is that one's."""
+    base, k = parse(order)
+    for number in range(base, len(witness.assignments()) + 1):
+        for journal in witness.journals(number):
+            fenced = any(each.site == fact.writer and fact.name in each.workloads for each in standings(journal))
+            if fenced and parse(journal.identity) > (base, k):
+                raise FencedSince(journal.identity, f"{fact.name} at {fact.writer}")
 
 
 def _have_there(repository: Repository, workload: str, newest: Accepted, folder: Path) -> None:

@@ -167,7 +167,7 @@ class Site(Protocol):
     def set_capacity(self, slots: int, *, deadline_s: float, order: str | None = None) -> None:
         """Bring the worker slots that run to `slots`, within the site's bound, and have its replicator run.
 
-        A fence that an earlier promotion put on the site is lifted. ActuatorFailed; OperationConflict as `start_job`.
+        A fence that an earlier promotion put on the site is lifted. ActuatorFailed; FencedSince as `start_job`.
         """
         ...
 
@@ -180,7 +180,7 @@ class Site(Protocol):
     ) -> None:
         """Start the workload's processes unless the start of this `token` was already made. ActuatorFailed.
 
-        The run must resume from exactly `resume_step`, or from nothing if that is None. OperationConflict, and nothing is
+        The run must resume from exactly `resume_step`, or from nothing if that is None. FencedSince, and nothing is
         touched, where a fence of a later `order` came before: decided by the site, in one act with the start.
         """
         ...

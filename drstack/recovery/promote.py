@@ -24,6 +24,7 @@ from replicator.errors import ReplicatorError
 if TYPE_CHECKING:
     from drstack.recovery.steps import Step
     from drstack.recovery.world import World
+    from drstack.witness.assignment import Assignment
     from drstack.witness.journal import Journal
 
 Doc = dict[str, Any]
@@ -112,7 +113,7 @@ class Promotion(Execution):
     def _assign(self, _step: Step) -> Doc:
         chosen = self._every_chosen()
         made = sealing.assign(self.world, self.plan, chosen, self.journal.identity)
-        brings_up = BringUp(self.world, self.journal, self.plan, made)
+        brings_up = BringUp(self.world, self.journal, self.plan, made, self._order_after(made))
         troubles = self.world.beside([partial(brings_up.make_way, each) for each in chosen if not each["reopen"]])
         open_all = open_in_order if consented(self.plan) else sealing.open_all
         opens = open_all(self.world, made, self.plan)
@@ -126,7 +127,10 @@ class Promotion(Execution):
     def _bring_up(self, workload: Doc | None = None) -> BringUp:
         made = self.world.witness.up_to(int(self._outcome("assign")["number"]))[-1]
         plan = self.plan if workload is None else loss_counted(self.plan, workload)
-        return BringUp(self.world, self.journal, plan, made, self._restoring)
+        return BringUp(self.world, self.journal, plan, made, self._order_after(made), self._restoring)
+
+    def _order_after(self, made: Assignment) -> str | None:
+        return None if consented(self.plan) else f"{made.number}-0"
 
     def _requests(self, _step: Step) -> Doc:
         return self._bring_up().move_requests()

@@ -6,6 +6,7 @@ disagree, or nobody can say, it is not known, and a loss counts up to the look.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from drstack.recovery.timekeeping import APART_S
@@ -25,7 +26,9 @@ def fenced_at(journals: Iterable[Journal]) -> dict[tuple[str, str], float]:
 
     `journals`: of the operations that were planned on one assignment, in their order. A later assignment starts work anew.
     """
-    found: dict[tuple[str, str], float] = {}
+    fences: list[tuple[str, str, float]] = []
+    undone: dict[str, float] = {}
+    """By workload, when something last set out to start it again, whatever operation it belongs to."""
     for journal in journals:
         records = journal.known()
         plan: Mapping[str, Any] = records[0].body if records else {}
@@ -35,13 +38,15 @@ def fenced_at(journals: Iterable[Journal]) -> dict[tuple[str, str], float]:
             row: Mapping[str, Any] = result.get("fence", {}) if record.kind == "outcome" else body
             if record.kind in ("outcome", "fence") and row.get("grade") == "proven":
                 at = float(body.get("ended_at") or body.get("at") or record.at)
-                for name in _stopped_by(plan, str(row["site"])):
-                    found.setdefault((str(row["site"]), name), at)
+                fences += [(str(row["site"]), name, at) for name in _stopped_by(plan, str(row["site"]))]
             elif record.kind == "lift":
-                for name in _stopped_by(plan, str(plan.get("target"))):
-                    found.pop((str(plan.get("target")), name), None)
+                undone |= dict.fromkeys(_stopped_by(plan, str(plan.get("target"))), record.at)
             elif record.kind in ("start again", "started again"):
-                found = {key: at for key, at in found.items() if key[1] != record.body.get("workload")}
+                undone[str(body.get("workload"))] = record.at
+    found: dict[tuple[str, str], float] = {}
+    for site, name, at in sorted(fences, key=lambda fence: fence[2]):
+        if undone.get(name, -math.inf) < at - APART_S:
+            found.setdefault((site, name), at)
     return found
 
 
@@ -62,8 +67,9 @@ def still_since(each: WorkloadFact, facts: Facts) -> float | None:
     known: list[float] = []
     if each.fenced_at is not None and _newest_save(each) <= each.fenced_at + APART_S:
         known.append(each.fenced_at)
-    if site is not None and site.shows_processes and job is not None and job.wanted is False:
-        known += _last_work(job)
+    of_this_term = each.started is not False  # a start that made no step shows what one of an earlier term had made
+    if of_this_term and site is not None and site.shows_processes and job is not None and job.wanted is False:
+        known += [at for at in _last_work(job) if _newest_save(each) <= at + APART_S]
     return min([*known, facts.at]) if known else None
 
 

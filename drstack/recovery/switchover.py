@@ -15,6 +15,7 @@ from drstack.recovery.admission import bring_up_to
 from drstack.recovery.bringup import BringUp
 from drstack.recovery.consents import with_broken_glass
 from drstack.recovery.measure import measure
+from drstack.recovery.ordered import in_order
 from drstack.recovery.plan import Plan, WorkloadPlan, moving_of, require_ready, stranded
 from drstack.recovery.presence import Presence
 from drstack.recovery.promote import Promotion
@@ -118,7 +119,8 @@ class Switchover(Promotion):
     def _capacity(self, step: Step) -> Doc:
         """Slots and replicator alone: replicas come once requests are assigned."""
         slots = {**self.plan, "alone": True}
-        return BringUp(self.world, self.journal, slots, self._before()).have_capacity(timeout_s=step.timeout_s)
+        brings_up = BringUp(self.world, self.journal, slots, self._before(), self.journal.identity)
+        return brings_up.have_capacity(timeout_s=step.timeout_s)
 
     def _rejoin(self, step: Step) -> Doc:
         current = self._before()
@@ -204,7 +206,12 @@ class Switchover(Promotion):
         slots = self.world.standby(step.subject)
         if slots is None:
             return {"capacity": None, "detail": "its size as a standby is not counted in slots"}
-        self.world.sites[step.subject].set_capacity(slots, deadline_s=step.timeout_s, order=self.journal.identity)
+        site = self.world.sites[step.subject]
+        in_order(
+            self.world.witness,
+            self.journal.identity,
+            lambda at: site.set_capacity(slots, deadline_s=step.timeout_s, order=at),
+        )
         return {"capacity": slots, "detail": f"{slots} slots"}
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from drstack.witness.joining import Together
+from replicator.errors import RecordCorrupt
 from replicator.log.records import Record
 
 if TYPE_CHECKING:
@@ -73,17 +74,16 @@ class GroupLog:
         """Write all that is wished for now. A slot that was won, or found free, shows that all below it is known."""
         try:
             if all(wish.decide is None for wish in wishes):
-                self._log.read()
+                self._known = taken_apart(self._log.read())
                 return
             try:
                 self._log.append(lambda records: _decide(wishes, taken_apart(records), all_of_them=True), eager=True)
             except _Stale:
                 self._log.append(lambda records: _decide(wishes, taken_apart(records), all_of_them=False))
+            self._known = taken_apart(self._log.known)
         except BaseException as error:  # noqa: BLE001 - raised in each thread that wished for it
             for wish in wishes:
                 wish.refusal = error
-        finally:
-            self._known = taken_apart(self._log.known)
 
 
 def _decide(wishes: Sequence[_Wish], records: tuple[Record, ...], *, all_of_them: bool) -> Decision:
@@ -116,12 +116,17 @@ def _not_yet(before: Sequence[Record], kind: str, body: Mapping[str, Any]) -> Re
 
 
 def taken_apart(records: Sequence[Record]) -> tuple[Record, ...]:
-    """Records that share a slot, one by one, in their order; `n`, `at` and `digest` are the slot's."""
+    """Records that share a slot, one by one, in their order; `n`, `at` and `digest` are the slot's. RecordCorrupt."""
     found: list[Record] = []
     for record in records:
         if record.kind == SEVERAL:
-            parts = cast("list[dict[str, Any]]", record.body["records"])
-            found += [replace(record, kind=str(part["kind"]), body=part["body"]) for part in parts]
+            try:
+                parts = cast("list[dict[str, Any]]", record.body["records"])
+                found += [replace(record, kind=str(part["kind"]), body=part["body"]) for part in parts]
+            except (KeyError, TypeError) as error:
+                raise RecordCorrupt(
+                    f"slot {record.n} holds several records that cannot be told apart ({error!r})"
+                ) from error
         else:
             found.append(record)
     return tuple(found)

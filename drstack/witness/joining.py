@@ -15,6 +15,16 @@ T = TypeVar("T")
 W = TypeVar("W")
 
 
+class _Place(Generic[W]):
+    """A thread's wish in the queue."""
+
+    __slots__ = ("served", "wish")
+
+    def __init__(self, wish: W) -> None:
+        self.wish = wish
+        self.served = False
+
+
 class Together(Generic[W]):
     """Hands over what many threads wish for, in batches: one under way at a time, by one of those who wait for it.
 
@@ -24,27 +34,31 @@ class Together(Generic[W]):
     def __init__(self, serve: Callable[[Sequence[W]], None]) -> None:
         self._serve = serve
         self._changed = Condition()
-        self._waiting: list[W] = []
+        self._waiting: list[_Place[W]] = []
         self._under_way = False
-        self._served: set[int] = set()
 
     def hand_over(self, wish: W) -> None:
         """Returns once it was served."""
-        with self._changed:
-            self._waiting.append(wish)
-            while self._under_way and id(wish) not in self._served:
-                self._changed.wait()
-            if id(wish) in self._served:
-                self._served.remove(id(wish))
-                return
-            batch, self._waiting, self._under_way = self._waiting, [], True
+        place, batch, leads = _Place(wish), list[_Place[W]](), False
         try:
-            self._serve(batch)
+            with self._changed:
+                self._waiting.append(place)
+                while self._under_way and not place.served:
+                    self._changed.wait()
+                if place.served:
+                    return
+                leads = self._under_way = True
+                batch, self._waiting = self._waiting, []
+            self._serve([each.wish for each in batch])
         finally:
             with self._changed:
-                self._served |= {id(each) for each in batch if each is not wish}
-                self._under_way = False
-                self._changed.notify_all()
+                if place in self._waiting:  # interrupted before its turn
+                    self._waiting.remove(place)
+                if leads:
+                    for each in batch:
+                        each.served = True
+                    self._under_way = False
+                    self._changed.notify_all()
 
 
 class _Asked(Generic[T]):

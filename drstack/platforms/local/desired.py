@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
-from drstack.errors import ActuatorFailed, OperationConflict
+from drstack.errors import ActuatorFailed, FencedSince
 from drstack.platforms.local.atomic import locked, read_json, write_json
 from drstack.recovery.operation import parse as parse_order
 
@@ -80,10 +80,10 @@ class Desired:
         return replace(self, barred={**self.barred, **later}) if later else self
 
     def require_admitted(self, order: str | None, site: object, workload: str = "") -> None:
-        """OperationConflict where a later fence came before who was told to act at `order`."""
+        """FencedSince where a later fence came before who was told to act at `order`."""
         for name, what in ((_ALL, f"{site}"), (workload, f"{workload} at {site}")):
             if order is not None and self._bar_of(name) > parse_order(order):
-                raise OperationConflict(f"operation {self.barred[name]} has fenced {what} since")
+                raise FencedSince(self.barred[name], what)
 
     def _bar_of(self, name: str) -> tuple[int, int]:
         return parse_order(self.barred[name]) if name in self.barred else (0, 0)

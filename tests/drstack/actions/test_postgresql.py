@@ -42,7 +42,7 @@ def promoting(servers, **more):
 
 def assumed(fleet):
     """The fence could not be confirmed."""
-    fleet.sites["east"].fence = lambda *, deadline_s, only=None: Fence("assumed", "nothing", "no answer")
+    fleet.sites["east"].fence = lambda *, deadline_s, only=None, order=None: Fence("assumed", "nothing", "no answer")
 
 
 def test_behind_a_proven_fence_the_standby_becomes_the_primary_with_what_it_had(fleet, servers):

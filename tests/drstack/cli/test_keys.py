@@ -85,7 +85,7 @@ def test_the_file_by_which_others_trust_a_person_is_named_and_does(shell):
     (folder / "asked.yaml").write_text(declared + "approvals:\n  promote: {of: [alice, bob], at_least: 1}\n")
     shell("keys", "make", "asked")
     absent = shell("keys", "trust", "asked", "approver@alice.public.json", code=56).stderr
-    assert "drstack keys approver ENV NAME made" in absent
+    assert "drstack keys approver asked NAME made" in absent
     made = shell("keys", "approver", "asked", "alice").stdout
     [file] = [line.partition(": ")[2] for line in made.splitlines() if line.startswith("for every operator: ")]
     assert "was trusted already" in shell("keys", "trust", "asked", file, "--yes").stdout

@@ -137,20 +137,44 @@ def test_where_clocks_disagree_nothing_is_known(fleet):
     assert still_since(facts.workloads["a"], facts) is None
 
 
+SAVED = time.time() + 1e6
+"""When steps began of what is seen stopped: after what the fleet has saved."""
 STOPPED = JobObservation(
-    running=False, ranks=0, wanted=False, generation=1, first_step=11, first_step_at=1000.0, step=20, step_at=1090.0
+    running=False, ranks=0, wanted=False, generation=1, first_step=11, first_step_at=SAVED, step=20, step_at=SAVED + 90
 )
 
 
-def seen(fleet, job: JobObservation, **changed):
-    facts = replace(look(fleet.world()), at=5000.0)
+def seen(fleet, job: JobObservation, started: bool | None = None, **changed):
+    facts = replace(look(fleet.world()), at=SAVED + 4000)
     site = SiteObservation("east", reachable=True, jobs={"a": job}, **changed)
-    return still_since(facts.workloads["a"], replace(facts, sites={"east": site}))
+    return still_since(replace(facts.workloads["a"], started=started), replace(facts, sites={"east": site}))
 
 
 def test_of_work_that_is_seen_stopped_the_step_after_its_last_is_lost_at_most(fleet):
-    assert seen(fleet, STOPPED) == 1100.0, "nine steps in 90 s"
-    assert seen(fleet, replace(STOPPED, step_at=4999.0)) == 5000.0, "never later than the look"
+    assert seen(fleet, STOPPED) == SAVED + 100, "nine steps in 90 s"
+    assert seen(fleet, replace(STOPPED, step_at=SAVED + 3999)) == SAVED + 4000, "never later than the look"
+
+
+def test_steps_of_an_earlier_term_say_nothing_of_this_one(fleet):
+    """A promotion made the site the writer and started nothing: what it shows stopped days ago, as a standby's."""
+    assert seen(fleet, STOPPED, started=False) is None
+    assert seen(fleet, STOPPED, started=True) == SAVED + 100
+    days_ago = replace(STOPPED, first_step_at=time.time() - 3e5, step_at=time.time() - 2.9e5)
+    assert seen(fleet, days_ago) is None, "checkpoints were saved since, elsewhere"
+
+
+def test_a_lift_counts_for_every_fence_before_it_whatever_operation_made_it(fleet):
+    fencing.fence(fleet.world(), "east", BY)
+    plan = plan_only(fleet.world(), "west", Given(by="ana")).document()
+    journal, _ = begin(fleet.witness(), {**plan, "by": "ana"})
+    row = {"site": "east", "grade": "proven", "done": "stopped", "proof": "confirmed"}
+    at = time.time() - 30
+    journal.write("outcome", {"step": "fence east", "began_at": at, "ended_at": at, "result": {"fence": row}})
+    abandon(journal, by="ana", reason="west has no room")
+    lift(fleet.world(), "east", by="bob", reason="false alarm")
+    fleet.sites["east"].reachable = False
+    assert fenced_at(fleet.witness().journals(1)) == {}
+    assert "not known" in str(refused(fleet))
 
 
 @pytest.mark.parametrize(

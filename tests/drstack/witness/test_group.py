@@ -8,7 +8,7 @@ import time
 import pytest
 
 from drstack.witness.group import SEVERAL, GroupLog
-from replicator.errors import StoreUnavailable
+from replicator.errors import RecordCorrupt, StoreUnavailable
 from replicator.log.slots import SlotLog
 from replicator.repository.repository import random_token
 from replicator.stores.cloud import memory_store
@@ -133,3 +133,19 @@ def test_a_store_that_is_away_is_an_error_of_everybody_who_waited_and_nothing_is
     assert [r.body["n"] for r in group.known()] == [0]
     assert [r.body["n"] for r in group.read()] == [0]
     assert group.append(once(1)) is True
+
+
+def test_records_that_cannot_be_told_apart_are_an_error_of_everybody_who_reads():
+    store = memory_store()
+    log(store).append(lambda _: (SEVERAL, {"none": 1}))
+    group, found = GroupLog(log(store)), []
+
+    def read(_):
+        try:
+            found.append(group.read())
+        except RecordCorrupt as error:
+            found.append(str(error))
+
+    assert side_by_side(8, read) == []
+    assert len(found) == 8
+    assert all("slot 1 holds several records" in each for each in found)

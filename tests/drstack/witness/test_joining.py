@@ -68,3 +68,35 @@ def test_what_went_wrong_reaches_each_who_waited_and_the_next_call_is_made_anew(
     assert len(errors) == 10
     away[0] = False
     assert joined() == "there"
+
+
+def test_who_is_interrupted_while_it_waits_is_taken_out_and_the_others_go_on():
+    gate, made = threading.Event(), []
+
+    def call():
+        made.append(1)
+        gate.wait(30)
+
+    joined, found = Joined(call), []
+    first = threading.Thread(target=joined)
+    first.start()
+    while not made:
+        time.sleep(0.001)
+    waits = joined._together._changed.wait
+
+    def interrupted(*_arguments):
+        joined._together._changed.wait = waits
+        raise KeyboardInterrupt
+
+    joined._together._changed.wait = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        joined()
+    assert joined._together._waiting == []
+    other = threading.Thread(target=lambda: found.append(joined()))
+    other.start()
+    gate.set()
+    in_threads([])
+    first.join(30)
+    other.join(30)
+    assert found == [None]
+    assert len(made) == 2
