@@ -94,6 +94,7 @@ PLANTED = {
         (
             (lifting, "_require_nobody", _nobody_runs),
             (control, "_taken_by", _nobody_took),
+            (control, "_require_last", _nobody_took),
             (Desired, "require_admitted", _whoever_comes),
         ),
     ),
