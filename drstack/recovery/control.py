@@ -20,7 +20,7 @@ from drstack.recovery.plan import Given, stranded
 from drstack.recovery.run import trace_end
 from drstack.recovery.standing import standing
 from drstack.recovery.steps import START_S, steps_of
-from drstack.recovery.switchover import last_saved
+from drstack.recovery.switchover import Stopped, last_saved
 from replicator.errors import ReplicatorError
 from replicator.repository.pinning import as_it_is_now, pinned
 from replicator.repository.restore import restore
@@ -251,8 +251,7 @@ def start_again(world: World, fact: WorkloadFact, journal: Journal, *, order: st
             return Again("runs")
         _require_last(world.witness, fact, order)
         site.stop_job(name, deadline_s=START_S)
-        last_step = job.step if saved and job is not None else None
-        newest = last_saved(world, world.repositories[fact.writer], name, last_step)
+        newest = last_saved(world, world.repositories[fact.writer], name, Stopped.of(job if saved else None))
         step = newest.what.step if newest is not None else None
         if newest is not None:
             _have_there(world.repositories[fact.writer], name, newest, site.checkpoints(name))

@@ -6,7 +6,7 @@ beyond the recovery point is void, and gets what it lacks from the writer; only 
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from drstack.errors import ActuatorFailed, NotReady, PromotionRefused, StepFailed
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from drstack.recovery.facts import Facts, WorkloadFact
     from drstack.recovery.plan import Given, Need
+    from drstack.recovery.ports import JobObservation
     from drstack.recovery.steps import Step
     from drstack.recovery.world import World
     from drstack.witness.assignment import Assignment
@@ -141,20 +142,24 @@ class Switchover(Promotion):
         if job is not None and job.ranks:
             raise ActuatorFailed(f"{step.subject} still has {job.ranks} ranks at {site.name}")
         last = job.step if job else None
-        return {"last_step": last, "detail": f"stopped after step {last}" if last is not None else "was not running"}
+        return {
+            **Stopped.of(job).document(),
+            "detail": f"stopped after step {last}" if last is not None else "was not running",
+        }
 
     def _ship(self, step: Step) -> Doc:
         """StepFailed where the last step was not saved, or does not arrive in time."""
         world, name = self.world, step.subject
-        workload, last = self._planned(name), self._outcome(f"quiesce {name}")["last_step"]
+        workload, stopped = self._planned(name), Stopped.read(self._outcome(f"quiesce {name}"))
         source, target = world.repositories[workload["writer"]], world.repositories[self.plan["target"]]
         began = world.clock()
         sending = Presence(world, [workload["writer"], self.plan["target"]], sends=True)
-        newest = last_saved(world, source, name, last, sending)
-        if newest is None or (last is not None and newest.what.step < last):
+        newest = last_saved(world, source, name, stopped, sending)
+        if newest is None or not stopped.saved(newest):
             at = newest.what.step if newest is not None else "none"
             raise StepFailed(
-                f"{name} stopped after step {last} and its newest checkpoint is of step {at}: it does not save as it stops",
+                f"{name} stopped after step {stopped.step} and its newest checkpoint is of step {at}: it does not save as it "
+                "stops",
                 hint=f"To let it go on where it was: drstack abort {self.plan['environment']} --reason '…'; "
                 "docs/training.md says how a trainer saves when it is stopped.",
             )
@@ -220,15 +225,47 @@ def newest_of(repository: Repository, workload: str) -> Accepted | None:
     return max(repository.log(workload).view().accepted.values(), key=lambda each: each.what.id(), default=None)
 
 
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """Where a run stopped: its last step that was reported, at `at`, and the first of this start, at `first_at` (unix s)."""
+
+    step: int | None = None
+    at: float | None = None
+    first_at: float | None = None
+
+    @staticmethod
+    def of(job: JobObservation | None) -> Stopped:
+        return Stopped() if job is None else Stopped(job.step, job.step_at, job.first_step_at)
+
+    @staticmethod
+    def read(result: Mapping[str, Any]) -> Stopped:
+        return Stopped(result["last_step"], result.get("last_step_at"), result.get("first_step_at"))
+
+    def document(self) -> Doc:
+        return {"last_step": self.step, "last_step_at": self.at, "first_step_at": self.first_at}
+
+    def saved(self, newest: Accepted | None) -> bool:
+        """Whether this is what the run saved as it stopped, or later than it: not what a start before it had reached.
+
+        A start that went back to an older step shares the term with the one before: that one's may be of a later step.
+        """
+        if newest is None or self.step is None:
+            return newest is not None
+        what = newest.what
+        if what.step < self.step or self.at is None or what.saved_at >= self.at:
+            return what.step >= self.step
+        return what.step == self.step and (self.first_at is None or what.saved_at >= self.first_at)
+
+
 def last_saved(
-    world: World, repository: Repository, workload: str, last_step: int | None, sending: Presence | None = None
+    world: World, repository: Repository, workload: str, stopped: Stopped, sending: Presence | None = None
 ) -> Accepted | None:
-    """The newest checkpoint there, once it is of the step that the run stopped at, or none of it came for a while.
+    """The newest checkpoint there, once it is what the run saved as it stopped, or none of it came for a while.
 
     StepFailed where a site that `sending` watches went away.
     """
     newest, since = newest_of(repository, workload), world.clock()
-    while last_step is not None and (newest is None or newest.what.step < last_step):
+    while stopped.step is not None and not stopped.saved(newest):
         if world.clock() - since > SAVE_S:
             break
         if sending is not None:

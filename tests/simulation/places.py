@@ -76,6 +76,9 @@ class Run:
     saved: int = 0
     commits: bool = True
     """Until it meets a seal."""
+    began: float = 0.0
+    stepped: float = 0.0
+    """When it was started, and made its last step."""
 
 
 @dataclass
@@ -213,6 +216,7 @@ class Ground:
         run = place.runs[workload]
         run.step += 10
         self.now += 1.0
+        run.stepped = self.now
         if run.commits and self._may_write(place, workload, run):
             self.made[workload, run.term] = max(run.step, self.made.get((workload, run.term), 0))
         if save:
@@ -317,7 +321,7 @@ class SimSite:
                 self.ground.train(place, name, save=False)
             jobs[name] = JobObservation(
                 running=run.running, ranks=int(run.running), generation=1, resumed_step=run.resumed,
-                first_step=(run.resumed or 0) + 1, first_step_at=self.ground.now, step=run.step, step_at=self.ground.now,
+                first_step=(run.resumed or 0) + 1, first_step_at=run.began, step=run.step, step_at=run.stepped,
             )  # fmt: skip
         return SiteObservation(
             self.name, reachable=True, capacity=place.capacity, capacity_bound=100, jobs=jobs,
@@ -360,7 +364,9 @@ class SimSite:
                 raise ActuatorFailed(f"{workload} was started with token {token} and stopped since")
         else:
             term = ground.repository(None, self.name).log(workload).view().term
-            place.runs[workload] = Run(token, resume_step, term, resume_step or 0, saved=resume_step or 0)
+            place.runs[workload] = Run(
+                token, resume_step, term, resume_step or 0, saved=resume_step or 0, began=ground.now
+            )
             place.fenced = False
             current = ground.assigned()
             elsewhere = tuple(

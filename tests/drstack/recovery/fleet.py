@@ -190,7 +190,9 @@ class Fleet:
         }  # fmt: skip
         return World(**{**fields, **changed})
 
-    def save(self, *names: str, step: int = 10, term: int = 1, to: tuple[str, ...] | None = None) -> None:
+    def save(
+        self, *names: str, step: int = 10, term: int = 1, to: tuple[str, ...] | None = None, height: int | None = None
+    ) -> None:
         """A checkpoint of each workload (of all, where none is named), with its receipts."""
         for name in names or self.names:
             source = self.folder / "source" / name / f"step-{step:08d}"
@@ -199,7 +201,7 @@ class Fleet:
             os.utime(source / "weights")
             snapshot = take_snapshot(source, ["weights"])
             push = Push(
-                name, source.name, term, step // 10, step, random_token(), b"s" * 16, snapshot.saved_at, findings=(),
+                name, source.name, term, height or step // 10, step, random_token(), b"s" * 16, snapshot.saved_at, findings=(),
                 versions=None,
             )  # fmt: skip
             for place in to or self.places:

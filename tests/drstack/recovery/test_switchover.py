@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
+from types import SimpleNamespace
+
 import pytest
 
 from drstack.errors import NotReady, OperationConflict, PromotionRefused, StepFailed
@@ -9,6 +13,7 @@ from drstack.recovery import control
 from drstack.recovery.admission import bring_up_to
 from drstack.recovery.conduct import plan_only, promote
 from drstack.recovery.plan import Given
+from drstack.recovery.switchover import Stopped
 from replicator.errors import Sealed
 from replicator.repository.repository import Repository
 from replicator.stores.faults import FaultyStore
@@ -128,6 +133,48 @@ def test_an_abort_waits_for_the_checkpoint_that_is_on_its_way_and_goes_on_from_i
     arrived = []
     told = control.abort(fleet.world(clock=clock, sleep=sleep), by="test", reason="not today")
     assert sorted(told["next"]) == [f"{name} goes on at east from step 20" for name in NAMES]
+
+
+def test_a_checkpoint_of_a_start_before_this_one_is_not_what_it_saved_as_it_stopped(fleet):
+    """The run was started again from step 10, while step 30 of the start before was on its way."""
+    fleet.save("a", step=30)
+    clock, east = Ticking(), fleet.sites["east"]
+    arrived, look = [], east.observe
+
+    def observe(*, deadline_s):
+        seen = look(deadline_s=deadline_s)
+        jobs = {n: replace(job, step_at=time.time() + 0.5, first_step_at=time.time()) for n, job in seen.jobs.items()}
+        return replace(seen, jobs=jobs)
+
+    def sleep(seconds):
+        clock.sleep(seconds)
+        if not arrived:  # what it saves as it stops comes a little later
+            time.sleep(0.6)
+            arrived.append(fleet.save("a", step=20, height=4))
+
+    east.observe, east.trouble, east.reached = observe, lambda _: None, {"a": 20, "b": 10}
+    fleet.sites["east"].started = {"a": ("lifted", 10)}
+    end = switch(fleet, given=Given(by="test", only=("a",)), sleep=sleep, clock=clock)
+    assert arrived
+    assert [each["step"] for each in end["workloads"]] == [20]
+
+
+@pytest.mark.parametrize(
+    ("stopped", "counts"),
+    [
+        (Stopped(), {(10, 5.0), (20, 5.0), (30, 50.0)}),
+        (Stopped(20), {(20, 5.0), (30, 50.0)}),
+        (Stopped(20, 40.0, 10.0), {(20, 20.0), (30, 50.0), (20, 50.0)}),
+        (Stopped(20, 40.0), {(20, 5.0), (20, 20.0), (30, 50.0), (20, 50.0)}),
+    ],
+)
+def test_what_counts_as_saved_as_it_stopped(stopped, counts):
+    """By step and when it was saved: later than the last step, or of that step and by this start."""
+    of = [(10, 5.0), (20, 5.0), (20, 20.0), (30, 20.0), (20, 50.0), (30, 50.0)]
+    found = {(s, at) for s, at in of if stopped.saved(SimpleNamespace(what=SimpleNamespace(step=s, saved_at=at)))}
+    assert counts <= found
+    assert (30, 20.0) not in found or stopped.at is None
+    assert not stopped.saved(None)
 
 
 def test_what_does_not_arrive_at_the_target_keeps_the_work_where_it_is(fleet):
