@@ -91,9 +91,13 @@ class Desired:
     def with_job(self, workload: str, job: DesiredJob) -> Desired:
         return replace(self, jobs={**self.jobs, workload: job})
 
-    def stopped(self) -> Desired:
-        """The same with no job running."""
-        return replace(self, jobs={name: replace(job, running=False) for name, job in self.jobs.items()})
+    def stopped(self, workloads: Collection[str] | None = None) -> Desired:
+        """The same with no job running, or none of these workloads."""
+        jobs = {
+            name: replace(job, running=job.running and workloads is not None and name not in workloads)
+            for name, job in self.jobs.items()
+        }
+        return replace(self, jobs=jobs)
 
     def taken_back(self, writes: Collection[str], standby_slots: int) -> Desired:
         """What may run at a site that was down or fenced: what it writes, or as a standby that many slots.

@@ -55,8 +55,10 @@ def fence_workloads(
     try:
         if not folder.path.is_dir():
             return Fence("assumed", "nothing", f"the site's folder {folder.path} is not there")
+        if folder.desired.exists():  # all of them before any is waited for: one that does not stop keeps none running
+            change(folder, lambda now: (now or Desired(0)).bar(order, workloads).stopped(workloads))
         for name in sorted(workloads):
-            jobs.stop(folder, name, deadline_s=deadline.left_s(), order=order)
+            jobs.stop(folder, name, deadline_s=deadline.left_s())
     except (ActuatorFailed, OSError) as error:
         return Fence("assumed", f"{names} shall not run", str(error))
     if not processes.can_look():

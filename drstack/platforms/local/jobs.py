@@ -78,7 +78,7 @@ def start(
 ) -> None:
     """Start it from exactly `resume_step`, None being nothing, unless this token's start was made.
 
-    ActuatorFailed, also where another token's start came in between; OperationConflict where a fence later than `order` did.
+    ActuatorFailed, also where another token's start came in between; FencedSince where a fence later than `order` did.
     """
     deadline, now = Deadline(deadline_s), read_desired(folder)
     before = _job(now, workload)
@@ -103,7 +103,7 @@ def _make_start(
     order: str | None,
 ) -> None:
     def made(now: Desired | None) -> bool:
-        """Whether another operator has made this token's start. ActuatorFailed if one made another token's; OperationConflict."""
+        """Whether another operator has made this token's start. ActuatorFailed if one made another token's; FencedSince."""
         job = _job(now, workload)
         if job is not None and job.token == token:
             return True
@@ -119,7 +119,7 @@ def _make_start(
     def halted(now: Desired | None) -> Desired:
         if now is None:
             raise _no_job(folder, workload)
-        return now if made(now) else _without(now, workload)
+        return now if made(now) else now.stopped([workload])
 
     def restarted(now: Desired | None) -> Desired:
         after = _started(folder, now, workload, token, exact=True, resume_step=resume_step)
@@ -138,7 +138,7 @@ def stop(folder: SiteFolder, workload: str, *, deadline_s: float, order: str | N
     desired = read_desired(folder)
     if desired is None:
         return
-    change(folder, lambda now: _without((now or desired).bar(order, [workload]), workload))
+    change(folder, lambda now: (now or desired).bar(order, [workload]).stopped([workload]))
     if not Deadline(deadline_s).until(lambda: not ranks_running(folder, workload), 0.1):
         raise ActuatorFailed(f"site {folder.path}: {workload} does not stop within {deadline_s:.0f} s")
 
@@ -232,11 +232,6 @@ def _started(
         program=definition.program,
     )
     return replace(now.with_job(workload, job), fenced=None)
-
-
-def _without(now: Desired, workload: str) -> Desired:
-    job = now.jobs.get(workload)
-    return now if job is None else now.with_job(workload, replace(job, running=False))
 
 
 def _set_aside(folder: SiteFolder, workload: str, resume_step: int | None, token: str) -> None:

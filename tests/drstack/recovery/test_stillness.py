@@ -112,7 +112,7 @@ def test_the_proven_fence_of_a_promotion_that_was_abandoned_counts(fleet):
     row = {"site": "east", "grade": "proven", "done": "stopped", "proof": "confirmed"}
     journal.write("outcome", {"step": "fence east", "began_at": 1.0, "ended_at": time.time(), "result": {"fence": row}})
     abandon(journal, by="ana", reason="west has no room")
-    plan_only(world(fleet), "west", Given(by="bob"))
+    assert all(each.still_since for each in plan_only(world(fleet), "west", Given(by="bob")).workloads)
 
 
 def test_work_that_is_seen_to_run_again_by_whatever_command_is_not_still(fleet):

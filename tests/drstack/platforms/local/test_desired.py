@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drstack.errors import ActuatorFailed
+from drstack.errors import ActuatorFailed, FencedSince
+from drstack.platforms.local import jobs
 from drstack.platforms.local.desired import Desired, DesiredJob, Program, Serving, change, parse, read_desired
+from drstack.platforms.local.fence import fence_workloads
 from drstack.platforms.local.folder import site_folder
 
 JOB = DesiredJob(
@@ -82,3 +84,23 @@ def test_a_damaged_file_is_an_error_and_never_an_empty_pool(tmp_path):
     folder.desired.write_text('{"slots"')
     with pytest.raises(ActuatorFailed, match=r"desired\.json"):
         read_desired(folder)
+
+
+def test_a_fence_of_some_stops_and_bars_each_before_it_waits_for_the_first(tmp_path, monkeypatch):
+    folder = site_folder(tmp_path)
+    folder.pool.mkdir(parents=True)
+    jobs_of = {name: replace(JOB, slots=(n,), ranks=1) for n, name in enumerate("abc")}
+    change(folder, lambda _: Desired(5, None, jobs_of))
+
+    def stuck(*_given, **_told):
+        raise ActuatorFailed("a does not stop within 5 s")
+
+    monkeypatch.setattr(jobs, "stop", stuck)
+    assert fence_workloads(folder, ["a", "b"], deadline_s=5, order="3-1").grade == "assumed"
+    left = read_desired(folder)
+    assert {name: job.running for name, job in left.jobs.items()} == {"a": False, "b": False, "c": True}
+    assert left.barred == {"a": "3-1", "b": "3-1"}
+    left.require_admitted("3-0", "east", "c")
+    with pytest.raises(FencedSince):
+        left.require_admitted("3-0", "east", "b")
+    assert parse(asdict(left), "x") == left
